@@ -1,0 +1,9 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace trimatte::bind {
+
+void define_operations(pybind11::module_& m);
+
+}  // namespace trimatte::bind

@@ -1,0 +1,120 @@
+// De-spill on the CPU. uint8 is exact in 32-bit integers; uint16 in double; float in float.
+#define TRIMATTE_THIS_FILE "cpu/despill.cpp"
+#include "cpu/foreach_target.hpp"
+
+#include <cstdint>
+#include <utility>
+
+#include "core/parallel.hpp"
+#include "cpu/stream_out.hpp"
+#include "ops.hpp"
+#include "pixel/despill.hpp"
+
+TRIMATTE_TARGET_BEGIN
+#include "cpu/strip-inl.hpp"
+
+struct DespillRule {
+  int k, a, b;
+  bool max_limit;
+  DespillWeights weights;
+  double fraction;  // strength / divisor
+};
+
+inline void despill_strip(const DespillRule& rule, int count, std::uint8_t* __restrict k,
+                          const std::uint8_t* __restrict a, const std::uint8_t* __restrict b) {
+  if (rule.fraction == 0.5 && rule.weights.divisor == 2) {  // full average: min(k, (a + b) / 2)
+    for (int i = 0; i < count; ++i) {
+      const auto limit = static_cast<std::uint8_t>((a[i] + b[i] + 1) >> 1);
+      k[i] = k[i] < limit ? k[i] : limit;
+    }
+    return;
+  }
+  // Rounds k - spill half up, exactly: 765 * 2^22 fits 32 bits, the factor is rounded down.
+  constexpr std::uint32_t kHalf = 1u << 21;
+  const auto factor = static_cast<std::uint32_t>(rule.fraction * (1u << 22));
+  const DespillWeights w = rule.weights;
+  if (rule.max_limit) {
+    for (int i = 0; i < count; ++i) {
+      const auto spill = static_cast<std::uint32_t>(scaled_spill<int>(k[i], a[i], b[i], w, true));
+      k[i] = static_cast<std::uint8_t>(k[i] - ((spill * factor + kHalf - 1) >> 22));
+    }
+  } else {
+    for (int i = 0; i < count; ++i) {
+      const auto spill = static_cast<std::uint32_t>(scaled_spill<int>(k[i], a[i], b[i], w, false));
+      k[i] = static_cast<std::uint8_t>(k[i] - ((spill * factor + kHalf - 1) >> 22));
+    }
+  }
+}
+
+inline void despill_strip(const DespillRule& rule, int count, std::uint16_t* __restrict k,
+                          const std::uint16_t* __restrict a, const std::uint16_t* __restrict b) {
+  for (int i = 0; i < count; ++i) {
+    const int spill = scaled_spill<int>(k[i], a[i], b[i], rule.weights, rule.max_limit);
+    k[i] = static_cast<std::uint16_t>(static_cast<int>(k[i] + 0.5 - spill * rule.fraction));
+  }
+}
+
+inline void despill_strip(const DespillRule& rule, int count, float* __restrict k,
+                          const float* __restrict a, const float* __restrict b) {
+  const auto fraction = static_cast<float>(rule.fraction);
+  for (int i = 0; i < count; ++i)
+    k[i] -= fraction * scaled_spill<float>(k[i], a[i], b[i], rule.weights, rule.max_limit);
+}
+
+template <int C, class T>
+void despill_rows(const ImageView<const T>& image, const ImageView<T>& out,
+                  const DespillRule& rule, bool stream, std::ptrdiff_t begin, std::ptrdiff_t end) {
+  alignas(64) T planes[C][kStrip];
+  alignas(64) T woven[C * kStrip];
+  for (std::ptrdiff_t y = begin; y < end; ++y) {
+    const T* from = image.row(y);
+    T* to = out.row(y);
+    for_strips(image.width, [&](std::ptrdiff_t x, int count) {
+      deinterleave<C, C>(from + C * x, count, planes);
+      despill_strip(rule, count, planes[rule.k], planes[rule.a], planes[rule.b]);
+      if (stream) {
+        interleave<C>(planes, count, woven);
+        stream_out(to + C * x, woven, C * count);
+      } else {
+        interleave<C>(planes, count, to + C * x);
+      }
+    });
+  }
+}
+
+template <class T>
+void despill_image(const ImageView<const T>& image, const ImageView<T>& out,
+                   const DespillOptions& options) {
+  const DespillWeights weights = despill_weights(options.method);
+  // The heavy channel: blue beside a red or green key, green beside a blue one.
+  const int heavy = options.channel == 2 ? 1 : 2;
+  const DespillRule rule{options.channel,
+                         3 - options.channel - heavy,
+                         heavy,
+                         options.method == DespillMethod::kMaxLimit,
+                         weights,
+                         options.strength / weights.divisor};
+  const bool stream = worth_streaming(out);
+  parallel_rows(image.height, image.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+    image.channels == 3 ? despill_rows<3>(image, out, rule, stream, begin, end)
+                        : despill_rows<4>(image, out, rule, stream, begin, end);
+  });
+}
+TRIMATTE_TARGET_END
+
+#if TRIMATTE_ONCE
+namespace trimatte {
+
+template <DeviceKind D, class T>
+void despill(ImageView<const T> image, ImageView<T> out, const DespillOptions& options, Stream) {
+  TRIMATTE_CALL(despill_image<T>)(image, out, options);
+}
+
+#define TRIMATTE_INSTANTIATE(T)                                                \
+  template void despill<DeviceKind::kCPU, T>(ImageView<const T>, ImageView<T>, \
+                                             const DespillOptions&, Stream);
+TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
+#undef TRIMATTE_INSTANTIATE
+
+}  // namespace trimatte
+#endif

@@ -1,0 +1,336 @@
+// Trimap on the CPU. The two classes are kept as bits, 64 pixels a word. A disk of radius r is the
+// union of row spans: the span of one source row is grown by doubling (D_{w+s} = D_w << s | D_w | D_w
+// >> s for s <= 2w + 1) and or-ed into the rows above and below, so that a pixel costs about
+// (2r + 1) / 64 word operations. Only contour pixels are sources; the rest of the set adds nothing.
+#define TRIMATTE_THIS_FILE "cpu/trimap.cpp"
+#include "cpu/foreach_target.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "core/parallel.hpp"
+#include "ops.hpp"
+#include "pixel/trimap.hpp"
+
+#if !defined(TRIMATTE_CPU_TRIMAP_BITMAP)
+#define TRIMATTE_CPU_TRIMAP_BITMAP
+namespace trimatte {
+
+// Rows of bits with guard words on both sides that stay zero.
+struct Bitmap {
+  std::ptrdiff_t height, words;
+  std::vector<std::uint64_t> bits;
+
+  Bitmap(std::ptrdiff_t h, std::ptrdiff_t width)
+      : height(h), words((width + 63) / 64), bits(static_cast<std::size_t>(h * words)) {}
+  std::uint64_t* row(std::ptrdiff_t y) { return bits.data() + y * words; }
+  const std::uint64_t* row(std::ptrdiff_t y) const { return bits.data() + y * words; }
+};
+
+}  // namespace trimatte
+#endif
+
+TRIMATTE_TARGET_BEGIN
+
+// 64 flags of 0 or 1 to one word.
+inline std::uint64_t pack_word(const std::uint8_t* flags) {
+#if TRIMATTE_TARGET_ID == 2
+  const __m512i v = _mm512_loadu_si512(flags);
+  return _mm512_test_epi8_mask(v, v);
+#elif TRIMATTE_TARGET_ID == 1
+  const __m256i zero = _mm256_setzero_si256();
+  const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(flags));
+  const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(flags + 32));
+  const auto a = static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_cmpgt_epi8(low, zero)));
+  const auto b = static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_cmpgt_epi8(high, zero)));
+  return a | static_cast<std::uint64_t>(b) << 32;
+#else
+  std::uint64_t word = 0;
+  for (int i = 0; i < 8; ++i) {  // eight bytes of 0 / 1 to eight bits by one multiplication
+    std::uint64_t bytes;
+    std::memcpy(&bytes, flags + 8 * i, 8);
+    word |= ((bytes * 0x0102040810204080ull) >> 56) << (8 * i);
+  }
+  return word;
+#endif
+}
+
+// trimap of 64 pixels from the words "may be background" and "may be foreground".
+inline void unpack_word(std::uint64_t not_fg, std::uint64_t not_bg, std::uint8_t* trimap) {
+#if TRIMATTE_TARGET_ID == 2
+  const __m512i bg = _mm512_maskz_mov_epi8(not_bg, _mm512_set1_epi8(char(kTrimapUnknown)));
+  _mm512_storeu_si512(trimap,
+                      _mm512_mask_mov_epi8(bg, ~not_fg, _mm512_set1_epi8(char(kTrimapForeground))));
+#else
+  for (int i = 0; i < 8; ++i) {
+    const auto spread = [&](std::uint64_t word) {  // eight bits to eight bytes of 0 / 1
+      const std::uint64_t bits = (word >> (8 * i)) & 0xff;
+      return ((((bits * 0x0101010101010101ull) & 0x8040201008040201ull) + 0x7f7f7f7f7f7f7f7full) >> 7) &
+             0x0101010101010101ull;
+    };
+    const std::uint64_t fg = spread(~not_fg), unknown = spread(not_fg & not_bg);
+    const std::uint64_t bytes = fg * kTrimapForeground | unknown * kTrimapUnknown;
+    std::memcpy(trimap + 8 * i, &bytes, 8);
+  }
+#endif
+}
+
+template <class T>
+void classify_row(const T* mask, std::ptrdiff_t width, float low, float high,
+                  std::uint64_t* __restrict not_fg, std::uint64_t* __restrict not_bg) {
+  alignas(64) std::uint8_t a[64], b[64];
+  for (std::ptrdiff_t x = 0; x < width; x += 64) {
+    const int count = static_cast<int>(std::min<std::ptrdiff_t>(64, width - x));
+    if (count < 64) std::memset(a, 0, 64), std::memset(b, 0, 64);
+    const T* m = mask + x;
+    if constexpr (std::is_same_v<T, float>) {
+      for (int i = 0; i < count; ++i) a[i] = !(m[i] > high), b[i] = !(m[i] < low);
+    } else {
+      const T above = static_cast<T>(high), below = static_cast<T>(low);
+      for (int i = 0; i < count; ++i) a[i] = m[i] <= above, b[i] = m[i] >= below;
+    }
+    not_fg[x / 64] = pack_word(a);
+    not_bg[x / 64] = pack_word(b);
+  }
+}
+
+// out |= in shifted by s pixels to both sides; `in` has guard words of zero as far as s reaches.
+inline void spread_row(const std::uint64_t* __restrict in, std::uint64_t* __restrict out,
+                       std::ptrdiff_t begin, std::ptrdiff_t end, int left, int right) {
+  // left: towards lower x, right: towards higher x
+  const int ql = left / 64, bl = left % 64, qr = right / 64, br = right % 64;
+  for (std::ptrdiff_t i = begin; i < end; ++i) {
+    // (w >> 1) >> (63 - b) instead of w >> (64 - b): defined for b = 0 too
+    const std::uint64_t to_right = in[i - qr] << br | (in[i - qr - 1] >> 1) >> (63 - br);
+    const std::uint64_t to_left = in[i + ql] >> bl | (in[i + ql + 1] << 1) << (63 - bl);
+    out[i] = in[i] | to_right | to_left;
+  }
+}
+
+// Pixels of the set that have a 4-neighbour outside of it; the image border is no edge.
+bool contour_row(const std::uint64_t* above, const std::uint64_t* row, const std::uint64_t* below,
+                 std::ptrdiff_t words, std::ptrdiff_t width, std::uint64_t* __restrict out,
+                 std::ptrdiff_t& first, std::ptrdiff_t& last) {
+  first = words, last = -1;
+  const int tail = static_cast<int>(width % 64);
+  for (std::ptrdiff_t i = 0; i < words; ++i) {
+    std::uint64_t lower = row[i] << 1, upper = row[i] >> 1;
+    lower |= i > 0 ? row[i - 1] >> 63 : row[i] & 1;
+    if (i + 1 < words) {
+      upper |= row[i + 1] << 63;
+    } else {
+      upper |= row[i] & (1ull << (tail ? tail - 1 : 63));
+    }
+    out[i] = row[i] & ~(lower & upper & above[i] & below[i]);
+    if (out[i]) {
+      first = std::min(first, i);
+      last = i;
+    }
+  }
+  return last >= 0;
+}
+
+// Rows [begin, end) of the dilation of `in` by a disk.
+void dilate_disk_rows(const Bitmap& in, std::ptrdiff_t width, double radius, Bitmap& out,
+                      std::ptrdiff_t begin, std::ptrdiff_t end) {
+  const int reach = static_cast<int>(radius);
+  const std::ptrdiff_t words = in.words, guard = reach / 64 + 2;
+  std::vector<std::uint64_t> scratch(static_cast<std::size_t>(2 * (words + 2 * guard)));
+  std::uint64_t* span = scratch.data() + guard;
+  std::uint64_t* next = span + words + 2 * guard;
+  std::memcpy(out.row(begin), in.row(begin),
+              static_cast<std::size_t>((end - begin) * words) * sizeof(std::uint64_t));
+  const std::ptrdiff_t from = std::max<std::ptrdiff_t>(0, begin - reach);
+  const std::ptrdiff_t to = std::min<std::ptrdiff_t>(in.height, end + reach);
+  for (std::ptrdiff_t y = from; y < to; ++y) {
+    std::ptrdiff_t first, last;
+    const std::uint64_t* row = in.row(y);
+    if (!contour_row(y > 0 ? in.row(y - 1) : row, row, y + 1 < in.height ? in.row(y + 1) : row,
+                     words, width, span, first, last))
+      continue;
+    const std::ptrdiff_t lo = std::max<std::ptrdiff_t>(0, first - reach / 64 - 1);
+    const std::ptrdiff_t hi = std::min(words, last + reach / 64 + 2);
+    int half = 0;
+    for (int dy = reach; dy >= 0; --dy) {
+      const int wanted = disk_half_width(radius, dy);
+      while (half < wanted) {
+        const int step = std::min(wanted - half, 2 * half + 1);
+        spread_row(span, next, lo, hi, step, step);
+        std::swap(span, next);
+        half += step;
+      }
+      for (const std::ptrdiff_t target : {y - dy, y + dy}) {
+        if (target < begin || target >= end) continue;
+        std::uint64_t* __restrict o = out.row(target);
+        for (std::ptrdiff_t i = lo; i < hi; ++i) o[i] |= span[i];
+        if (dy == 0) break;
+      }
+    }
+    std::memset(next + lo, 0, static_cast<std::size_t>(hi - lo) * 8);  // guards of the next round
+    std::memset(span + lo, 0, static_cast<std::size_t>(hi - lo) * 8);
+  }
+}
+
+// out[y][x] = or of in over columns x - left .. x + right of one row, by doubling.
+void dilate_span_rows(const Bitmap& in, int left, int right, Bitmap& out, std::ptrdiff_t begin,
+                      std::ptrdiff_t end) {
+  const std::ptrdiff_t words = in.words, guard = (left + right) / 64 + 2;
+  std::vector<std::uint64_t> scratch(static_cast<std::size_t>(2 * (words + 2 * guard)));
+  std::uint64_t* span = scratch.data() + guard;
+  std::uint64_t* next = span + words + 2 * guard;
+  for (std::ptrdiff_t y = begin; y < end; ++y) {
+    std::memcpy(span, in.row(y), static_cast<std::size_t>(words) * 8);
+    // A pixel x is set by sources in [x - left, x + right]: sources move right by up to `left`.
+    for (int l = 0, r = 0; l < left || r < right;) {
+      const int covered = l + r + 1;
+      const int dl = std::min(left - l, covered), dr = std::min(right - r, covered);
+      spread_row(span, next, 0, words, dr, dl);
+      std::swap(span, next);
+      l += dl, r += dr;
+    }
+    std::memcpy(out.row(y), span, static_cast<std::size_t>(words) * 8);
+  }
+}
+
+// out[y] = or of in over rows y - up .. y + down.
+void dilate_column_rows(const Bitmap& in, int up, int down, Bitmap& out, std::ptrdiff_t begin,
+                        std::ptrdiff_t end) {
+  for (std::ptrdiff_t y = begin; y < end; ++y) {
+    std::uint64_t* __restrict o = out.row(y);
+    const std::ptrdiff_t from = std::max<std::ptrdiff_t>(0, y - up);
+    const std::ptrdiff_t to = std::min<std::ptrdiff_t>(in.height - 1, y + down);
+    std::memcpy(o, in.row(from), static_cast<std::size_t>(in.words) * 8);
+    for (std::ptrdiff_t s = from + 1; s <= to; ++s) {
+      const std::uint64_t* __restrict i = in.row(s);
+      for (std::ptrdiff_t k = 0; k < in.words; ++k) o[k] |= i[k];
+    }
+  }
+}
+
+// Sets everything within `near` of the low sides and `far` of the high sides of the image.
+void set_borders(Bitmap& bitmap, std::ptrdiff_t width, std::ptrdiff_t near, std::ptrdiff_t far) {
+  for (std::ptrdiff_t y = 0; y < bitmap.height; ++y) {
+    std::uint64_t* row = bitmap.row(y);
+    const bool whole = y < near || y >= bitmap.height - far;
+    for (std::ptrdiff_t x = 0; x < width; ++x) {
+      if (!whole && x >= near && x < width - far) {
+        x = std::max(x, width - far) - 1;  // jump over the inside
+        continue;
+      }
+      row[x / 64] |= 1ull << (x % 64);
+    }
+  }
+}
+
+void erode_squares(Bitmap& not_fg, Bitmap& not_bg, std::ptrdiff_t width, int n) {
+  // scipy.ndimage.binary_erosion with ones((n, n)): offsets -(n / 2) .. n - 1 - n / 2.
+  const int low = n / 2, high = n - 1 - n / 2;
+  Bitmap columns(not_fg.height, width);
+  const auto dilate = [&](Bitmap& bitmap) {
+    parallel_rows(bitmap.height, width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+      dilate_span_rows(bitmap, low, high, columns, begin, end);
+    });
+    parallel_rows(bitmap.height, width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+      dilate_column_rows(columns, low, high, bitmap, begin, end);
+    });
+  };
+  dilate(not_fg);
+  dilate(not_bg);
+  set_borders(not_fg, width, low, high);  // border_value 0: outside is no foreground
+}
+
+template <class T>
+TrimapCounts trimap_image(const ImageView<const T>& mask, const ImageView<std::uint8_t>& trimap,
+                          const TrimapOptions& options) {
+  const std::ptrdiff_t height = mask.height, width = mask.width;
+  // On integers m < low  <=>  m < ceil(low) and m > high  <=>  m > floor(high); a bound that is a
+  // whole number but for rounding counts as one.
+  const auto whole = [](double v) { return std::abs(v - std::nearbyint(v)) < 1e-6 ? std::nearbyint(v) : v; };
+  constexpr bool kInteger = !std::is_same_v<T, float>;
+  const float low = static_cast<float>(kInteger ? std::ceil(whole(options.low)) : options.low);
+  const float high = static_cast<float>(kInteger ? std::floor(whole(options.high)) : options.high);
+  Bitmap not_fg(height, width), not_bg(height, width);
+  std::atomic<std::int64_t> mask_fg{0}, mask_bg{0}, sure_fg{0}, sure_bg{0};
+  const auto count_zero_bits = [&](const Bitmap& bitmap, std::ptrdiff_t begin, std::ptrdiff_t end) {
+    std::int64_t set = 0;
+    for (std::ptrdiff_t y = begin; y < end; ++y) {
+      const std::uint64_t* row = bitmap.row(y);
+      for (std::ptrdiff_t i = 0; i < bitmap.words; ++i) {
+        const int valid = static_cast<int>(std::min<std::ptrdiff_t>(64, width - 64 * i));
+        set += std::popcount(row[i] << (64 - valid));
+      }
+    }
+    return (end - begin) * width - set;
+  };
+  parallel_rows(height, width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+    for (std::ptrdiff_t y = begin; y < end; ++y)
+      classify_row(mask.row(y), width, low, high, not_fg.row(y), not_bg.row(y));
+    mask_fg += count_zero_bits(not_fg, begin, end);
+    mask_bg += count_zero_bits(not_bg, begin, end);
+  });
+  Bitmap grown_fg(options.square ? 0 : height, width), grown_bg(options.square ? 0 : height, width);
+  if (options.square > 0) {
+    erode_squares(not_fg, not_bg, width, options.square);
+  } else {
+    // A band re-reads the rows within the radius around it: make bands tall beside the radius.
+    const double radius = std::max(options.inside, options.outside);
+    const auto tall = static_cast<std::ptrdiff_t>(std::min(4.0 * radius + 32.0, 1e6));
+    parallel_for(height, tall, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+      dilate_disk_rows(not_fg, width, options.inside, grown_fg, begin, end);
+      dilate_disk_rows(not_bg, width, options.outside, grown_bg, begin, end);
+    });
+    std::swap(not_fg, grown_fg);
+    std::swap(not_bg, grown_bg);
+  }
+  parallel_rows(height, width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+    alignas(64) std::uint8_t last[64];
+    for (std::ptrdiff_t y = begin; y < end; ++y) {
+      std::uint8_t* row = trimap.row(y);
+      const std::uint64_t *fg = not_fg.row(y), *bg = not_bg.row(y);
+      std::ptrdiff_t x = 0;
+      for (; x + 64 <= width; x += 64) unpack_word(fg[x / 64], bg[x / 64], row + x);
+      if (x < width) {
+        unpack_word(fg[x / 64], bg[x / 64], last);
+        std::memcpy(row + x, last, static_cast<std::size_t>(width - x));
+      }
+    }
+    sure_fg += count_zero_bits(not_fg, begin, end);
+    sure_bg += count_zero_bits(not_bg, begin, end);
+  });
+  return {mask_fg, mask_bg, sure_fg, sure_bg};
+}
+TRIMATTE_TARGET_END
+
+#if TRIMATTE_ONCE
+namespace trimatte {
+
+template <DeviceKind D, class T>
+TrimapCounts make_trimap(ImageView<const T> mask, ImageView<std::uint8_t> trimap,
+                         const TrimapOptions& options, Stream) {
+  if (mask.empty()) return {};
+  // No pixel is farther away than the diagonal: a larger radius changes nothing.
+  TrimapOptions bounded = options;
+  const double diagonal = std::hypot(static_cast<double>(mask.height), static_cast<double>(mask.width));
+  bounded.inside = std::min(options.inside, diagonal);
+  bounded.outside = std::min(options.outside, diagonal);
+  return TRIMATTE_CALL(trimap_image<T>)(mask, trimap, bounded);
+}
+
+#define TRIMATTE_INSTANTIATE(T)                                      \
+  template TrimapCounts make_trimap<DeviceKind::kCPU, T>(            \
+      ImageView<const T>, ImageView<std::uint8_t>, const TrimapOptions&, Stream);
+TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
+#undef TRIMATTE_INSTANTIATE
+
+}  // namespace trimatte
+#endif

@@ -1,0 +1,35 @@
+// Sample types at the ends (uint8, uint16, float32), float in [0, 1] inside.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "core/host_device.hpp"
+
+namespace trimatte {
+
+template <class T>
+TRIMATTE_HD T from_unit(float v) {  // rounds half up, clips
+  constexpr float scale = sizeof(T) == 1 ? 255.0f : 65535.0f;
+  v = v * scale + 0.5f;
+  v = v < 0.0f ? 0.0f : v;
+  v = v > scale ? scale : v;
+  return static_cast<T>(static_cast<int>(v));
+}
+template <>
+TRIMATTE_HD float from_unit<float>(float v) {
+  v = v < 0.0f ? 0.0f : v;
+  return v > 1.0f ? 1.0f : v;
+}
+
+template <class T>
+TRIMATTE_HD float to_unit(T v) {
+  constexpr float scale = sizeof(T) == 1 ? 1.0f / 255.0f : 1.0f / 65535.0f;
+  return static_cast<float>(v) * scale;
+}
+template <>
+TRIMATTE_HD float to_unit<float>(float v) {
+  return v;
+}
+
+}  // namespace trimatte

@@ -1,0 +1,60 @@
+// Foreground and background colour of one pixel.
+//
+// Germer, Uelwer, Conrad, Harmeling: Fast Multi-Level Foreground Estimation, ICPR 2020.
+#pragma once
+
+#include "core/host_device.hpp"
+
+namespace trimatte {
+
+inline constexpr float kForegroundRegularization = 1e-5f;
+inline constexpr int kForegroundSmallSide = 32;   // levels up to this size take ...
+inline constexpr int kForegroundSmallSweeps = 10;
+inline constexpr int kForegroundSweeps = 4;
+
+// Weight of a neighbour in the smoothness term.
+TRIMATTE_HD float foreground_weight(float alpha, float neighbour) {
+  const float d = alpha - neighbour;
+  return kForegroundRegularization + (d < 0.0f ? -d : d);
+}
+
+// The 2x2 normal equations of one pixel and channel; `weight` is the sum over its neighbours, `f` and
+// `b` their weighted sums.
+struct ForegroundSystem {
+  float a00, a01, a11, inverse;
+};
+TRIMATTE_HD ForegroundSystem foreground_system(float alpha, float weight) {
+  const float beta = 1.0f - alpha;
+  ForegroundSystem s;
+  s.a00 = alpha * alpha + weight;
+  s.a01 = alpha * beta;
+  s.a11 = beta * beta + weight;
+  s.inverse = 1.0f / (s.a00 * s.a11 - s.a01 * s.a01);
+  return s;
+}
+TRIMATTE_HD float clip_unit(float v) {
+  v = v < 0.0f ? 0.0f : v;
+  return v > 1.0f ? 1.0f : v;
+}
+
+// Moves F and B to the nearest pair with alpha F + (1 - alpha) B = I, both within [0, 1].
+TRIMATTE_HD void project_colors(float alpha, float image, float& f, float& b) {
+  const float beta = 1.0f - alpha;
+  if (beta <= 0.0f) {
+    f = image;
+    return;
+  }
+  if (alpha <= 0.0f) {
+    b = image;
+    return;
+  }
+  const float error = image - alpha * f - beta * b;
+  f += alpha * error / (alpha * alpha + beta * beta);
+  const float least = (image - beta) / alpha, most = image / alpha;
+  f = f < least ? least : f;
+  f = f > most ? most : f;
+  f = clip_unit(f);
+  b = clip_unit((image - alpha * f) / beta);
+}
+
+}  // namespace trimatte

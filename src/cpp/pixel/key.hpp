@@ -1,0 +1,30 @@
+// Chroma key of one pixel: how far the key channel k stands above the larger of the other two.
+#pragma once
+
+#include "core/host_device.hpp"
+
+namespace trimatte {
+
+struct KeyOptions {
+  int channel = 1;          // 0 red, 1 green, 2 blue: the key colour's dominant channel
+  double tolerance = 30.0;  // in 1/255 of full scale
+  double softness = 0.0;    // width of the ramp above the tolerance, in 1/255; 0 is the hard rule
+};
+
+template <class T>
+TRIMATTE_HD T larger(T a, T b) {
+  return a > b ? a : b;
+}
+
+// Hard rule: alpha is 0 where k > a + tolerance and k > b + tolerance, that is where the
+// difference d = k - max(a, b) exceeds the tolerance. Soft: alpha falls from 1 to 0 as d goes from
+// tolerance to tolerance + softness. `difference` in 1/255.
+template <class Real>
+TRIMATTE_HD Real key_alpha(Real difference, Real tolerance, Real softness) {
+  const Real over = difference - tolerance;
+  if (softness <= Real(0)) return over > Real(0) ? Real(0) : Real(1);
+  const Real ramp = over / softness;
+  return ramp <= Real(0) ? Real(1) : ramp >= Real(1) ? Real(0) : Real(1) - ramp;
+}
+
+}  // namespace trimatte

@@ -1,0 +1,8 @@
+"""``python -m trimatte``: the command line."""
+
+import sys
+
+from trimatte.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

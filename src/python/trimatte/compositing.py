@@ -1,0 +1,144 @@
+"""Compositing: straight and premultiplied colour, cutouts, over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PIL import ImageColor
+
+from trimatte import _core
+from trimatte.arrays import Array, ArrayLike, as_array, as_mask, no_stream, use_cuda
+from trimatte.errors import ArgumentError
+
+__all__ = ["composite", "cutout", "premultiply", "unpremultiply"]
+
+
+def premultiply(rgba: ArrayLike, *, device: str | None = None, stream: Any = None) -> Array:
+    """Straight to premultiplied colour: each colour times alpha.
+
+    Args:
+        rgba: (H, W, 4), uint8, uint16 or float32 in [0, 1], straight.
+        device: ``"cpu"`` (None).
+        stream: None for arrays on the CPU.
+
+    Returns:
+        (H, W, 4) of the same dtype, premultiplied; integers are rounded to nearest.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+    """
+    use_cuda(device, "premultiply")
+    no_stream(stream, "premultiply")
+    return _core.premultiply(as_array(rgba, "premultiply", "rgba"), True)
+
+
+def unpremultiply(rgba: ArrayLike, *, device: str | None = None, stream: Any = None) -> Array:
+    """Premultiplied to straight colour: each colour divided by alpha, 0 where alpha is 0.
+
+    Args:
+        rgba: (H, W, 4), uint8, uint16 or float32 in [0, 1], premultiplied.
+        device: ``"cpu"`` (None).
+        stream: None for arrays on the CPU.
+
+    Returns:
+        (H, W, 4) of the same dtype, straight; integers are rounded to nearest, colours that exceed
+        their alpha are clipped to full scale.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+    """
+    use_cuda(device, "unpremultiply")
+    no_stream(stream, "unpremultiply")
+    return _core.premultiply(as_array(rgba, "unpremultiply", "rgba"), False)
+
+
+def cutout(
+    foreground: ArrayLike, alpha: ArrayLike, *, device: str | None = None, stream: Any = None
+) -> Array:
+    """Foreground and alpha as one straight RGBA image; colour is 0 where nothing shows.
+
+    Args:
+        foreground: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
+            ignored.
+        alpha: (H, W), bool, uint8, uint16 or float32 in [0, 1].
+        device: ``"cpu"`` (None).
+        stream: None for arrays on the CPU.
+
+    Returns:
+        (H, W, 4) of the foreground's dtype.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+    """
+    use_cuda(device, "cutout")
+    no_stream(stream, "cutout")
+    return _core.cutout(
+        as_array(foreground, "cutout", "foreground"), _full_scale(as_mask(alpha, "cutout", "alpha"), alpha)
+    )
+
+
+def composite(
+    foreground: ArrayLike,
+    alpha: ArrayLike,
+    background: ArrayLike | str,
+    *,
+    linear: bool = False,
+    device: str | None = None,
+    stream: Any = None,
+) -> Array:
+    """Foreground over background: alpha F + (1 - alpha) B (Porter and Duff, 1984).
+
+    Args:
+        foreground: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1], straight; a fourth
+            channel is ignored.
+        alpha: (H, W), bool, uint8, uint16 or float32 in [0, 1].
+        background: an image of the foreground's size and dtype; or one colour: (r, g, b) in 0..255
+            whatever the dtype, or a CSS name or ``"#rrggbb"``.
+        linear: blend in linear light: the values are decoded from sRGB (IEC 61966-2-1), blended and
+            encoded again. By default the encoded values are blended, as most image programs do.
+        device: ``"cpu"`` (None).
+        stream: None for arrays on the CPU.
+
+    Returns:
+        (H, W, 3) of the foreground's dtype; integers are rounded to nearest.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+    """
+    use_cuda(device, "composite")
+    no_stream(stream, "composite")
+    color, plate = _background(background)
+    return _core.composite(
+        as_array(foreground, "composite", "foreground"),
+        _full_scale(as_mask(alpha, "composite", "alpha"), alpha),
+        plate,
+        color,
+        bool(linear),
+    )
+
+
+def _full_scale(mask: Array, given: ArrayLike) -> Array:
+    """A bool alpha counts as 0 and full scale."""
+    return mask * np.uint8(255) if np.asarray(given).dtype == np.bool_ else mask
+
+
+def _background(background: ArrayLike | str) -> tuple[tuple[float, float, float], Array | None]:
+    """(colour in [0, 1], None) or (black, image)."""
+    wanted = "composite: background must be an image, (r, g, b) in 0..255 or a colour name"
+    if isinstance(background, str):
+        try:
+            red, green, blue = ImageColor.getrgb(background)[:3]
+        except ValueError:
+            raise ArgumentError(f"{wanted}, got {background!r:.80}") from None
+        return (red / 255, green / 255, blue / 255), None
+    array = as_array(background, "composite", "background")
+    if array.ndim != 1:
+        return (0.0, 0.0, 0.0), array
+    try:
+        rgb = array.astype(np.float64)
+    except (TypeError, ValueError):
+        rgb = np.empty(0)
+    if rgb.shape != (3,) or not np.all((rgb >= 0) & (rgb <= 255)):
+        raise ArgumentError(f"{wanted}, got {background!r:.80}")
+    return (float(rgb[0]) / 255, float(rgb[1]) / 255, float(rgb[2]) / 255), None

@@ -1,0 +1,15 @@
+"""The exceptions and warnings of trimatte.
+
+``Error`` is the base of all. ``ArgumentError`` is also a ``ValueError``; ``DeviceError`` and
+``EngineError`` are also ``RuntimeError``. Running out of memory is a ``MemoryError``.
+"""
+
+from __future__ import annotations
+
+from trimatte._core import ArgumentError, DeviceError, EngineError, Error
+
+__all__ = ["ArgumentError", "DeviceError", "EngineError", "Error", "TrimapWarning"]
+
+
+class TrimapWarning(UserWarning):
+    """A trimap could not be made as asked without losing all sure foreground or background."""

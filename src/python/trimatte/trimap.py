@@ -1,0 +1,159 @@
+"""Trimap: sure foreground, sure background, and the unknown band between them."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from trimatte import _core
+from trimatte.arrays import Array, ArrayLike, as_mask, choice, no_stream, number, use_cuda
+from trimatte.errors import ArgumentError, TrimapWarning
+
+__all__ = ["make_trimap"]
+
+_FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
+
+Counts = tuple[int, int, int, int]  # mask foreground, mask background, sure foreground, sure background
+
+
+def make_trimap(
+    mask: ArrayLike,
+    radius: float | tuple[float, float] = 10.0,
+    *,
+    shape: str = "disk",
+    thresholds: tuple[float, float] = (10 / 255, 240 / 255),
+    network_size: int | tuple[int, int] | None = None,
+    device: str | None = None,
+    stream: Any = None,
+) -> Array:
+    """Trimap of a mask or a coarse alpha.
+
+    A pixel is sure foreground if no pixel within ``radius`` (Euclidean, exact, borders included) fails
+    ``mask > thresholds[1]``, sure background if none within it fails ``mask < thresholds[0]``, and
+    unknown otherwise. What lies outside of the image counts for nothing.
+
+    Args:
+        mask: (H, W) bool, uint8, uint16 or float32 in [0, 1]; full scale is foreground.
+        radius: reach of the unknown band in pixels, >= 0; or (outside, inside): reach into the
+            background and into the foreground. With ``shape="rembg"`` rembg's erode size, >= 1.
+        shape: ``"disk"``; or ``"rembg"``: both classes are eroded by a square of ``radius`` x
+            ``radius`` exactly as rembg does it (scipy.ndimage.binary_erosion, where an even square is
+            off centre, outside counts as background for the foreground and as background for the
+            background).
+        thresholds: (low, high) as fractions of full scale; the default is rembg's 10 and 240 of 255.
+            A bool mask needs none.
+        network_size: side, or (height, width), of the network that made the mask: ``radius`` then
+            counts network pixels, and is scaled by sqrt((H / height) * (W / width)).
+        device: ``"cpu"`` (None).
+        stream: None for arrays on the CPU.
+
+    Returns:
+        (H, W) uint8: 0 background, 128 unknown, 255 foreground.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+
+    Warns:
+        TrimapWarning: the mask has foreground (background), but none of it survives the radius; that
+            side's radius is then reduced to the largest that keeps some.
+    """
+    use_cuda(device, "make_trimap")
+    no_stream(stream, "make_trimap")
+    is_bool = np.asarray(mask).dtype == np.bool_
+    array = as_mask(mask, "make_trimap", "mask")
+    low, high = _limits(thresholds, array, is_bool)
+    square = choice({"disk": False, "rembg": True}, shape, "make_trimap", "shape")
+    if square:
+        size = number(radius, "make_trimap", "radius")
+        if not (size >= 1 and size == int(size) and size <= 2**20):
+            raise ArgumentError(
+                f"make_trimap: radius must be a whole number in [1, {2**20}] for shape='rembg', "
+                f"got {radius!r}"
+            )
+        return _core.make_trimap(array, low, high, 0.0, 0.0, int(size))[0]
+    outside, inside = _radii(radius, array, network_size)
+    trimap, counts = _core.make_trimap(array, low, high, outside, inside, 0)
+    lost_foreground = counts[0] > 0 and counts[2] == 0
+    lost_background = counts[1] > 0 and counts[3] == 0
+    if not (lost_foreground or lost_background):
+        return trimap
+
+    if lost_foreground:
+        kept = _largest(inside, lambda r: _sure(array, low, high, outside, r)[2] > 0)
+        _warn("foreground", inside, kept)
+        inside = kept
+    if lost_background:
+        kept = _largest(outside, lambda r: _sure(array, low, high, r, inside)[3] > 0)
+        _warn("background", outside, kept)
+        outside = kept
+    return _core.make_trimap(array, low, high, outside, inside, 0)[0]
+
+
+def _sure(mask: Array, low: float, high: float, outside: float, inside: float) -> Counts:
+    return _core.make_trimap(mask, low, high, outside, inside, 0)[1]
+
+
+def _largest(radius: float, keeps: Callable[[float], bool]) -> float:
+    """The largest radius, to a tenth of a pixel, that keeps something; 0 always does."""
+    low, high = 0.0, radius
+    while high - low > 0.1:
+        middle = (low + high) / 2
+        low, high = (middle, high) if keeps(middle) else (low, middle)
+    return low
+
+
+def _warn(side: str, asked: float, kept: float) -> None:
+    warnings.warn(
+        f"make_trimap: no sure {side} would be left at radius {asked:g}; {kept:.1f} is used there",
+        TrimapWarning,
+        stacklevel=3,
+    )
+
+
+def _limits(thresholds: Any, mask: Array, is_bool: bool) -> tuple[float, float]:
+    """The thresholds in units of the mask's samples."""
+    if is_bool:
+        return 0.5, 0.5
+    try:
+        low, high = (float(t) for t in thresholds)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not 0 <= low <= high <= 1:
+        raise ArgumentError(
+            "make_trimap: thresholds must be (low, high) with 0 <= low <= high <= 1, "
+            f"got {thresholds!r:.80}"
+        )
+    scale = _FULL_SCALE.get(mask.dtype.name, 1.0)  # other dtypes are refused by the core
+    return low * scale, high * scale
+
+
+def _radii(radius: Any, mask: Array, network_size: Any) -> tuple[float, float]:
+    """(outside, inside) in pixels of the mask."""
+    try:
+        outside, inside = (float(r) for r in radius) if np.ndim(radius) else (float(radius),) * 2
+    except (TypeError, ValueError):
+        outside = inside = math.nan
+    if not (0 <= outside < math.inf and 0 <= inside < math.inf):
+        raise ArgumentError(
+            "make_trimap: radius must be a finite number >= 0 or a pair (outside, inside) of them, "
+            f"got {radius!r:.80}"
+        )
+    if network_size is None or mask.ndim != 2:
+        return outside, inside
+    try:
+        rows, columns = (int(n) for n in network_size) if np.ndim(network_size) else (
+            int(network_size),
+        ) * 2
+    except (TypeError, ValueError):
+        rows = columns = 0
+    if rows < 1 or columns < 1:
+        raise ArgumentError(
+            "make_trimap: network_size must be a side or (height, width) in pixels, "
+            f"got {network_size!r:.80}"
+        )
+    scale = math.sqrt((mask.shape[0] / rows) * (mask.shape[1] / columns))
+    return outside * scale, inside * scale

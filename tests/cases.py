@@ -1,0 +1,398 @@
+"""One list of cases for every operation: the parity tests and the benchmarks read it.
+
+A case makes the arguments of an operation for any image size from a seeded generator, so that the
+tests run it on small awkward sizes and the benchmarks on photographs' sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+Make = Callable[[Generator, int, int], tuple[Any, ...]]
+
+# Heights and widths by class. 64 and its neighbours: masks are packed into words of 64 bits.
+SIZES: dict[str, tuple[tuple[int, int], ...]] = {
+    "empty": ((0, 5), (5, 0), (0, 0)),
+    "tiny": ((1, 1), (1, 2), (2, 1), (2, 2), (3, 3)),
+    "line": ((1, 131), (131, 1)),
+    "odd": ((17, 31), (31, 64), (13, 129), (47, 65)),
+    "solve": ((12, 17), (23, 19), (31, 16)),
+    "hd": ((1080, 1920),),
+    "uhd": ((2160, 3840),),
+}
+EVERY_SMALL_SIZE = ("empty", "tiny", "line", "odd")
+
+DTYPES = ("uint8", "uint16", "float32")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One operation with one set of options and one kind of input.
+
+    make(rng, height, width) returns its positional arguments. atol bounds |result - reference| in
+    samples of the result (1.0 is one step of an integer image): every sample's, or with `mean` the
+    mean over the samples. sizes are the classes in SIZES that the parity tests run.
+    """
+
+    id: str
+    operation: str
+    make: Make
+    options: dict[str, Any] = field(default_factory=dict)
+    atol: float = 0.0
+    mean: bool = False
+    sizes: tuple[str, ...] = EVERY_SMALL_SIZE
+
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """The sizes that the parity tests run, as (height, width)."""
+        return tuple(shape for name in self.sizes for shape in SIZES[name])
+
+
+# Content ------------------------------------------------------------------------------------------
+
+
+def samples(values: Array, dtype: DTypeLike) -> Array:
+    """Values in [0, 1] as samples of a type."""
+    if np.issubdtype(dtype, np.integer):
+        return np.rint(values * np.iinfo(dtype).max).astype(dtype)
+    return values.astype(dtype)
+
+
+def noise(rng: Generator, height: int, width: int, channels: int, dtype: DTypeLike) -> Array:
+    """Samples that have nothing to do with each other; extremes occur."""
+    values = rng.uniform(-0.1, 1.1, (height, width, channels)).clip(0.0, 1.0)
+    return samples(values, dtype)
+
+
+def texture(rng: Generator, height: int, width: int) -> Array:
+    """A surface (height, width, 3) in [0, 1]: a colour, a gradient, waves and grain."""
+    y, x = np.indices((height, width))[..., None] / max(height, width, 1)
+    color, along, across = rng.uniform(0.25, 0.75, 3), *rng.uniform(-0.2, 0.2, (2, 3))
+    waves = 0.1 * np.sin(rng.uniform(5.0, 40.0, 3) * x + rng.uniform(5.0, 40.0, 3) * y)
+    grain = rng.normal(0.0, 0.03, (height, width, 3))
+    return np.clip(color + along * x + across * y + waves + grain, 0.0, 1.0)
+
+
+def soft_disc(rng: Generator, height: int, width: int) -> Array:
+    """Alpha (height, width) in [0, 1]: a disc with a soft edge, exact 0 and 1 away from it."""
+    y, x = np.indices((height, width))
+    center_y, center_x = rng.uniform(0.3, 0.7, 2) * (height, width)
+    distance = np.hypot(y - center_y, x - center_x)
+    edge = max(3.0, 0.15 * max(height, width))
+    return np.clip(0.5 + (0.3 * max(height, width) - distance) / edge, 0.0, 1.0)
+
+
+def photo(rng: Generator, height: int, width: int) -> tuple[Array, Array]:
+    """An image in [0, 1] of one surface before another, and its alpha."""
+    alpha = soft_disc(rng, height, width)
+    front, back = texture(rng, height, width), texture(rng, height, width)
+    return alpha[..., None] * front + (1.0 - alpha[..., None]) * back, alpha
+
+
+def coarse_mask(rng: Generator, height: int, width: int, dtype: DTypeLike) -> Array:
+    """A segmentation network's kind of mask: a disc, values at its edge, and lone wrong pixels."""
+    mask = soft_disc(rng, height, width)
+    wrong = rng.random(mask.shape) < 0.002
+    mask[wrong] = rng.random(np.count_nonzero(wrong))
+    return mask > 0.5 if np.dtype(dtype) == bool else samples(mask, dtype)
+
+
+# Arguments ----------------------------------------------------------------------------------------
+
+
+def an_image(dtype: DTypeLike, channels: int = 3) -> Make:
+    return lambda rng, height, width: (noise(rng, height, width, channels, dtype),)
+
+
+def a_mask(dtype: DTypeLike) -> Make:
+    return lambda rng, height, width: (coarse_mask(rng, height, width, dtype),)
+
+
+def mask_values_near(dtype: DTypeLike, *limits: float) -> Make:
+    """Only samples next to the limits (fractions of full scale): a wrong comparison shows."""
+
+    def make(rng: Generator, height: int, width: int) -> tuple[Any, ...]:
+        full = int(np.iinfo(dtype).max)
+        near = [round(limit * full) + away for limit in limits for away in (-1, 0, 1)]
+        return (rng.choice(np.array([0, *near, full], dtype=dtype), (height, width)),)
+
+    return make
+
+
+def a_photo_and_trimap(dtype: DTypeLike, channels: int = 3) -> Make:
+    def make(rng: Generator, height: int, width: int) -> tuple[Any, ...]:
+        image, alpha = photo(rng, height, width)
+        if channels == 4:
+            image = np.concatenate([image, rng.random((height, width, 1))], axis=-1)
+        trimap = np.where(alpha == 0.0, 0, np.where(alpha == 1.0, 255, 128)).astype(np.uint8)
+        trimap[:1, :1] = 0  # something is known even in the smallest image
+        return samples(image, dtype), trimap
+
+    return make
+
+
+def a_photo_and_alpha(dtype: DTypeLike, alpha_dtype: DTypeLike, channels: int = 3) -> Make:
+    def make(rng: Generator, height: int, width: int) -> tuple[Any, ...]:
+        image, alpha = photo(rng, height, width)
+        if channels == 4:
+            image = np.concatenate([image, rng.random((height, width, 1))], axis=-1)
+        return samples(image, dtype), samples(alpha, alpha_dtype)
+
+    return make
+
+
+def a_layer_and_plate(dtype: DTypeLike, alpha_dtype: DTypeLike, channels: int = 3) -> Make:
+    def make(rng: Generator, height: int, width: int) -> tuple[Any, ...]:
+        alpha = rng.uniform(-0.2, 1.2, (height, width)).clip(0.0, 1.0)
+        return (
+            noise(rng, height, width, channels, dtype),
+            samples(alpha, alpha_dtype),
+            noise(rng, height, width, 3, dtype),
+        )
+
+    return make
+
+
+def a_layer_and_color(dtype: DTypeLike, color: str | tuple[float, float, float]) -> Make:
+    def make(rng: Generator, height: int, width: int) -> tuple[Any, ...]:
+        return *a_layer_and_plate(dtype, dtype)(rng, height, width)[:2], color
+
+    return make
+
+
+# Cases --------------------------------------------------------------------------------------------
+
+# Rounding in float32: the rest of a sum of a few terms, in samples of the result.
+EXACT_BUT_FOR_FLOAT32 = {"uint8": 0.0, "uint16": 1.0, "float32": 2e-6}
+
+
+def key_cases() -> Iterator[Case]:
+    for dtype in DTYPES:
+        for key in ("green", "blue", "red"):
+            yield Case(f"key-{dtype}-{key}-hard", "chroma_key", an_image(dtype), {"key_color": key})
+        yield Case(
+            f"key-{dtype}-triple-rgba",
+            "chroma_key",
+            an_image(dtype, channels=4),
+            {"key_color": (20, 30, 200), "tolerance": 12.5},
+        )
+        # 32 divides without rounding, so that a wrong rounding of halves shows.
+        yield Case(
+            f"key-{dtype}-soft32",
+            "chroma_key",
+            an_image(dtype),
+            {"tolerance": 20.0, "softness": 32.0},
+            atol=EXACT_BUT_FOR_FLOAT32[dtype],
+        )
+        yield Case(
+            f"key-{dtype}-soft255-rgba",
+            "chroma_key",
+            an_image(dtype, channels=4),
+            {"tolerance": 0.0, "softness": 255.0, "key_color": "blue"},
+            atol=2e-6 if dtype == "float32" else 1.0,
+        )
+        for output in DTYPES:
+            if output != dtype:
+                options = {"tolerance": 30.0, "dtype": output}
+                yield Case(f"key-{dtype}-to-{output}", "chroma_key", an_image(dtype), options)
+
+
+def trimap_cases() -> Iterator[Case]:
+    for dtype in ("bool", *DTYPES):
+        for radius in (0, 1, 2.5, 5, (7, 2)):
+            name = f"trimap-{dtype}-{radius}".replace(", ", "+")
+            yield Case(name, "make_trimap", a_mask(dtype), {"radius": radius})
+    for dtype in ("uint8", "uint16"):
+        for low, high in ((10 / 255, 240 / 255), (0.3, 0.7), (0.5, 0.5)):
+            options: dict[str, Any] = {"radius": 0.0, "thresholds": (low, high)}
+            make = mask_values_near(dtype, low, high)
+            yield Case(f"trimap-{dtype}-thresholds-{low:.2f}", "make_trimap", make, options)
+    options = {"radius": 3, "thresholds": (0.3, 0.7)}
+    yield Case("trimap-float32-own-thresholds", "make_trimap", a_mask("float32"), options)
+    options = {"radius": (4, 2), "network_size": (12, 14)}
+    yield Case("trimap-uint8-network", "make_trimap", a_mask("uint8"), options, sizes=("odd",))
+    for size in (1, 2, 3, 4, 5, 10):
+        options = {"radius": size, "shape": "rembg"}
+        yield Case(
+            f"trimap-uint8-rembg{size}", "make_trimap", a_mask("uint8"), options, sizes=("odd",)
+        )
+
+
+def alpha_cases() -> Iterator[Case]:
+    # Exact: PyMatting's equations but for float32. The others stop before they are solved.
+    for quality, atol in (("exact", 1e-3), ("balanced", 3e-2), ("fast", 6e-2)):
+        for dtype in DTYPES:
+            for channels in (3, 4):
+                yield Case(
+                    f"alpha-{dtype}x{channels}-{quality}",
+                    "estimate_alpha",
+                    a_photo_and_trimap(dtype, channels),
+                    {"quality": quality},
+                    atol=atol,
+                    mean=True,
+                    sizes=("empty", "solve"),
+                )
+
+
+def foreground_cases() -> Iterator[Case]:
+    # The definition is solved in float64, the library's in float32.
+    atol = {"uint8": 1.0, "uint16": 66.0, "float32": 1e-3}
+    for dtype, alpha_dtype, channels in (
+        ("uint8", "uint8", 3),
+        ("uint8", "float32", 4),
+        ("uint16", "uint16", 3),
+        ("uint16", "float32", 3),
+        ("float32", "float32", 3),
+        ("float32", "uint8", 4),
+    ):
+        yield Case(
+            f"foreground-{dtype}x{channels}-{alpha_dtype}",
+            "estimate_foreground",
+            a_photo_and_alpha(dtype, alpha_dtype, channels),
+            {"return_background": True},
+            atol=atol[dtype],
+        )
+    make = a_photo_and_alpha("uint8", "float32")
+    yield Case("foreground-alone", "estimate_foreground", make, atol=atol["uint8"])
+
+
+def despill_cases() -> Iterator[Case]:
+    for dtype in DTYPES:
+        for method in ("average", "double-average", "max-limit"):
+            for key in ("green", "blue", "red"):
+                yield Case(
+                    f"despill-{dtype}-{method}-{key}",
+                    "despill",
+                    an_image(dtype),
+                    {"method": method, "key_color": key},
+                    atol=EXACT_BUT_FOR_FLOAT32[dtype],
+                )
+        # A quarter is exact in binary, so that a wrong rounding of halves shows; 0.7 is not.
+        for strength in (0.0, 0.25, 0.7):
+            rounded = strength == 0.7 and dtype == "uint8"
+            yield Case(
+                f"despill-{dtype}-rgba-strength{strength}",
+                "despill",
+                an_image(dtype, channels=4),
+                {"strength": strength, "key_color": (10, 10, 90)},
+                atol=1.0 if rounded else EXACT_BUT_FOR_FLOAT32[dtype],
+            )
+
+
+def composite_cases() -> Iterator[Case]:
+    for dtype in DTYPES:
+        atol = EXACT_BUT_FOR_FLOAT32[dtype]
+        yield Case(f"premultiply-{dtype}", "premultiply", an_image(dtype, 4), atol=atol)
+        yield Case(f"unpremultiply-{dtype}", "unpremultiply", an_image(dtype, 4), atol=atol)
+        for alpha_dtype in DTYPES:
+            rounded = max(atol, 1.0) if dtype != "float32" and alpha_dtype != dtype else atol
+            for channels in (3, 4):
+                yield Case(
+                    f"cutout-{dtype}x{channels}-{alpha_dtype}",
+                    "cutout",
+                    a_photo_and_alpha(dtype, alpha_dtype, channels),
+                    atol=rounded,
+                )
+            yield Case(
+                f"composite-{dtype}-{alpha_dtype}-image",
+                "composite",
+                a_layer_and_plate(dtype, alpha_dtype),
+                atol=rounded,
+            )
+        for color in ("white", "black", (12, 34.5, 250)):
+            yield Case(
+                f"composite-{dtype}-{color}".replace(", ", "+"),
+                "composite",
+                a_layer_and_color(dtype, color),
+                atol=max(atol, 1.0) if dtype == "uint8" and not isinstance(color, str) else atol,
+            )
+        linear_atol = {"uint8": 1.0, "uint16": 2.0, "float32": 5e-6}[dtype]
+        yield Case(
+            f"composite-{dtype}-image-linear",
+            "composite",
+            a_layer_and_plate(dtype, "float32", channels=4),
+            {"linear": True},
+            atol=linear_atol,
+        )
+        yield Case(
+            f"composite-{dtype}-white-linear",
+            "composite",
+            a_layer_and_color(dtype, "white"),
+            {"linear": True},
+            atol=linear_atol,
+        )
+
+
+CASES: tuple[Case, ...] = (
+    *key_cases(),
+    *trimap_cases(),
+    *alpha_cases(),
+    *foreground_cases(),
+    *despill_cases(),
+    *composite_cases(),
+)
+
+
+# Layouts ------------------------------------------------------------------------------------------
+
+
+def padded_rows(array: Array) -> Array:
+    """The same image as a part of a wider one: rows are strided."""
+    wide = np.zeros((array.shape[0], array.shape[1] + 5, *array.shape[2:]), array.dtype)
+    wide[:, 2:-3] = array
+    return wide[:, 2:-3]
+
+
+def every_other_row(array: Array) -> Array:
+    tall = np.zeros((2 * array.shape[0], *array.shape[1:]), array.dtype)
+    tall[::2] = array
+    return tall[::2]
+
+
+def every_other_column(array: Array) -> Array:
+    wide = np.zeros((array.shape[0], 2 * array.shape[1], *array.shape[2:]), array.dtype)
+    wide[:, ::2] = array
+    return wide[:, ::2]
+
+
+def upside_down(array: Array) -> Array:
+    """Rows run upward through memory: a negative row stride."""
+    return array[::-1].copy()[::-1]
+
+
+def mirrored(array: Array) -> Array:
+    """Both strides are negative."""
+    return array[::-1, ::-1].copy()[::-1, ::-1]
+
+
+def planes(array: Array) -> Array:
+    """Channels lie apart in memory, as in a transposed (C, H, W) array."""
+    return np.asfortranarray(array)
+
+
+def read_only(array: Array) -> Array:
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy
+
+
+LAYOUTS: tuple[Callable[[Array], Array], ...] = (
+    padded_rows,
+    every_other_row,
+    every_other_column,
+    upside_down,
+    mirrored,
+    planes,
+    read_only,
+)
+
+
+def with_layout(layout: Callable[[Array], Array], arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same arguments with every array laid out in memory in another way."""
+    return tuple(layout(a) if isinstance(a, np.ndarray) else a for a in arguments)

@@ -1,0 +1,28 @@
+"""What every operation computes, in float64 NumPy: the specification that the tests compare with.
+
+Written to be read, not to be fast. NumPy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .composite import composite, cutout, premultiply, unpremultiply
+from .despill import despill
+from .foreground import estimate_foreground
+from .key import chroma_key
+from .matting import estimate_alpha
+from .trimap import make_trimap
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "chroma_key": chroma_key,
+    "make_trimap": make_trimap,
+    "estimate_alpha": estimate_alpha,
+    "estimate_foreground": estimate_foreground,
+    "despill": despill,
+    "premultiply": premultiply,
+    "unpremultiply": unpremultiply,
+    "cutout": cutout,
+    "composite": composite,
+}

@@ -1,0 +1,104 @@
+"""Definition of foreground and background estimation.
+
+Germer, Uelwer, Conrad, Harmeling: Fast Multi-Level Foreground Estimation, ICPR 2020, with Jacobi
+sweeps (all pixels at once) in place of Gauss-Seidel's, a pyramid of 2 x 2 averages in place of
+nearest samples, and a last step that makes alpha F + (1 - alpha) B equal to the image.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .pixels import Array, from_unit, to_unit
+
+REGULARIZATION = 1e-5
+SMALL_SIDE = 32
+SMALL_SWEEPS, LARGE_SWEEPS = 10, 4
+
+
+def halve(image: Array) -> Array:
+    """Means of 2 x 2 pixels; an odd side is made even by repeating its last pixel."""
+    height, width = image.shape[:2]
+    extra = [(0, height % 2), (0, width % 2)] + [(0, 0)] * (image.ndim - 2)
+    even = np.pad(image, extra, mode="edge")
+    blocks = even.reshape(even.shape[0] // 2, 2, even.shape[1] // 2, 2, *image.shape[2:])
+    result: Array = blocks.mean(axis=(1, 3))
+    return result
+
+
+def double(image: Array, height: int, width: int) -> Array:
+    """Nearest upsampling to a given size: pixel (y, x) comes from (y // 2, x // 2)."""
+    return image[np.arange(height)[:, None] // 2, np.arange(width)[None, :] // 2]
+
+
+def neighbors(image: Array) -> list[Array]:
+    """The images of the left, right, upper and lower neighbours; the border is its own."""
+    padded = np.pad(image, [(1, 1), (1, 1)] + [(0, 0)] * (image.ndim - 2), mode="edge")
+    return [padded[1:-1, :-2], padded[1:-1, 2:], padded[:-2, 1:-1], padded[2:, 1:-1]]
+
+
+def sweep(image: Array, alpha: Array, front: Array, back: Array) -> tuple[Array, Array]:
+    """One Jacobi sweep: each pixel's F and B solved with those of its neighbours held."""
+    weights = [REGULARIZATION + np.abs(alpha - other) for other in neighbors(alpha)]
+    total = sum(weights)
+    a = alpha[..., None]
+    a00 = (alpha * alpha + total)[..., None]
+    a11 = ((1.0 - alpha) ** 2 + total)[..., None]
+    a01 = a * (1.0 - a)
+    right_front = a * image
+    right_back = (1.0 - a) * image
+    for weight, its_front, its_back in zip(weights, neighbors(front), neighbors(back), strict=True):
+        right_front = right_front + weight[..., None] * its_front
+        right_back = right_back + weight[..., None] * its_back
+    determinant = a00 * a11 - a01 * a01
+    return (
+        np.clip((a11 * right_front - a01 * right_back) / determinant, 0.0, 1.0),
+        np.clip((a00 * right_back - a01 * right_front) / determinant, 0.0, 1.0),
+    )
+
+
+def project(image: Array, alpha: Array, front: Array, back: Array) -> tuple[Array, Array]:
+    """The nearest F and B in [0, 1] with alpha F + (1 - alpha) B = image, per pixel and channel."""
+    a = np.broadcast_to(alpha[..., None], image.shape)
+    b = 1.0 - a
+    error = image - a * front - b * back
+    moved = front + a * error / (a * a + b * b)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lowest = np.maximum(0.0, (image - b) / a)
+        highest = np.minimum(1.0, image / a)
+        moved = np.where(a > 0.0, np.clip(moved, lowest, highest), front)
+        rest = np.clip((image - a * moved) / b, 0.0, 1.0)
+    return np.where(a == 1.0, image, moved), np.where(a == 1.0, back, rest)
+
+
+def mean_color(image: Array, where: Array) -> Array:
+    """Mean colour of the pixels `where`, or of all if there is none."""
+    colors = image[where] if where.any() else image.reshape(-1, image.shape[-1])
+    result: Array = colors.mean(axis=0)
+    return result
+
+
+def estimate_unit(image: Array, alpha: Array) -> tuple[Array, Array]:
+    """F and B of an image (H, W, 3) and an alpha (H, W), all float64 in [0, 1]."""
+    pyramid = [(image, alpha)]
+    while max(pyramid[-1][1].shape) > 1:
+        pyramid.append((halve(pyramid[-1][0]), halve(pyramid[-1][1])))
+    front = mean_color(image, alpha > 0.9).reshape(1, 1, 3)
+    back = mean_color(image, alpha < 0.1).reshape(1, 1, 3)
+    for level_image, level_alpha in reversed(pyramid):
+        height, width = level_alpha.shape
+        front, back = double(front, height, width), double(back, height, width)
+        small = max(height, width) <= SMALL_SIDE
+        for _ in range(SMALL_SWEEPS if small else LARGE_SWEEPS):
+            front, back = sweep(level_image, level_alpha, front, back)
+    return project(image, alpha, front, back)
+
+
+def estimate_foreground(
+    image: Array, alpha: Array, *, return_background: bool = False
+) -> Array | tuple[Array, Array]:
+    """F (H, W, 3), or (F, B), in the dtype of an image (H, W, 3 | 4); alpha (H, W)."""
+    colors = to_unit(image[..., :3])
+    front, back = (colors, colors) if alpha.size == 0 else estimate_unit(colors, to_unit(alpha))
+    front, back = from_unit(front, image.dtype), from_unit(back, image.dtype)
+    return (front, back) if return_background else front

@@ -1,0 +1,89 @@
+"""Definition of the trimap: what is sure in a mask, less a band around every contour."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .pixels import Array, to_unit
+
+BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
+
+
+def squared_distance(target: Array) -> Array:
+    """Squared distance from every pixel to the nearest pixel of `target`; inf if there is none.
+
+    Every pair of pixels is looked at: for small images only.
+    """
+    ys, xs = np.nonzero(target)
+    if ys.size == 0:
+        return np.full(target.shape, np.inf)
+    y, x = np.indices(target.shape, dtype=np.int32)
+    pairs = (y[..., None] - ys.astype(np.int32)) ** 2 + (x[..., None] - xs.astype(np.int32)) ** 2
+    return pairs.min(axis=-1).astype(np.float64)
+
+
+def erode_disk(sure: Array, radius: float) -> Array:
+    """The pixels of `sure` with no other pixel of the image within the radius.
+
+    If none would be left, those farthest from the others are kept: the largest radius that keeps
+    some.
+    """
+    distance = squared_distance(~sure)
+    kept = sure & (distance > radius * radius)
+    if sure.any() and not kept.any():
+        kept = distance == distance.max()
+    return kept
+
+
+def erode_square(sure: Array, size: int, *, outside: bool) -> Array:
+    """scipy.ndimage.binary_erosion(sure, ones((size, size)), border_value=outside).
+
+    The window of an even size reaches one pixel farther up and left than down and right:
+    its offsets are -(size // 2) ... (size - 1) // 2.
+    """
+    before, after = size // 2, (size - 1) // 2
+    padded = np.pad(sure, [(before, after), (before, after)], constant_values=outside)
+    height, width = sure.shape
+    kept = np.ones_like(sure)
+    for dy in range(size):
+        for dx in range(size):
+            kept &= padded[dy : dy + height, dx : dx + width]
+    return kept
+
+
+def make_trimap(
+    mask: Array,
+    radius: float | tuple[float, float] = 10.0,
+    *,
+    shape: str = "disk",
+    thresholds: tuple[float, float] = (10 / 255, 240 / 255),
+    network_size: int | tuple[int, int] | None = None,
+) -> Array:
+    """Trimap (H, W) uint8 of a mask (H, W).
+
+    shape="rembg" is alpha_matting_cutout of rembg (bg.py): both classes are eroded by a square,
+    the background as if it went on outside of the image, the foreground as if it did not.
+    """
+    if mask.dtype == bool:
+        background, foreground = ~mask, mask
+    else:
+        values = to_unit(mask)
+        background, foreground = values < thresholds[0], values > thresholds[1]
+    if shape == "rembg":
+        assert isinstance(radius, int)
+        background = erode_square(background, radius, outside=True)
+        foreground = erode_square(foreground, radius, outside=False)
+    else:
+        outside, inside = radius if isinstance(radius, tuple) else (radius, radius)
+        if network_size is not None:
+            rows, columns = (
+                network_size if isinstance(network_size, tuple) else (network_size, network_size)
+            )
+            scale = np.sqrt((mask.shape[0] / rows) * (mask.shape[1] / columns))
+            outside, inside = outside * scale, inside * scale
+        background = erode_disk(background, outside)
+        foreground = erode_disk(foreground, inside)
+    trimap = np.full(mask.shape, UNKNOWN, dtype=np.uint8)
+    trimap[background] = BACKGROUND
+    trimap[foreground] = FOREGROUND
+    return trimap

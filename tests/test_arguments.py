@@ -1,0 +1,334 @@
+"""Every wrong argument: one error that names the function, the argument, what came, what may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+import trimatte
+
+HEIGHT, WIDTH = 6, 7
+IMAGE = np.full((HEIGHT, WIDTH, 3), 100, dtype=np.uint8)
+RGBA = np.full((HEIGHT, WIDTH, 4), 100, dtype=np.uint8)
+PLANE = np.full((HEIGHT, WIDTH), 100, dtype=np.uint8)
+TRIMAP = np.repeat(np.array([[0, 0, 128, 128, 128, 255, 255]], dtype=np.uint8), HEIGHT, axis=0)
+
+# Every operation with valid arguments, by name; the tables below replace one of them at a time.
+VALID: dict[str, dict[str, Any]] = {
+    "chroma_key": {"image": IMAGE},
+    "probe": {"image": IMAGE, "x": 1, "y": 2},
+    "make_trimap": {"mask": TRIMAP, "radius": 1},
+    "estimate_alpha": {"image": IMAGE, "trimap": TRIMAP},
+    "estimate_foreground": {"image": IMAGE, "alpha": PLANE},
+    "despill": {"image": IMAGE},
+    "premultiply": {"rgba": RGBA},
+    "unpremultiply": {"rgba": RGBA},
+    "cutout": {"foreground": IMAGE, "alpha": PLANE},
+    "composite": {"foreground": IMAGE, "alpha": PLANE, "background": IMAGE},
+}
+
+
+@dataclass(frozen=True)
+class Bad:
+    """An operation called with one wrong argument.
+
+    came and accepted are what its message has to contain, in any letter case.
+    """
+
+    operation: str
+    argument: str
+    value: Any
+    came: str
+    accepted: str
+    others: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.operation}-{self.argument}-{self.came or 'empty'}"
+
+
+def wrong_arrays(shape: tuple[int, ...]) -> list[tuple[Any, str]]:
+    """Arrays of the right shape with samples that no operation takes, and how messages put it."""
+    unusable = [
+        (np.zeros(shape, dtype), str(np.dtype(dtype)))
+        for dtype in ("float64", "int64", "int8", "uint32", "float16", "complex64", "object", "U1")
+    ]
+    values: list[tuple[Any, str]] = []
+    for value, name in ((np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf"), (1.5, "1.5")):
+        image = np.full(shape, 0.5, dtype=np.float32)
+        image[-1, -1] = value  # the very last one
+        values.append((image, name))
+    negative = np.full(shape, 0.5, dtype=np.float32)
+    negative[0, 0] = -0.25
+    scaled = np.full(shape, 200.0, dtype=np.float32)  # 0 ... 255 in a float image
+    return [*unusable, *values, (negative, "-0.25"), (scaled, "200")]
+
+
+def bad_arrays() -> list[Bad]:
+    """Wrong samples, dimensions and channels of every array that an operation takes."""
+    rows = []
+    for operation, arguments in VALID.items():
+        for argument, valid in arguments.items():
+            if not isinstance(valid, np.ndarray):
+                continue
+            for value, came in wrong_arrays(valid.shape):
+                in_range = value.dtype == np.float32
+                accepted = "[0, 1]" if in_range else "uint8, uint16 or float32"
+                rows.append(Bad(operation, argument, value, came, accepted))
+            if valid.ndim == 2:
+                shapes: list[tuple[int, ...]] = [
+                    (),
+                    (WIDTH,),
+                    (HEIGHT, WIDTH, 3),
+                    (HEIGHT, WIDTH, 1),
+                ]
+                accepted = "(H, W)"
+            else:
+                shapes = [(), (WIDTH,), (HEIGHT, WIDTH), (2, HEIGHT, WIDTH, 3)]
+                shapes += [(HEIGHT, WIDTH, channels) for channels in (0, 1, 2, 5)]
+                shapes += [(HEIGHT, WIDTH, 3)] if argument == "rgba" else []
+                accepted = "(H, W, 4)"
+            for shape in shapes:
+                value = np.zeros(shape, np.uint8)
+                # A row of numbers could be a colour: not refused as an image.
+                if argument != "background" or len(shape) != 1:
+                    rows.append(Bad(operation, argument, value, str(shape), accepted))
+            if argument != "background":
+                rows.append(Bad(operation, argument, None, "()", accepted))
+                rows.append(Bad(operation, argument, "photo.png", "()", accepted))
+                rows.append(Bad(operation, argument, [[1, 2], [3]], "[[1, 2], [3]]", "array"))
+    return rows
+
+
+def bad_sizes() -> list[Bad]:
+    """Two arrays that do not fit together."""
+    rows = []
+    for operation, argument in (
+        ("estimate_alpha", "trimap"),
+        ("estimate_foreground", "alpha"),
+        ("cutout", "alpha"),
+        ("composite", "alpha"),
+        ("composite", "background"),
+    ):
+        tail = (3,) if argument == "background" else ()
+        for shape in ((WIDTH, HEIGHT, *tail), (HEIGHT + 1, WIDTH, *tail), (0, WIDTH, *tail)):
+            value = np.zeros(shape, np.uint8)
+            rows.append(Bad(operation, argument, value, str(shape), f"({HEIGHT}, {WIDTH}, 3)"))
+    other_depth = np.zeros(IMAGE.shape, np.uint16)
+    rows.append(Bad("composite", "background", other_depth, "uint16", "uint8"))
+    return rows
+
+
+def bad_options() -> list[Bad]:
+    """Options out of their range, of a wrong kind, or unknown."""
+    rows = []
+    keys = "green"
+    for operation in ("chroma_key", "probe", "despill"):
+        for value, came in (
+            ("purple", "purple"),
+            ("", "''"),
+            ("Green screen", "Green screen"),
+            (1, "1"),
+            (None, "None"),
+            ((0, 255), "(0, 255)"),
+            ((0, 255, 0, 0), "(0, 255, 0, 0)"),
+            ((0, 256, 0), "256"),
+            ((0, -1, 0), "-1"),
+            ((0, float("nan"), 0), "nan"),
+            (("a", "b", "c"), "a"),
+            ((90, 90, 90), "90"),  # grey: no channel is dominant
+            ((20, 200, 200), "200"),
+        ):
+            rows.append(Bad(operation, "key_color", value, came, keys))
+    for operation in ("chroma_key", "probe"):
+        for argument in ("tolerance", "softness"):
+            for value, came in (
+                (-1, "-1"),
+                (255.5, "255.5"),
+                (float("nan"), "nan"),
+                (float("inf"), "inf"),
+                ("30", "30"),
+                (None, "None"),
+                ([30], "30"),
+            ):
+                rows.append(Bad(operation, argument, value, came, "255"))
+    for value, came in (("float64", "float64"), (np.int64, "int64"), ("bool", "bool"), ("x", "x")):
+        rows.append(Bad("chroma_key", "dtype", value, came, "uint8, uint16 or float32"))
+    for argument, size in (("x", WIDTH), ("y", HEIGHT)):
+        for value, came in (
+            (size, str(size)),
+            (-1, "-1"),
+            (1.5, "1.5"),
+            ("1", "1"),
+            (None, "None"),
+        ):
+            rows.append(Bad("probe", argument, value, came, str(size - 1)))
+
+    for value, came in (
+        (-1, "-1"),
+        (-0.001, "-0.001"),
+        (float("nan"), "nan"),
+        ("10", "10"),
+        (None, "None"),
+        ((1,), "(1,)"),
+        ((1, 2, 3), "(1, 2, 3)"),
+        ((1, -2), "-2"),
+        ((float("nan"), 1), "nan"),
+    ):
+        rows.append(Bad("make_trimap", "radius", value, came, "0"))
+    square = {"shape": "rembg"}
+    for value, came in ((2.5, "2.5"), (-1, "-1"), ((3, 3), "(3, 3)"), (float("nan"), "nan")):
+        rows.append(Bad("make_trimap", "radius", value, came, "rembg", square))
+    for value, came in (("square", "square"), (None, "None"), (3, "3")):
+        rows.append(Bad("make_trimap", "shape", value, came, "disk"))
+    for value, came in (
+        ((0.9, 0.1), "(0.9, 0.1)"),
+        ((-0.1, 0.5), "-0.1"),
+        ((0.1, 1.5), "1.5"),
+        ((10, 240), "240"),
+        ((0.1,), "(0.1,)"),
+        (0.5, "0.5"),
+        ((float("nan"), 0.5), "nan"),
+        (None, "None"),
+    ):
+        rows.append(Bad("make_trimap", "thresholds", value, came, "0"))
+    for value, came in (
+        (0, "0"),
+        (-320, "-320"),
+        ((320, 0), "(320, 0)"),
+        ((320,), "(320,)"),
+        ((1, 2, 3), "(1, 2, 3)"),
+        ("320", "320"),
+        (float("nan"), "nan"),
+    ):
+        rows.append(Bad("make_trimap", "network_size", value, came, "(h, w)"))
+
+    for value, came in (("best", "best"), (None, "None"), (2, "2"), ("", "''")):
+        rows.append(Bad("estimate_alpha", "quality", value, came, "balanced"))
+    for value, came in (("min", "min"), (None, "None"), (0, "0")):
+        rows.append(Bad("despill", "method", value, came, "double-average"))
+    for value, came in (
+        (-0.1, "-0.1"),
+        (1.1, "1.1"),
+        (float("nan"), "nan"),
+        ("1", "1"),
+        (None, "None"),
+    ):
+        rows.append(Bad("despill", "strength", value, came, "1"))
+    for value, came in (
+        ("no such color", "no such color"),
+        ((1, 2), "(1, 2)"),
+        ((1, 2, 3, 4), "(1, 2, 3, 4)"),
+        ((0, 0, 256), "256"),
+        ((0, 0, -1), "-1"),
+        ((0, 0, float("nan")), "nan"),
+        (("a", 0, 0), "a"),
+        (None, "None"),
+        (7, "7"),
+    ):
+        rows.append(Bad("composite", "background", value, came, "(r, g, b)"))
+    return rows
+
+
+def bad_devices() -> list[Bad]:
+    """Devices and streams that there are none of."""
+    rows = []
+    for operation in VALID:
+        if operation == "probe":  # one pixel, looked at on the host
+            continue
+        for value, came in (
+            ("gpu", "gpu"),
+            ("", "''"),
+            ("cpu:1", "cpu:1"),
+            (0, "0"),
+            (b"cpu", "cpu"),
+        ):
+            rows.append(Bad(operation, "device", value, came, "cpu"))
+        for value, came in (("main", "main"), (1.5, "1.5"), (object(), "object"), (7, "7")):
+            rows.append(Bad(operation, "stream", value, came, "None"))
+    return rows
+
+
+def call(operation: str, arguments: dict[str, Any]) -> Any:
+    function: Callable[..., Any] = getattr(trimatte, operation)
+    return function(**arguments)
+
+
+@pytest.mark.parametrize(
+    "bad", [*bad_arrays(), *bad_sizes(), *bad_options(), *bad_devices()], ids=str
+)
+def test_wrong_argument_is_refused_in_words(bad: Bad) -> None:
+    arguments = {**VALID[bad.operation], **bad.others, bad.argument: bad.value}
+    with pytest.raises(trimatte.ArgumentError) as caught:
+        call(bad.operation, arguments)
+    error = caught.value
+    assert type(error) is trimatte.ArgumentError
+    assert isinstance(error, ValueError)
+    assert isinstance(error, trimatte.Error)
+    # One error is shown, not the one that led to it as well.
+    assert error.__cause__ is None
+    assert error.__context__ is None or error.__suppress_context__
+    message = str(error).lower()
+    assert message.startswith(f"{bad.operation}: ")
+    assert bad.argument in message
+    assert bad.came.lower() in message
+    assert bad.accepted.lower() in message
+    assert "got " in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("operation", VALID)
+def test_the_arguments_that_the_table_starts_from_are_valid(operation: str) -> None:
+    call(operation, VALID[operation])
+
+
+@pytest.mark.parametrize("operation", [name for name in VALID if name != "probe"])
+def test_cpu_can_be_named(operation: str) -> None:
+    plain = call(operation, VALID[operation])
+    named = call(operation, {**VALID[operation], "device": "cpu", "stream": None})
+    np.testing.assert_array_equal(named, plain)
+
+
+@pytest.mark.skipif(trimatte.cuda_available(), reason="there is a GPU here")
+@pytest.mark.parametrize("operation", [name for name in VALID if name != "probe"])
+def test_device_that_is_not_there(operation: str) -> None:
+    with pytest.raises(trimatte.Error) as caught:
+        call(operation, {**VALID[operation], "device": "cuda"})
+    # The key runs on a GPU where there is one; the other operations have no kernel yet.
+    kind = trimatte.DeviceError if operation == "chroma_key" else trimatte.Error
+    assert isinstance(caught.value, kind)
+    message = str(caught.value)
+    assert message.startswith(f"{operation}: ")
+    assert "cuda" in message.lower()
+
+
+@pytest.mark.parametrize("radius", [1e3, 1e9, 1e300, 2**62, (1e9, 0)])
+def test_huge_radius_is_a_radius(radius: Any) -> None:
+    mask = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    trimap = trimatte.make_trimap(mask, radius)  # no contour: nothing becomes unknown
+    np.testing.assert_array_equal(trimap, 0)
+    mask[2, 3] = 255
+    with pytest.warns(trimatte.TrimapWarning):
+        trimap = trimatte.make_trimap(mask, radius)
+    assert np.any(trimap == 0)
+    assert trimap[2, 3] == 255
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", float("nan"), True])
+def test_wrong_number_of_threads(threads: Any) -> None:
+    before = trimatte.get_num_threads()
+    with pytest.raises(trimatte.ArgumentError, match="set_num_threads: count"):
+        trimatte.set_num_threads(threads)
+    assert trimatte.get_num_threads() == before
+
+
+@pytest.mark.parametrize("operation", VALID)
+def test_options_go_by_name_only(operation: str) -> None:
+    positional = list(VALID[operation].values())
+    if operation == "composite":
+        positional = [IMAGE, PLANE, IMAGE]
+    with pytest.raises(TypeError, match="positional"):
+        getattr(trimatte, operation)(*positional, "green")

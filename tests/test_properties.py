@@ -1,0 +1,230 @@
+"""Properties that hold for every input, looked for by Hypothesis."""
+
+from __future__ import annotations
+
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import cases
+import trimatte
+from cases import CASES, Array, Case
+
+# The same examples in every run; no deadline, since machines that test are often busy.
+few = settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+sides = st.integers(1, 40)
+seeds = st.integers(0, 2**32 - 1)
+dtypes = st.sampled_from(cases.DTYPES)
+keys = st.sampled_from(["green", "blue", "red"])
+qualities = st.sampled_from(["fast", "balanced", "exact"])
+radii = st.floats(0.0, 12.0)
+
+
+@pytest.fixture(autouse=True)
+def own_number_of_threads() -> Iterator[None]:
+    """Whatever a test sets, the next one starts with the number that it found."""
+    threads = trimatte.get_num_threads()
+    yield
+    trimatte.set_num_threads(threads)
+
+
+def quiet_trimap(*arguments: Any, **options: Any) -> Array:
+    """make_trimap for radii that may be larger than what is sure."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", trimatte.TrimapWarning)
+        return trimatte.make_trimap(*arguments, **options)
+
+
+def random_trimap(rng: np.random.Generator, height: int, width: int) -> Array:
+    """Blocks of background, unknown and foreground, with no regard for the image."""
+    side = int(rng.integers(1, 9))
+    marks = np.array([0, 128, 255], dtype=np.uint8)
+    blocks = rng.choice(marks, (height // side + 1, width // side + 1))
+    return np.kron(blocks, np.ones((side, side), dtype=np.uint8))[:height, :width]
+
+
+@few
+@given(seed=seeds, height=sides, width=sides, dtype=dtypes, quality=qualities)
+def test_alpha_is_in_its_range_and_keeps_what_is_known(
+    seed: int, height: int, width: int, dtype: str, quality: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    flat = rng.random() < 0.2  # no texture at all: singular windows
+    image = cases.noise(rng, 1 if flat else height, 1 if flat else width, 3, dtype)
+    image = np.broadcast_to(image, (height, width, 3)).copy()
+    trimap = random_trimap(rng, height, width)
+    alpha, info = trimatte.estimate_alpha(image, trimap, quality=quality, return_info=True)
+    assert alpha.shape == trimap.shape
+    assert alpha.dtype == np.float32
+    assert np.all((alpha >= 0.0) & (alpha <= 1.0))  # fails on NaN as well
+    known = trimap != 128
+    np.testing.assert_array_equal(alpha[known], trimap[known] / np.float32(255))
+    assert info.unknown == np.count_nonzero(~known)
+
+
+@few
+@given(seed=seeds, height=sides, width=sides, dtype=dtypes, radius=radii, more=radii)
+def test_a_larger_radius_never_makes_a_pixel_sure(
+    seed: int, height: int, width: int, dtype: str, radius: float, more: float
+) -> None:
+    mask = cases.coarse_mask(np.random.default_rng(seed), height, width, dtype)
+    narrow = quiet_trimap(mask, radius)
+    wide = quiet_trimap(mask, radius + more)
+    sure = wide != 128
+    np.testing.assert_array_equal(wide[sure], narrow[sure])
+
+
+@few
+@given(
+    seed=seeds,
+    height=sides,
+    width=sides,
+    dtype=st.sampled_from(["bool", *cases.DTYPES]),
+    radius=st.tuples(radii, radii) | radii,
+)
+def test_sure_pixels_agree_with_the_mask(
+    seed: int, height: int, width: int, dtype: str, radius: float | tuple[float, float]
+) -> None:
+    mask = cases.coarse_mask(np.random.default_rng(seed), height, width, dtype)
+    trimap = quiet_trimap(mask, radius)
+    assert set(np.unique(trimap)) <= {0, 128, 255}
+    full = 1 if dtype in ("bool", "float32") else np.iinfo(dtype).max
+    opacity = mask.astype(np.float64) / full
+    assert np.all(opacity[trimap == 0] < 10 / 255)
+    assert np.all(opacity[trimap == 255] > 240 / 255)
+    # What was sure does not vanish.
+    assert np.any(trimap == 0) == np.any(opacity < 10 / 255)
+    assert np.any(trimap == 255) == np.any(opacity > 240 / 255)
+
+
+@few
+@given(seed=seeds, dtype=dtypes, low=st.floats(0.0, 255.0), high=st.floats(0.0, 255.0), key=keys)
+def test_a_higher_tolerance_never_keys_more(
+    seed: int, dtype: str, low: float, high: float, key: str
+) -> None:
+    image = cases.noise(np.random.default_rng(seed), 9, 14, 3, dtype)
+    low, high = sorted((low, high))
+    strict = trimatte.chroma_key(image, key_color=key, tolerance=high)
+    generous = trimatte.chroma_key(image, key_color=key, tolerance=low)
+    assert np.all(generous <= strict)
+
+
+@few
+@given(
+    seed=seeds,
+    dtype=dtypes,
+    channels=st.sampled_from([3, 4]),
+    key=keys,
+    method=st.sampled_from(["average", "double-average", "max-limit"]),
+    strength=st.floats(0.0, 1.0),
+)
+def test_despill_lowers_the_key_channel_only(
+    seed: int, dtype: str, channels: int, key: str, method: str, strength: float
+) -> None:
+    image = cases.noise(np.random.default_rng(seed), 9, 14, channels, dtype)
+    result = trimatte.despill(image, key_color=key, method=method, strength=strength)
+    channel = ("red", "green", "blue").index(key)
+    assert np.all(result[..., channel] <= image[..., channel])
+    others = np.arange(channels) != channel
+    np.testing.assert_array_equal(result[..., others], image[..., others])
+    weaker = trimatte.despill(image, key_color=key, method=method, strength=strength / 2)
+    assert np.all(result[..., channel] <= weaker[..., channel])
+
+
+@few
+@given(seed=seeds, height=sides, width=sides)
+def test_premultiplied_bytes_survive_the_round_trip(seed: int, height: int, width: int) -> None:
+    rgba = cases.noise(np.random.default_rng(seed), height, width, 4, "uint8")
+    premultiplied = trimatte.premultiply(rgba)
+    assert np.all(premultiplied[..., :3] <= premultiplied[..., 3:])
+    straight = trimatte.unpremultiply(premultiplied)
+    np.testing.assert_array_equal(trimatte.premultiply(straight), premultiplied)
+    opaque = rgba[..., 3] == 255
+    np.testing.assert_array_equal(straight[opaque], rgba[opaque])
+
+
+@few
+@given(seed=seeds, height=sides, width=sides, dtype=st.sampled_from(["uint16", "float32"]))
+def test_premultiplied_colors_survive_the_round_trip(
+    seed: int, height: int, width: int, dtype: str
+) -> None:
+    rgba = cases.noise(np.random.default_rng(seed), height, width, 4, dtype)
+    straight = trimatte.unpremultiply(trimatte.premultiply(rgba))
+    np.testing.assert_array_equal(straight[..., 3], rgba[..., 3])
+    full = 1.0 if dtype == "float32" else 65535.0
+    opacity = rgba[..., 3] / full
+    visible = opacity > 0.01
+    difference = np.abs(straight[visible].astype(np.float64) - rgba[visible])[..., :3]
+    # Half a step of rounding, made larger by the division by alpha, and half a step after it.
+    step = 2e-6 if dtype == "float32" else 1.0
+    assert np.all(difference <= step * (0.6 / opacity[visible][:, None] + 0.6))
+    assert np.all(straight[opacity == 0.0] == 0)
+
+
+@few
+@given(
+    seed=seeds,
+    height=sides,
+    width=sides,
+    dtype=dtypes,
+    alpha_dtype=dtypes,
+    textured=st.booleans(),
+)
+def test_cutout_over_its_own_background_is_the_photo(
+    seed: int, height: int, width: int, dtype: str, alpha_dtype: str, textured: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    if textured:
+        image, alpha = cases.a_photo_and_alpha(dtype, alpha_dtype)(rng, height, width)
+    else:
+        image, alpha, _ = cases.a_layer_and_plate(dtype, alpha_dtype)(rng, height, width)
+    front, back = trimatte.estimate_foreground(image, alpha, return_background=True)
+    full = 1.0 if dtype == "float32" else float(np.iinfo(dtype).max)
+    opaque = alpha == (1.0 if alpha_dtype == "float32" else np.iinfo(alpha_dtype).max)
+    np.testing.assert_array_equal(front[opaque], image[opaque])
+    again = trimatte.composite(front, alpha, back)
+    difference = np.abs(again.astype(np.float64) - image.astype(np.float64)) / full
+    assert difference.max() <= 1.0 / 255.0 + 1e-6
+
+
+@few
+@given(seed=seeds, height=sides, width=sides, dtype=dtypes, alpha_dtype=dtypes)
+def test_cutout_keeps_color_where_something_is_seen(
+    seed: int, height: int, width: int, dtype: str, alpha_dtype: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    front, alpha, _ = cases.a_layer_and_plate(dtype, alpha_dtype)(rng, height, width)
+    rgba = trimatte.cutout(front, alpha)
+    seen = rgba[..., 3] > 0
+    np.testing.assert_array_equal(rgba[..., :3][seen], front[seen])
+    assert np.all(rgba[..., :3][~seen] == 0)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+def test_results_do_not_depend_on_the_number_of_threads(case: Case) -> None:
+    # Large enough that the rows are really shared out; not a multiple of anything.
+    solves = case.operation in ("estimate_alpha", "estimate_foreground")
+    height, width = (211, 173) if solves else (467, 331)
+    rng = np.random.default_rng(zlib.crc32(case.id.encode()))
+    arguments = case.make(rng, height, width)
+    call: Callable[..., Any] = getattr(trimatte, case.operation)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", trimatte.TrimapWarning)
+        trimatte.set_num_threads(1)
+        alone = call(*arguments, **case.options)
+        for threads in (2, 3, 8):
+            trimatte.set_num_threads(threads)
+            assert trimatte.get_num_threads() == threads
+            np.testing.assert_array_equal(call(*arguments, **case.options), alone)
