@@ -20,7 +20,7 @@ TRIMAP = np.repeat(np.array([[0, 0, 128, 128, 128, 255, 255]], dtype=np.uint8), 
 # Every operation with valid arguments, by name; the tables below replace one of them at a time.
 VALID: dict[str, dict[str, Any]] = {
     "chroma_key": {"image": IMAGE},
-    "probe": {"image": IMAGE, "x": 1, "y": 2},
+    "probe": {"image": IMAGE, "x": WIDTH - 1, "y": HEIGHT - 1},
     "make_trimap": {"mask": TRIMAP, "radius": 1},
     "estimate_alpha": {"image": IMAGE, "trimap": TRIMAP},
     "estimate_foreground": {"image": IMAGE, "alpha": PLANE},
@@ -62,7 +62,7 @@ def wrong_arrays(shape: tuple[int, ...]) -> list[tuple[Any, str]]:
         image[-1, -1] = value  # the very last one
         values.append((image, name))
     negative = np.full(shape, 0.5, dtype=np.float32)
-    negative[0, 0] = -0.25
+    negative[-1, -1] = -0.25
     scaled = np.full(shape, 200.0, dtype=np.float32)  # 0 ... 255 in a float image
     return [*unusable, *values, (negative, "-0.25"), (scaled, "200")]
 
@@ -145,16 +145,10 @@ def bad_options() -> list[Bad]:
             rows.append(Bad(operation, "key_color", value, came, keys))
     for operation in ("chroma_key", "probe"):
         for argument in ("tolerance", "softness"):
-            for value, came in (
-                (-1, "-1"),
-                (255.5, "255.5"),
-                (float("nan"), "nan"),
-                (float("inf"), "inf"),
-                ("30", "30"),
-                (None, "None"),
-                ([30], "30"),
-            ):
-                rows.append(Bad(operation, argument, value, came, "255"))
+            for value in (-1, 255.5, float("nan"), float("inf")):
+                rows.append(Bad(operation, argument, value, str(value), "255"))
+            for value in ("30", None, [30]):
+                rows.append(Bad(operation, argument, value, repr(value), "number"))
     for value, came in (("float64", "float64"), (np.int64, "int64"), ("bool", "bool"), ("x", "x")):
         rows.append(Bad("chroma_key", "dtype", value, came, "uint8, uint16 or float32"))
     for argument, size in (("x", WIDTH), ("y", HEIGHT)):
@@ -165,7 +159,7 @@ def bad_options() -> list[Bad]:
             ("1", "1"),
             (None, "None"),
         ):
-            rows.append(Bad("probe", argument, value, came, str(size - 1)))
+            rows.append(Bad("probe", argument, value, came, f"[0, {size})"))
 
     for value, came in (
         (-1, "-1"),
@@ -181,7 +175,7 @@ def bad_options() -> list[Bad]:
         rows.append(Bad("make_trimap", "radius", value, came, "0"))
     square = {"shape": "rembg"}
     for value, came in ((2.5, "2.5"), (-1, "-1"), ((3, 3), "(3, 3)"), (float("nan"), "nan")):
-        rows.append(Bad("make_trimap", "radius", value, came, "rembg", square))
+        rows.append(Bad("make_trimap", "radius", value, came, "number", square))
     for value, came in (("square", "square"), (None, "None"), (3, "3")):
         rows.append(Bad("make_trimap", "shape", value, came, "disk"))
     for value, came in (
@@ -204,20 +198,16 @@ def bad_options() -> list[Bad]:
         ("320", "320"),
         (float("nan"), "nan"),
     ):
-        rows.append(Bad("make_trimap", "network_size", value, came, "(h, w)"))
+        rows.append(Bad("make_trimap", "network_size", value, came, "(height, width)"))
 
     for value, came in (("best", "best"), (None, "None"), (2, "2"), ("", "''")):
         rows.append(Bad("estimate_alpha", "quality", value, came, "balanced"))
     for value, came in (("min", "min"), (None, "None"), (0, "0")):
         rows.append(Bad("despill", "method", value, came, "double-average"))
-    for value, came in (
-        (-0.1, "-0.1"),
-        (1.1, "1.1"),
-        (float("nan"), "nan"),
-        ("1", "1"),
-        (None, "None"),
-    ):
-        rows.append(Bad("despill", "strength", value, came, "1"))
+    for value in (-0.1, 1.1, float("nan")):
+        rows.append(Bad("despill", "strength", value, str(value), "1"))
+    for value in ("1", None):
+        rows.append(Bad("despill", "strength", value, repr(value), "number"))
     for value, came in (
         ("no such color", "no such color"),
         ((1, 2), "(1, 2)"),
@@ -295,11 +285,9 @@ def test_cpu_can_be_named(operation: str) -> None:
 @pytest.mark.skipif(trimatte.cuda_available(), reason="there is a GPU here")
 @pytest.mark.parametrize("operation", [name for name in VALID if name != "probe"])
 def test_device_that_is_not_there(operation: str) -> None:
-    with pytest.raises(trimatte.Error) as caught:
+    with pytest.raises(trimatte.DeviceError) as caught:
         call(operation, {**VALID[operation], "device": "cuda"})
-    # The key runs on a GPU where there is one; the other operations have no kernel yet.
-    kind = trimatte.DeviceError if operation == "chroma_key" else trimatte.Error
-    assert isinstance(caught.value, kind)
+    assert isinstance(caught.value, RuntimeError)
     message = str(caught.value)
     assert message.startswith(f"{operation}: ")
     assert "cuda" in message.lower()
@@ -317,7 +305,7 @@ def test_huge_radius_is_a_radius(radius: Any) -> None:
     assert trimap[2, 3] == 255
 
 
-@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", float("nan"), True])
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", float("nan")])
 def test_wrong_number_of_threads(threads: Any) -> None:
     before = trimatte.get_num_threads()
     with pytest.raises(trimatte.ArgumentError, match="set_num_threads: count"):

@@ -30,8 +30,10 @@ namespace trimatte {
 inline constexpr double kEpsilon = 1e-7;        // of closed-form matting, as PyMatting has it
 inline constexpr double kCoarseEpsilon = 1e-5;  // of the coarse levels and their linear models
 inline constexpr std::ptrdiff_t kSmallestSide = 48;
-inline constexpr int kPowerSteps = 10;
 inline constexpr int kScaleSteps = 10;
+// Chebyshev polynomials damp [kSpectrumEnd / 8, kSpectrumEnd] of D^-1 A. With D the absolute row sums
+// nothing lies above 1, and most of it below 0.8; at 1 the polynomials are still contractions.
+inline constexpr float kSpectrumEnd = 0.9f;
 
 // Steps of conjugate gradients a level and Chebyshev steps before and after each coarse correction.
 struct Schedule {
@@ -135,6 +137,20 @@ ALWAYS_INLINE F16 apply_block(const Level& level, std::int32_t block, const floa
     far += load(far_plane + at.up2 - dx) * load(v + at.up2 - dx);
   }
   return sum + far;
+}
+
+ALWAYS_INLINE F16 absolute(F16 v) { return v < 0.0f ? -v : v; }
+
+ALWAYS_INLINE F16 absolute_row_sums(const Level& level, std::int32_t block) {
+  const Rows at = rows_of(level, block);
+  const std::ptrdiff_t ahead[3] = {at.here, at.here, at.here}, behind[3] = {at.here, at.up1, at.up2};
+  F16 sum = absolute(load(level.stencil + at.here));
+  for (int d = 1; d < 13; ++d) {
+    const float* plane = level.stencil + static_cast<std::size_t>(d) * level.lanes();
+    sum += absolute(load(plane + ahead[kOffsets[d][0]]));
+    sum += absolute(load(plane + behind[kOffsets[d][0]] - kOffsets[d][1]));
+  }
+  return sum;
 }
 
 void apply(const Level& level, const float* v, float* out) {
@@ -287,11 +303,14 @@ void build_operator(Level& level, double epsilon) {
       float* plane = level.stencil + static_cast<std::size_t>(d) * n + rows.here;
       store(plane, load(plane) * mask * load(level.unknown_mask + ahead[kOffsets[d][0]] + kOffsets[d][1]));
     }
-    for (int i = 0; i < kLanes; ++i) {
-      const float diagonal = level.stencil[rows.here + i];
-      level.inverse_diagonal[rows.here + i] =
-          level.unknown_mask[rows.here + i] > 0.0f ? 1.0f / std::max(diagonal, 1e-6f) : 0.0f;
-    }
+  });
+  // Row sums of absolute values: D^-1 A with this D has no eigenvalue above 1, whatever the image.
+  for_blocks(level.core, [&](auto, std::int32_t b) {
+    const std::ptrdiff_t at = b * std::ptrdiff_t{kLanes};
+    const F16 sums = absolute_row_sums(level, b);
+    for (int i = 0; i < kLanes; ++i)
+      level.inverse_diagonal[at + i] =
+          level.unknown_mask[at + i] > 0.0f ? 1.0f / std::max(sums[i], 1e-6f) : 0.0f;
   });
 }
 
@@ -484,8 +503,8 @@ void restrict_residual(const Level& fine, Level& coarse, const float* r, float* 
 
 // `steps` Chebyshev steps for A z = b on [largest / 8, largest] of D^-1 A; from zero, or from z.
 void smooth(Level& level, const float* b, float* z, int steps, bool from_zero) {
-  const float high = level.largest_eigenvalue, low = high / 8.0f;
-  const float theta = 0.5f * (high + low), delta = 0.5f * (high - low), sigma = theta / delta;
+  constexpr float low = kSpectrumEnd / 8.0f, theta = 0.5f * (kSpectrumEnd + low);
+  constexpr float delta = 0.5f * (kSpectrumEnd - low), sigma = theta / delta;
   float rho = 1.0f / sigma;
   float *r = level.q, *p = level.p, *next = level.old;
   for_blocks(level.core, [&](auto, std::int32_t block) {
@@ -539,7 +558,7 @@ void solve_coarsest(Level& level, const float* b, float* z, int most, double tol
   for (int it = 0; it < most && rz > goal; ++it) {
     apply(level, p, ap);
     const double curvature = dot(level, p, ap);
-    if (!(curvature > 0.0)) return;
+    if (!(curvature > 0.0) || !(rz > 0.0)) break;
     const auto alpha = static_cast<float>(rz / curvature);
     for_blocks(level.core, [&](auto, std::int32_t block) {
       const std::ptrdiff_t at = block * std::ptrdiff_t{kLanes};
@@ -630,37 +649,20 @@ void fill_noise(const Level& level, float* v) {
   });
 }
 
-// v -= factor D^-1 A v
-void damp(Level& level, float* v, float factor) {
+// v -= D^-1 A v
+void damp(Level& level, float* v) {
   apply(level, v, level.q);
   for_blocks(level.core, [&](auto, std::int32_t block) {
     const std::ptrdiff_t at = block * std::ptrdiff_t{kLanes};
-    store(v + at, load(v + at) - factor * load(level.q + at) * load(level.inverse_diagonal + at));
+    store(v + at, load(v + at) - load(level.q + at) * load(level.inverse_diagonal + at));
   });
-}
-
-// Upper end of the spectrum of D^-1 A, by the power method.
-void find_largest_eigenvalue(Level& level) {
-  float *v = level.z, *w = level.q;
-  fill_noise(level, v);
-  double before = std::sqrt(dot(level, v, v));
-  for (int it = 0; it < kPowerSteps && before > 0.0; ++it) {
-    apply(level, v, w);
-    const auto shrink = static_cast<float>(1.0 / before);
-    for_blocks(level.core, [&](auto, std::int32_t block) {
-      const std::ptrdiff_t at = block * std::ptrdiff_t{kLanes};
-      store(v + at, load(w + at) * load(level.inverse_diagonal + at) * shrink);
-    });
-    before = std::sqrt(dot(level, v, v));
-  }
-  level.largest_eigenvalue = before > 0.0 ? static_cast<float>(1.1 * before) : 2.0f;
 }
 
 // How much more energy the finer level sees in a smooth coarse function than the coarse one does.
 void find_coarse_scale(Level& fine, Level& coarse) {
   float *v = coarse.z, *w = fine.z;
   fill_noise(coarse, v);
-  for (int it = 0; it < kScaleSteps; ++it) damp(coarse, v, 0.8f);
+  for (int it = 0; it < kScaleSteps; ++it) damp(coarse, v);
   apply(coarse, v, coarse.q);
   const double coarse_energy = dot(coarse, v, coarse.q);
   fit_models(coarse, v);
@@ -708,11 +710,10 @@ MattingInfo solve_band(const ImageView<const T>& image, std::vector<DenseLevel>&
       build_models(levels[l], kCoarseEpsilon);
       link_levels(levels[l - 1], levels[l]);
     }
-    if (l + 1 < levels.size()) find_largest_eigenvalue(levels[l]);
     if (l > 0) find_coarse_scale(levels[l - 1], levels[l]);
   }
   const std::size_t last = levels.size() - 1;
-  solve_coarsest(levels[last], levels[last].rhs, levels[last].solution, last ? 300 : 4000, 1e-7);
+  solve_coarsest(levels[last], levels[last].rhs, levels[last].solution, 4000, 1e-6);
   clip_solution(levels[last]);
   for (std::size_t l = last; l-- > 0;) {
     start_from(levels[l + 1], levels[l]);
@@ -835,7 +836,7 @@ Schedule schedule_of(MattingQuality quality) {
     case MattingQuality::kBalanced: return {4, 3, 4, 0.0};
     case MattingQuality::kExact: break;
   }
-  return {4, 3, 200, 1e-6};
+  return {4, 3, 100, 2e-6};
 }
 
 }  // namespace

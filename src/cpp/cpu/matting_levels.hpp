@@ -41,7 +41,7 @@ struct Level {
   Plane unknown_mask;    // 1 where unknown
   Plane known;           // alpha of the known pixels, 0 where unknown
   Plane stencil;         // 13 planes: the symmetric 5x5 stencil's centre and forward half
-  Plane inverse_diagonal;
+  Plane inverse_diagonal;        // of the absolute row sums
   Plane rhs, solution, r, z, p, q, old, direction, product;  // vectors of the iterations
   // Only where a finer level exists: the local linear model of each 3x3 window.
   Plane factor[6], mean[3], window_valid, window_weight;
@@ -50,7 +50,6 @@ struct Level {
   std::vector<float> near_x, far_x, near_y, far_y;  // entry kLanes is the first pixel
   std::vector<std::int32_t> coarse_near, coarse_far;  // lane offsets, for each entry of `core`
   std::vector<std::int32_t> fine;                     // 8 blocks of the finer level per `wide` block
-  float largest_eigenvalue = 2.0f;
   float coarse_scale = 1.0f;  // energy of this level over that of the next
 
   std::size_t lanes() const { return static_cast<std::size_t>(blocks) * kLanes; }
