@@ -377,6 +377,14 @@ def planes(array: Array) -> Array:
     return np.asfortranarray(array)
 
 
+def misaligned(array: Array) -> Array:
+    """Samples at odd addresses, as in a file that was read as bytes."""
+    memory = np.zeros(array.nbytes + 1, np.uint8)[1:]
+    result: Array = memory.view(array.dtype).reshape(array.shape)
+    result[...] = array
+    return result
+
+
 def read_only(array: Array) -> Array:
     copy = array.copy()
     copy.flags.writeable = False
@@ -390,6 +398,7 @@ LAYOUTS: tuple[Callable[[Array], Array], ...] = (
     upside_down,
     mirrored,
     planes,
+    misaligned,
     read_only,
 )
 

@@ -67,7 +67,7 @@ def test_operation_is_its_definition(case: Case) -> None:
 @by_id
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__)
 def test_memory_layout_does_not_matter(case: Case, layout: Callable[[Array], Array]) -> None:
-    arguments = make_arguments(case, 19, 29)
+    arguments = make_arguments(case, 11, 211)  # wide enough for the widest vectors
     plain = run(case, arguments)
     laid_out = cases.with_layout(layout, arguments)
     for result, same in zip(plain, run(case, laid_out), strict=True):
@@ -156,6 +156,17 @@ def test_radius_that_leaves_nothing_is_reduced_with_a_warning() -> None:
     # The middle row of 7 is 4 pixels from the nearest background, and so are 13 - 6 of its pixels.
     assert np.count_nonzero(trimap == 255) == 7
     np.testing.assert_array_equal(trimap, reference.OPERATIONS["make_trimap"](mask, 10))
+
+
+def test_reduced_radius_is_the_largest_that_keeps_some() -> None:
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        height, width = rng.integers(5, 48, 2)
+        mask = cases.coarse_mask(rng, height, width, "uint8")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", trimatte.TrimapWarning)
+            trimap = trimatte.make_trimap(mask, 30)
+        np.testing.assert_array_equal(trimap, reference.OPERATIONS["make_trimap"](mask, 30))
 
 
 def test_radius_that_leaves_some_does_not_warn() -> None:

@@ -84,43 +84,59 @@ void halve(const ColorLevel& fine, const Plane& from, const ColorLevel& coarse, 
   });
 }
 
+constexpr int kPiece = 256;  // pixels of a row at a time: their weights stay in L1
+
+// Weights of the four neighbours and the inverse of the 2x2 matrix, for a piece of a row.
+struct Systems {
+  float left[kPiece], right[kPiece], up[kPiece], down[kPiece];
+  float a00[kPiece], a01[kPiece], a11[kPiece];
+};
+
+void set_up_systems(const float* __restrict a, std::ptrdiff_t stride, int count,
+                    Systems& __restrict out) {
+  for (int i = 0; i < count; ++i) {
+    out.left[i] = foreground_weight(a[i], a[i - 1]);
+    out.right[i] = foreground_weight(a[i], a[i + 1]);
+    out.up[i] = foreground_weight(a[i], a[i - stride]);
+    out.down[i] = foreground_weight(a[i], a[i + stride]);
+    const ForegroundSystem system =
+        foreground_system(a[i], (out.left[i] + out.right[i]) + (out.up[i] + out.down[i]));
+    out.a00[i] = system.a00 * system.inverse;
+    out.a01[i] = system.a01 * system.inverse;
+    out.a11[i] = system.a11 * system.inverse;
+  }
+}
+
+// One channel of a Jacobi sweep over a piece of a row.
+void sweep_piece(const Systems& __restrict w, const float* __restrict alpha,
+                 const float* __restrict image, const float* __restrict f,
+                 const float* __restrict b, std::ptrdiff_t stride, int count,
+                 float* __restrict next_f, float* __restrict next_b) {
+  for (int i = 0; i < count; ++i) {
+    const float sum_f = alpha[i] * image[i] + (w.left[i] * f[i - 1] + w.right[i] * f[i + 1]) +
+                        (w.up[i] * f[i - stride] + w.down[i] * f[i + stride]);
+    const float sum_b = (1.0f - alpha[i]) * image[i] +
+                        (w.left[i] * b[i - 1] + w.right[i] * b[i + 1]) +
+                        (w.up[i] * b[i - stride] + w.down[i] * b[i + stride]);
+    next_f[i] = clip_unit(w.a11[i] * sum_f - w.a01[i] * sum_b);
+    next_b[i] = clip_unit(w.a00[i] * sum_b - w.a01[i] * sum_f);
+  }
+}
+
 // One Jacobi sweep over rows: F, B -> next F, next B.
 void sweep_rows(const ColorLevel& level, std::ptrdiff_t begin, std::ptrdiff_t end) {
-  const std::ptrdiff_t s = level.stride;
-  for (std::ptrdiff_t y = begin; y < end; ++y) {
-    const float* __restrict a = level.row(level.alpha, y);
-    for (std::ptrdiff_t x0 = 0; x0 < level.width; x0 += 256) {
-      const int count = static_cast<int>(std::min<std::ptrdiff_t>(256, level.width - x0));
-      float left[256], right[256], up[256], down[256], a00[256], a01[256], a11[256];
-      const float* __restrict p = a + x0;
-      for (int i = 0; i < count; ++i) {
-        left[i] = foreground_weight(p[i], p[i - 1]);
-        right[i] = foreground_weight(p[i], p[i + 1]);
-        up[i] = foreground_weight(p[i], p[i - s]);
-        down[i] = foreground_weight(p[i], p[i + s]);
-        const ForegroundSystem system =
-            foreground_system(p[i], (left[i] + right[i]) + (up[i] + down[i]));
-        a00[i] = system.a00 * system.inverse;
-        a01[i] = system.a01 * system.inverse;
-        a11[i] = system.a11 * system.inverse;
-      }
-      for (int c = 0; c < 3; ++c) {
-        const float* __restrict image = level.row(level.image[c], y) + x0;
-        const float* __restrict f = level.row(level.front[c], y) + x0;
-        const float* __restrict b = level.row(level.back[c], y) + x0;
-        float* __restrict out_f = level.row(level.next_front[c], y) + x0;
-        float* __restrict out_b = level.row(level.next_back[c], y) + x0;
-        for (int i = 0; i < count; ++i) {
-          const float sum_f = p[i] * image[i] + (left[i] * f[i - 1] + right[i] * f[i + 1]) +
-                              (up[i] * f[i - s] + down[i] * f[i + s]);
-          const float sum_b = (1.0f - p[i]) * image[i] + (left[i] * b[i - 1] + right[i] * b[i + 1]) +
-                              (up[i] * b[i - s] + down[i] * b[i + s]);
-          out_f[i] = clip_unit(a11[i] * sum_f - a01[i] * sum_b);
-          out_b[i] = clip_unit(a00[i] * sum_b - a01[i] * sum_f);
-        }
-      }
+  Systems systems;
+  for (std::ptrdiff_t y = begin; y < end; ++y)
+    for (std::ptrdiff_t x = 0; x < level.width; x += kPiece) {
+      const int count = static_cast<int>(std::min<std::ptrdiff_t>(kPiece, level.width - x));
+      const float* alpha = level.row(level.alpha, y) + x;
+      set_up_systems(alpha, level.stride, count, systems);
+      for (int c = 0; c < 3; ++c)
+        sweep_piece(systems, alpha, level.row(level.image[c], y) + x,
+                    level.row(level.front[c], y) + x, level.row(level.back[c], y) + x, level.stride,
+                    count, level.row(level.next_front[c], y) + x,
+                    level.row(level.next_back[c], y) + x);
     }
-  }
 }
 
 void sweep(ColorLevel& level) {

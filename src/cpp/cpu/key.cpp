@@ -42,10 +42,13 @@ struct KeyRow {
         alpha[i] = difference > t ? A(0) : one;
       }
     } else {
+      T difference[kStrip];
       for (int i = 0; i < count; ++i) {
         const T other = larger(pa[i], pb[i]);
-        alpha[i] = table[pk[i] > other ? pk[i] - other : 0];
+        difference[i] = static_cast<T>(larger(pk[i], other) - other);
       }
+      const volatile A* entries = table;  // volatile: plain loads, vector gathers are far slower
+      for (int i = 0; i < count; ++i) alpha[i] = entries[difference[i]];
     }
   }
 };

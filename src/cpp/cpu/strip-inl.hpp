@@ -34,7 +34,7 @@ inline ByteVector first_bytes(ByteVector v0, ByteVector v1, std::index_sequence<
 template <int C, int Channel>
 inline ByteVector channel_bytes(const std::uint8_t* pixels) {
   using Lanes = std::make_index_sequence<kBytes>;
-  const auto* v = reinterpret_cast<const ByteVector*>(pixels);
+  const ByteVector* v = reinterpret_cast<const ByteVector*>(pixels);  // not auto: it drops aligned(1)
   ByteVector out = first_bytes<C, Channel>(v[0], v[1], Lanes{});
   out = gather_bytes<C, 2, Channel>(out, v[2], Lanes{});
   if constexpr (C == 4) out = gather_bytes<C, 3, Channel>(out, v[3], Lanes{});
