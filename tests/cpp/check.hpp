@@ -1,0 +1,40 @@
+// A test is a function registered by TEST(name); CHECK(condition) counts and reports.
+#pragma once
+
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace trimatte::test {
+
+struct Case {
+  const char* name;
+  std::function<void()> body;
+};
+inline std::vector<Case>& cases() {
+  static std::vector<Case> list;
+  return list;
+}
+inline int& failures() {
+  static int count = 0;
+  return count;
+}
+struct Registrar {
+  Registrar(const char* name, std::function<void()> body) { cases().push_back({name, std::move(body)}); }
+};
+
+}  // namespace trimatte::test
+
+#define TEST(name)                                                       \
+  static void test_##name();                                             \
+  static const trimatte::test::Registrar registrar_##name(#name, test_##name); \
+  static void test_##name()
+
+#define CHECK(condition)                                                              \
+  do {                                                                                \
+    if (!(condition)) {                                                               \
+      std::printf("%s:%d: failed: %s\n", __FILE__, __LINE__, #condition);             \
+      ++trimatte::test::failures();                                                   \
+    }                                                                                 \
+  } while (false)
