@@ -84,7 +84,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Row:
-    """What a comparison gave: medians, and the fastest call of each side."""
+    """What a comparison gave: medians, and the fastest call of each side.
+
+    others: the share of the machine's processor time that other processes took meanwhile.
+    """
 
     topic: str
     operation: str
@@ -100,6 +103,7 @@ class Row:
     ours_best_ms: float
     ours_first_of_turn_ms: float
     ours_gb_per_s: float
+    others: float
     calls: tuple[int, int]
 
 
@@ -479,7 +483,9 @@ def take_turns(duel: Duel, turns: int, budget: float) -> tuple[list[float], list
 def measure(what: Comparison, turns: int, budget: float) -> Row:
     duel = what.prepare()
     agreement = duel.agree()
+    before = processor_seconds()
     theirs, our_turns = take_turns(duel, turns, budget)
+    others = others_share(before, processor_seconds())
     ours = [seconds for each in our_turns for seconds in each]
     peer_median, our_median = statistics.median(theirs), statistics.median(ours)
     return Row(
@@ -497,8 +503,23 @@ def measure(what: Comparison, turns: int, budget: float) -> Row:
         ours_best_ms=1e3 * min(ours),
         ours_first_of_turn_ms=1e3 * statistics.median(each[0] for each in our_turns),
         ours_gb_per_s=duel.moved / our_median / 1e9,
+        others=others,
         calls=(len(theirs), len(ours)),
     )
+
+
+def processor_seconds() -> tuple[float, float, float]:
+    """So far: all processors' seconds, those of them that were busy, those that were ours."""
+    ticks = [int(field) for field in Path("/proc/stat").read_text().split()[1:9]]
+    idle = ticks[3] + ticks[4]
+    per_second = os.sysconf("SC_CLK_TCK")
+    own = os.times()
+    return sum(ticks) / per_second, (sum(ticks) - idle) / per_second, own.user + own.system
+
+
+def others_share(before: tuple[float, ...], after: tuple[float, ...]) -> float:
+    total, busy, own = (end - start for start, end in zip(before, after, strict=True))
+    return max(0.0, busy - own) / total
 
 
 def copy_bandwidth(threads: int) -> float:
@@ -614,16 +635,8 @@ def use_threads(threads: int) -> None:
 
 
 HEADER = (
-    "operation",
-    "size",
-    "peer",
-    "peer ms",
-    "ours ms",
-    "ratio",
-    "of best",
-    "bar",
-    "GB/s",
-    "of copy",
+    *("operation", "size", "peer", "peer ms", "ours ms", "ratio", "of best", "bar"),
+    *("GB/s", "of copy", "others"),
 )
 
 
@@ -639,6 +652,7 @@ def cells(row: Row, copy_gb_per_s: float) -> tuple[str, ...]:
         verdict(row),
         f"{row.ours_gb_per_s:.1f}",
         f"{row.ours_gb_per_s / copy_gb_per_s:.0%}",
+        f"{row.others:.0%}",
     )
 
 

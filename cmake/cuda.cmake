@@ -23,7 +23,6 @@ if(CMAKE_CUDA_COMPILER OR DEFINED ENV{CUDACXX})
   endif()
   set(nvcc_origin "named by the user")
 else()
-  find_package(Python COMPONENTS Interpreter QUIET)
   if(Python_EXECUTABLE)
     execute_process(
       COMMAND ${Python_EXECUTABLE} -c
@@ -65,7 +64,7 @@ set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
 set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
 enable_language(CUDA)
 set(TRIMATTE_WITH_CUDA ON)
-set(TRIMATTE_CUDA_ARCHITECTURES_BUILT "${CMAKE_CUDA_ARCHITECTURES}")
+list(JOIN CMAKE_CUDA_ARCHITECTURES " " TRIMATTE_CUDA_ARCHITECTURES_BUILT)
 message(STATUS "trimatte: CUDA backend ON with ${nvcc} (${nvcc_origin}), CUDA ${CMAKE_CUDA_COMPILER_VERSION}, "
   "architectures ${CMAKE_CUDA_ARCHITECTURES}")
 add_compile_definitions(TRIMATTE_WITH_CUDA=1)

@@ -22,7 +22,8 @@ SIZES: dict[str, tuple[tuple[int, int], ...]] = {
     "empty": ((0, 5), (5, 0), (0, 0)),
     "tiny": ((1, 1), (1, 2), (2, 1), (2, 2), (3, 3)),
     "line": ((1, 131), (131, 1)),
-    "odd": ((17, 31), (31, 64), (13, 129), (47, 65)),
+    "odd": ((17, 31), (31, 64), (13, 129), (47, 65), (20, 128)),
+    "thin": ((1, 3), (2, 5), (2, 31), (31, 2)),
     "solve": ((12, 17), (23, 19), (31, 16)),
     "hd": ((1080, 1920),),
     "uhd": ((2160, 3840),),
@@ -60,8 +61,8 @@ class Case:
 def samples(values: Array, dtype: DTypeLike) -> Array:
     """Values in [0, 1] as samples of a type."""
     if np.issubdtype(dtype, np.integer):
-        return np.rint(values * np.iinfo(dtype).max).astype(dtype)
-    return values.astype(dtype)
+        values = np.rint(values * np.iinfo(dtype).max)
+    return np.asarray(values, dtype=dtype)
 
 
 def noise(rng: Generator, height: int, width: int, channels: int, dtype: DTypeLike) -> Array:
@@ -76,7 +77,7 @@ def texture(rng: Generator, height: int, width: int) -> Array:
     color, along, across = rng.uniform(0.25, 0.75, 3), *rng.uniform(-0.2, 0.2, (2, 3))
     waves = 0.1 * np.sin(rng.uniform(5.0, 40.0, 3) * x + rng.uniform(5.0, 40.0, 3) * y)
     grain = rng.normal(0.0, 0.03, (height, width, 3))
-    return np.clip(color + along * x + across * y + waves + grain, 0.0, 1.0)
+    return np.asarray((color + along * x + across * y + waves + grain).clip(0.0, 1.0))
 
 
 def soft_disc(rng: Generator, height: int, width: int) -> Array:
@@ -85,7 +86,7 @@ def soft_disc(rng: Generator, height: int, width: int) -> Array:
     center_y, center_x = rng.uniform(0.3, 0.7, 2) * (height, width)
     distance = np.hypot(y - center_y, x - center_x)
     edge = max(3.0, 0.15 * max(height, width))
-    return np.clip(0.5 + (0.3 * max(height, width) - distance) / edge, 0.0, 1.0)
+    return np.asarray((0.5 + (0.3 * max(height, width) - distance) / edge).clip(0.0, 1.0))
 
 
 def photo(rng: Generator, height: int, width: int) -> tuple[Array, Array]:
@@ -112,6 +113,19 @@ def an_image(dtype: DTypeLike, channels: int = 3) -> Make:
 
 def a_mask(dtype: DTypeLike) -> Make:
     return lambda rng, height, width: (coarse_mask(rng, height, width, dtype),)
+
+
+def lone_pixels(dtype: DTypeLike, *, inverted: bool = False) -> Make:
+    """A few single pixels, every other one in the first or last column: whole disks show."""
+
+    def make(rng: Generator, height: int, width: int) -> tuple[Any, ...]:
+        mask = np.zeros((height, width))
+        for number in range(4 if mask.size else 0):
+            x = rng.choice([0, width - 1]) if number % 2 else rng.integers(width)
+            mask[rng.integers(height), x] = 1.0
+        return (samples(1.0 - mask if inverted else mask, dtype),)
+
+    return make
 
 
 def mask_values_near(dtype: DTypeLike, *limits: float) -> Make:
@@ -217,6 +231,14 @@ def trimap_cases() -> Iterator[Case]:
     yield Case("trimap-float32-own-thresholds", "make_trimap", a_mask("float32"), options)
     options = {"radius": (4, 2), "network_size": (12, 14)}
     yield Case("trimap-uint8-network", "make_trimap", a_mask("uint8"), options, sizes=("odd",))
+    for inverted in (False, True):
+        name = "trimap-uint8-holes" if inverted else "trimap-uint8-dots"
+        make = lone_pixels("uint8", inverted=inverted)
+        for radius in (3, 4.6, 8, 13.5):
+            yield Case(f"{name}-{radius}", "make_trimap", make, {"radius": radius})
+        for size in (3, 4, 7, 10, 16):
+            options = {"radius": size, "shape": "rembg"}
+            yield Case(f"{name}-rembg{size}", "make_trimap", make, options)
     for size in (1, 2, 3, 4, 5, 10):
         options = {"radius": size, "shape": "rembg"}
         yield Case(
@@ -236,7 +258,8 @@ def alpha_cases() -> Iterator[Case]:
                     {"quality": quality},
                     atol=atol,
                     mean=True,
-                    sizes=("empty", "solve"),
+                    # Not "line": a line's windows fit any alpha, so that its equations say little.
+                    sizes=("empty", "thin", "solve"),
                 )
 
 

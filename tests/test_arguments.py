@@ -93,8 +93,8 @@ def bad_arrays() -> list[Bad]:
                 accepted = "(H, W, 4)"
             for shape in shapes:
                 value = np.zeros(shape, np.uint8)
-                # A row of numbers could be a colour: not refused as an image.
-                if argument != "background" or len(shape) != 1:
+                # Numbers are meant for a colour: not refused as an image.
+                if argument != "background" or len(shape) > 1:
                     rows.append(Bad(operation, argument, value, str(shape), accepted))
             if argument != "background":
                 rows.append(Bad(operation, argument, None, "()", accepted))

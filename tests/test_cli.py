@@ -534,4 +534,5 @@ def test_real_photographs(run: Run, shared_data: Path, tmp_path: Path) -> None:
 
 
 def test_the_module_says_what_it_can_read() -> None:
-    assert set(Image.registered_extensions()) >= cli._IMAGE_SUFFIXES
+    # Older Pillows have no AVIF: such a file is named as one that cannot be read.
+    assert set(Image.registered_extensions()) >= cli._IMAGE_SUFFIXES - {".avif"}

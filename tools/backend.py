@@ -1,8 +1,8 @@
 """Build backend: scikit-build-core, plus the CUDA compiler's wheels where they are wanted.
 
 ``TRIMATTE_CUDA=ON`` asks for the CUDA backend, ``OFF`` refuses it. The default, ``AUTO``, builds it
-where the machine has an NVIDIA driver (the compiler then comes from PyPI if it is not installed) or a
-CUDA compiler. So ``pip install .`` gives a GPU host its kernels with no extra step, and a machine
+where the machine has an NVIDIA driver (the compiler then comes from PyPI if it is not installed) or
+a CUDA compiler. So ``pip install .`` gives a GPU host its kernels with no extra step, and a machine
 without a GPU fetches nothing for it.
 """
 

@@ -1,5 +1,5 @@
-// Every operation, declared once for all devices. A backend defines them for its DeviceKind; one that
-// it forgets does not link.
+// Every operation, declared once for all devices. A backend defines them for its DeviceKind; one
+// that it forgets does not link.
 //
 // Shapes: image (H, W, 3 or 4), alpha, mask and trimap (H, W); outputs have the size of the inputs.
 // bind/ has checked sizes, channels and values before anything here is called.
@@ -17,7 +17,7 @@
 
 namespace trimatte {
 
-struct TrimapCounts {  // pixels
+struct TrimapCounts {                                     // pixels
   std::int64_t mask_foreground = 0, mask_background = 0;  // by the thresholds alone
   std::int64_t sure_foreground = 0, sure_background = 0;  // in the trimap
 };
@@ -59,7 +59,8 @@ void composite(ImageView<const T> foreground, ImageView<const A> alpha,
 
 // The sample types that operations are built for.
 #define TRIMATTE_FOR_DEPTHS(X) X(std::uint8_t) X(std::uint16_t) X(float)
-#define TRIMATTE_FOR_DEPTH_PAIRS(X)                                                        \
-  X(std::uint8_t, std::uint8_t) X(std::uint8_t, std::uint16_t) X(std::uint8_t, float)      \
-  X(std::uint16_t, std::uint8_t) X(std::uint16_t, std::uint16_t) X(std::uint16_t, float)   \
-  X(float, std::uint8_t) X(float, std::uint16_t) X(float, float)
+#define TRIMATTE_FOR_DEPTH_PAIRS(X)                                                    \
+  X(std::uint8_t, std::uint8_t)                                                        \
+  X(std::uint8_t, std::uint16_t) X(std::uint8_t, float) X(std::uint16_t, std::uint8_t) \
+      X(std::uint16_t, std::uint16_t) X(std::uint16_t, float) X(float, std::uint8_t)   \
+          X(float, std::uint16_t) X(float, float)

@@ -18,7 +18,8 @@ __global__ void key_kernel(ImageView<const T> image, ImageView<A> alpha, KeyOpti
   using Real = std::conditional_t<std::is_same_v<T, float>, float, double>;
   const Real unit = static_cast<Real>(kFullScale<T>) / Real(255);
   const Real k = pixel[options.channel];
-  const Real other = larger<Real>(pixel[(options.channel + 1) % 3], pixel[(options.channel + 2) % 3]);
+  const Real other =
+      larger<Real>(pixel[(options.channel + 1) % 3], pixel[(options.channel + 2) % 3]);
   const Real v = key_alpha((k - other) / unit, Real(options.tolerance), Real(options.softness));
   alpha.row(y)[x] = from_unit<A>(static_cast<float>(v));
 }
@@ -36,8 +37,8 @@ void chroma_key(ImageView<const T> image, ImageView<A> alpha, const KeyOptions& 
   out.fetch();
 }
 
-#define TRIMATTE_INSTANTIATE(T, A)                                                          \
-  template void chroma_key<DeviceKind::kCUDA, T, A>(ImageView<const T>, ImageView<A>,       \
+#define TRIMATTE_INSTANTIATE(T, A)                                                    \
+  template void chroma_key<DeviceKind::kCUDA, T, A>(ImageView<const T>, ImageView<A>, \
                                                     const KeyOptions&, Stream);
 TRIMATTE_FOR_DEPTH_PAIRS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE

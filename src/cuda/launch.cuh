@@ -23,7 +23,8 @@ void launch_2d(const char* name, void (*kernel)(P...), std::ptrdiff_t width, std
   if (width <= 0 || height <= 0) return;
   cudaLaunchConfig_t config{};
   config.blockDim = dim3(64, 4);
-  config.gridDim = dim3(static_cast<unsigned>((width + 63) / 64), static_cast<unsigned>((height + 3) / 4));
+  config.gridDim =
+      dim3(static_cast<unsigned>((width + 63) / 64), static_cast<unsigned>((height + 3) / 4));
   config.stream = static_cast<cudaStream_t>(stream.handle);
   check(cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...), name);
 }

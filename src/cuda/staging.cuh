@@ -13,7 +13,8 @@ template <class T>
 class StagedImage {
  public:
   StagedImage(std::ptrdiff_t height, std::ptrdiff_t width, int channels, Stream stream)
-      : view_{nullptr, height, width, channels, width * channels * static_cast<std::ptrdiff_t>(sizeof(T))},
+      : view_{nullptr, height, width, channels,
+              width * channels * static_cast<std::ptrdiff_t>(sizeof(T))},
         stream_(static_cast<cudaStream_t>(stream.handle)) {
     void* memory = nullptr;
     const auto bytes = static_cast<std::size_t>(view_.stride * height);
@@ -43,8 +44,8 @@ class StagedInput : StagedImage<T> {
   StagedInput(const ImageView<const T>& host, Stream stream)
       : StagedImage<T>(host.height, host.width, host.channels, stream) {
     for (std::ptrdiff_t y = 0; y < host.height; ++y)  // rows may run backwards: one copy each
-      check(cudaMemcpyAsync(this->view_.row(y), host.row(y), this->row_bytes(), cudaMemcpyHostToDevice,
-                            this->stream_),
+      check(cudaMemcpyAsync(this->view_.row(y), host.row(y), this->row_bytes(),
+                            cudaMemcpyHostToDevice, this->stream_),
             "copy to the device");
   }
   ImageView<const T> view() const { return this->view_; }

@@ -5,6 +5,9 @@
 namespace trimatte {
 
 CudaStatus cuda_status() {
+  int driver = 0;
+  if (cudaDriverGetVersion(&driver) == cudaSuccess && driver == 0)
+    return {false, "The CUDA backend is built but cannot be used: no NVIDIA driver is installed."};
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess || count == 0) {

@@ -21,20 +21,22 @@ inline int& failures() {
   return count;
 }
 struct Registrar {
-  Registrar(const char* name, std::function<void()> body) { cases().push_back({name, std::move(body)}); }
+  Registrar(const char* name, std::function<void()> body) {
+    cases().push_back({name, std::move(body)});
+  }
 };
 
 }  // namespace trimatte::test
 
-#define TEST(name)                                                       \
-  static void test_##name();                                             \
+#define TEST(name)                                                             \
+  static void test_##name();                                                   \
   static const trimatte::test::Registrar registrar_##name(#name, test_##name); \
   static void test_##name()
 
-#define CHECK(condition)                                                              \
-  do {                                                                                \
-    if (!(condition)) {                                                               \
-      std::printf("%s:%d: failed: %s\n", __FILE__, __LINE__, #condition);             \
-      ++trimatte::test::failures();                                                   \
-    }                                                                                 \
+#define CHECK(condition)                                                  \
+  do {                                                                    \
+    if (!(condition)) {                                                   \
+      std::printf("%s:%d: failed: %s\n", __FILE__, __LINE__, #condition); \
+      ++trimatte::test::failures();                                       \
+    }                                                                     \
   } while (false)

@@ -1,4 +1,5 @@
-// Small images for the C++ tests: exactly as large as they say, so that a sanitizer sees any overrun.
+// Small images for the C++ tests: exactly as large as they say, so that a sanitizer sees any
+// overrun.
 #pragma once
 
 #include <cstdint>
@@ -43,7 +44,7 @@ Image<T> noise(std::ptrdiff_t height, std::ptrdiff_t width, int channels, unsign
 }
 
 // Odd sizes: single rows and columns, primes, just around a strip, a word and a block.
-inline constexpr std::ptrdiff_t kSizes[][2] = {{1, 1},   {1, 67},  {67, 1},  {2, 2},    {3, 3},
+inline constexpr std::ptrdiff_t kSizes[][2] = {{1, 1},   {1, 67},  {67, 1},  {2, 2},     {3, 3},
                                                {17, 31}, {64, 64}, {5, 129}, {33, 1025}, {70, 97}};
 
 }  // namespace trimatte::test

@@ -1,5 +1,6 @@
 // Every operation of the CPU backend on odd sizes and sample types, for the sanitizers; results are
-// checked where a line says what they must be. Parity with the reference is the Python suite's task.
+// checked where a line says what they must be. Parity with the reference is the Python suite's
+// task.
 #include <algorithm>
 #include <cmath>
 
@@ -29,7 +30,8 @@ TEST(hard_key_follows_its_rule) {
       for (const int key : {0, 1, 2}) {
         const auto image = noise<std::uint8_t>(h, w, channels, 1);
         const Image<std::uint8_t> alpha(h, w);
-        chroma_key<kCpu, std::uint8_t, std::uint8_t>(image.read(), alpha.view(), {key, 30.0, 0.0}, {});
+        chroma_key<kCpu, std::uint8_t, std::uint8_t>(image.read(), alpha.view(), {key, 30.0, 0.0},
+                                                     {});
         bool equal = true;
         for (std::ptrdiff_t y = 0; y < h; ++y)
           for (std::ptrdiff_t x = 0; x < w; ++x) {
@@ -74,7 +76,9 @@ TEST(trimap_is_the_brute_force_disk) {
               fg &= mask.at(v, u) == 255;
               bg &= mask.at(v, u) == 0;
             }
-          equal &= trimap.at(y, x) == (fg ? kTrimapForeground : bg ? kTrimapBackground : kTrimapUnknown);
+          equal &= trimap.at(y, x) == (fg   ? kTrimapForeground
+                                       : bg ? kTrimapBackground
+                                            : kTrimapUnknown);
         }
       CHECK(equal);
     }
@@ -94,7 +98,8 @@ TEST(square_trimap_runs_on_odd_sizes) {
 
 TEST(alpha_keeps_known_pixels_and_the_range) {
   for (const auto& [h, w] : kSizes)
-    for (const auto quality : {MattingQuality::kFast, MattingQuality::kBalanced, MattingQuality::kExact})
+    for (const auto quality :
+         {MattingQuality::kFast, MattingQuality::kBalanced, MattingQuality::kExact})
       for_depths([&](auto t) {
         using T = decltype(t);
         const auto image = noise<T>(h, w, 3, 5);
@@ -116,8 +121,8 @@ TEST(alpha_keeps_known_pixels_and_the_range) {
 }
 
 TEST(alpha_linear_in_the_colours_is_found) {
-  // Such an alpha is in the null space of the matting Laplacian. It is textured here: in smooth ramps
-  // the equations hold it by differences that float does not resolve.
+  // Such an alpha is in the null space of the matting Laplacian. It is textured here: in smooth
+  // ramps the equations hold it by differences that float does not resolve.
   const std::ptrdiff_t h = 70, w = 150;
   const Image<float> image(h, w, 3);
   const Image<std::uint8_t> trimap(h, w);
@@ -132,7 +137,8 @@ TEST(alpha_linear_in_the_colours_is_found) {
       image.at(y, x, 2) = 0.2f;
     }
   const Image<float> alpha(h, w);
-  estimate_alpha<kCpu, float>(image.read(), trimap.read(), alpha.view(), {MattingQuality::kExact}, {});
+  estimate_alpha<kCpu, float>(image.read(), trimap.read(), alpha.view(), {MattingQuality::kExact},
+                              {});
   float worst = 0.0f;
   for (std::size_t i = 0; i < alpha.size(); ++i)
     worst = std::max(worst, std::abs(alpha.begin()[i] - truth.begin()[i]));
@@ -146,7 +152,8 @@ TEST(foreground_and_background_recompose) {
       const auto image = noise<T>(h, w, 3, 6);
       const auto alpha = noise<float>(h, w, 1, 7);
       const Image<T> front(h, w, 3), back(h, w, 3);
-      estimate_foreground<kCpu, T, float>(image.read(), alpha.read(), front.view(), back.view(), {});
+      estimate_foreground<kCpu, T, float>(image.read(), alpha.read(), front.view(), back.view(),
+                                          {});
       double worst = 0.0;
       for (std::ptrdiff_t y = 0; y < h; ++y)
         for (std::ptrdiff_t x = 0; x < w; ++x)
@@ -192,8 +199,10 @@ TEST(compositing_of_all_depths) {
         const auto alpha = noise<A>(h, w, 1, 11);
         const Image<T> out(h, w, 3), rgba(h, w, 4), again(h, w, 4);
         for (const bool linear : {false, true}) {
-          composite<kCpu, T, A>(front.read(), alpha.read(), back.read(), out.view(), {{}, linear}, {});
-          composite<kCpu, T, A>(front.read(), alpha.read(), {}, out.view(), {{1.0f, 0.5f, 0.0f}, linear}, {});
+          composite<kCpu, T, A>(front.read(), alpha.read(), back.read(), out.view(), {{}, linear},
+                                {});
+          composite<kCpu, T, A>(front.read(), alpha.read(), {}, out.view(),
+                                {{1.0f, 0.5f, 0.0f}, linear}, {});
         }
         cutout<kCpu, T, A>(front.read(), alpha.read(), rgba.view(), {});
         premultiply<kCpu, T>(rgba.read(), again.view(), {});

@@ -8,7 +8,7 @@
 
 using namespace trimatte;
 
-TEST(every_item_once) {
+TEST(threads_every_item_once) {
   for (const int threads : {1, 2, 5})
     for (const std::ptrdiff_t count : {0, 1, 7, 1000}) {
       set_thread_count(threads);
@@ -23,21 +23,22 @@ TEST(every_item_once) {
   set_thread_count(0);
 }
 
-TEST(many_callers_share_the_pool) {
+TEST(threads_many_callers_share_the_pool) {
   set_thread_count(3);
   std::atomic<std::ptrdiff_t> total{0};
   std::vector<std::thread> callers;
   for (int c = 0; c < 4; ++c)
     callers.emplace_back([&] {
       for (int round = 0; round < 200; ++round)
-        parallel_for(64, 4, [&](std::ptrdiff_t begin, std::ptrdiff_t end) { total += end - begin; });
+        parallel_for(64, 4,
+                     [&](std::ptrdiff_t begin, std::ptrdiff_t end) { total += end - begin; });
     });
   for (std::thread& t : callers) t.join();
   CHECK(total == 4 * 200 * 64);
   set_thread_count(0);
 }
 
-TEST(an_exception_reaches_the_caller) {
+TEST(threads_an_exception_reaches_the_caller) {
   set_thread_count(3);
   bool caught = false;
   try {
@@ -51,7 +52,7 @@ TEST(an_exception_reaches_the_caller) {
   set_thread_count(0);
 }
 
-TEST(work_may_nest) {
+TEST(threads_work_may_nest) {
   set_thread_count(3);
   std::atomic<int> total{0};
   parallel_for(8, 1, [&](std::ptrdiff_t, std::ptrdiff_t) {

@@ -19,7 +19,7 @@ def chroma_key(
     key_color: str | tuple[float, float, float] = "green",
     tolerance: float = 30.0,
     softness: float = 0.0,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike | None = None,
 ) -> Array:
     """Alpha (H, W) of an image (H, W, 3 | 4); tolerance and softness in steps of 1/255."""
     step = full_scale(image.dtype) / 255.0  # 1, 257 or 1/255 in the image's own samples

@@ -17,9 +17,9 @@ def squared_distance(target: Array) -> Array:
     ys, xs = np.nonzero(target)
     if ys.size == 0:
         return np.full(target.shape, np.inf)
-    y, x = np.indices(target.shape, dtype=np.int32)
-    pairs = (y[..., None] - ys.astype(np.int32)) ** 2 + (x[..., None] - xs.astype(np.int32)) ** 2
-    return pairs.min(axis=-1).astype(np.float64)
+    rows = np.arange(target.shape[0])[:, None, None] - ys
+    columns = np.arange(target.shape[1])[None, :, None] - xs
+    return np.asarray((rows * rows + columns * columns).min(axis=-1), dtype=np.float64)
 
 
 def erode_disk(sure: Array, radius: float) -> Array:

@@ -23,7 +23,8 @@ bool shape_fits(const py::array& array, Layout layout) {
   return array.shape(2) == 4 || (layout == Layout::kColor && array.shape(2) == 3);
 }
 
-// The first sample that is no number in [0, 1], give or take 1/255 of overshoot; 0.5 if there is none.
+// The first sample that is no number in [0, 1], give or take 1/255 of overshoot; 0.5 if there is
+// none.
 float worst_sample(const ImageView<const float>& view) {
   constexpr float kSlack = 1.0f / 255.0f;
   std::atomic<float> worst{0.5f};
@@ -48,7 +49,8 @@ float worst_sample(const ImageView<const float>& view) {
 
 Argument::Argument(const char* operation, const char* name, py::array array, Layout layout)
     : operation_(operation), name_(name), array_(std::move(array)) {
-  const std::string wanted = std::string("must be ") + shape_words(layout) + " of uint8, uint16 or float32";
+  const std::string wanted =
+      std::string("must be ") + shape_words(layout) + " of uint8, uint16 or float32";
   if (!shape_fits(array_, layout)) {
     std::string hint;
     if (layout == Layout::kColor && array_.ndim() == 2) hint = "; stack a grey image three times";
@@ -65,10 +67,12 @@ Argument::Argument(const char* operation, const char* name, py::array array, Lay
     refuse(wanted, describe());
   }
   const py::ssize_t item = array_.itemsize();
-  const bool packed = array_.ndim() == 2 ? array_.strides(1) == item || width() <= 1
-                                         : array_.strides(2) == item &&
-                                               (array_.strides(1) == item * channels() || width() <= 1);
-  if (!packed && array_.size() > 0) refuse("must have contiguous pixels within a row", "strided pixels");
+  const bool packed =
+      array_.ndim() == 2
+          ? array_.strides(1) == item || width() <= 1
+          : array_.strides(2) == item && (array_.strides(1) == item * channels() || width() <= 1);
+  if (!packed && array_.size() > 0)
+    refuse("must have contiguous pixels within a row", "strided pixels");
   if (reinterpret_cast<std::uintptr_t>(array_.data()) % static_cast<std::uintptr_t>(item) != 0 ||
       (height() > 1 && array_.strides(0) % item != 0))
     refuse("must be aligned to its samples", "a misaligned array");

@@ -23,9 +23,9 @@ inline constexpr Depth kDepthOf = sizeof(T) == 1   ? Depth::kUint8
 
 // What an argument may look like.
 enum class Layout {
-  kColor,   // (H, W, 3) or (H, W, 4)
-  kRgba,    // (H, W, 4)
-  kPlane,   // (H, W)
+  kColor,  // (H, W, 3) or (H, W, 4)
+  kRgba,   // (H, W, 4)
+  kPlane,  // (H, W)
 };
 
 // An argument of an operation, named for the messages.

@@ -17,8 +17,8 @@ namespace {
 py::object new_exception(py::module_& module, const char* name, py::object base, PyObject* builtin,
                          const char* doc) {
   const std::string qualified = std::string("trimatte.") + name;
-  const py::tuple bases =
-      builtin ? py::tuple(py::make_tuple(base, py::handle(builtin))) : py::tuple(py::make_tuple(base));
+  const py::tuple bases = builtin ? py::tuple(py::make_tuple(base, py::handle(builtin)))
+                                  : py::tuple(py::make_tuple(base));
   auto type = py::reinterpret_steal<py::object>(
       PyErr_NewExceptionWithDoc(qualified.c_str(), doc, bases.ptr(), nullptr));
   if (!type) throw py::error_already_set();
@@ -34,12 +34,17 @@ PyObject* device_error = nullptr;
 PYBIND11_MODULE(_core, m) {
   m.doc() = "Compiled core of trimatte; use the package `trimatte` instead.";
 
-  const py::object error = new_exception(m, "Error", py::reinterpret_borrow<py::object>(PyExc_Exception),
-                                         nullptr, "Base of all errors raised by trimatte.");
+  const py::object error =
+      new_exception(m, "Error", py::reinterpret_borrow<py::object>(PyExc_Exception), nullptr,
+                    "Base of all errors raised by trimatte.");
   argument_error = new_exception(m, "ArgumentError", error, PyExc_ValueError,
-                                 "An argument is not what the operation accepts.").release().ptr();
+                                 "An argument is not what the operation accepts.")
+                       .release()
+                       .ptr();
   device_error = new_exception(m, "DeviceError", error, PyExc_RuntimeError,
-                               "The device asked for is not there or failed.").release().ptr();
+                               "The device asked for is not there or failed.")
+                     .release()
+                     .ptr();
   new_exception(m, "EngineError", error, PyExc_RuntimeError,
                 "A network could not be loaded, built or run.");
   py::register_exception_translator([](std::exception_ptr p) {

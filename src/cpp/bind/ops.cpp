@@ -5,6 +5,7 @@
 
 #include <array>
 #include <optional>
+#include <tuple>
 
 #include "bind/arrays.hpp"
 #include "bind/operations.hpp"
@@ -44,17 +45,20 @@ py::array chroma_key_op(const py::array& image_array, int channel, double tolera
       const auto from = image.view<T>();
       const auto to = view_of(alpha);
       without_gil([&] {
-        on(cuda ? DeviceKind::kCUDA : DeviceKind::kCPU, [&](auto device) {
-          chroma_key<device.value, T, A>(from, to, options, Stream{});
-        });
+        on(cuda ? DeviceKind::kCUDA : DeviceKind::kCPU,
+           [&](auto device) { chroma_key<device.value, T, A>(from, to, options, Stream{}); });
       });
       return alpha;
     });
   });
 }
 
-py::tuple make_trimap_op(const py::array& mask_array, double low, double high, double outside,
-                         double inside, int square) {
+// (trimap, (mask foreground, mask background, sure foreground, sure background))
+using TrimapResult =
+    std::tuple<py::array, std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t>>;
+
+TrimapResult make_trimap_op(const py::array& mask_array, double low, double high, double outside,
+                            double inside, int square) {
   const Argument mask("make_trimap", "mask", mask_array, Layout::kPlane);
   const TrimapOptions options{low, high, outside, inside, square};
   auto trimap = new_image<std::uint8_t>(mask.height(), mask.width());
@@ -63,18 +67,24 @@ py::tuple make_trimap_op(const py::array& mask_array, double low, double high, d
     using T = decltype(t);
     return without_gil([&] { return make_trimap<kCpu, T>(mask.view<T>(), to, options, Stream{}); });
   });
-  return py::make_tuple(trimap, py::make_tuple(counts.mask_foreground, counts.mask_background,
-                                               counts.sure_foreground, counts.sure_background));
+  return {trimap,
+          {counts.mask_foreground, counts.mask_background, counts.sure_foreground,
+           counts.sure_background}};
 }
 
-py::tuple estimate_alpha_op(const py::array& image_array, const py::array& trimap_array,
-                            int quality) {
+// (alpha, (unknown, iterations, residual, levels))
+using AlphaResult = std::tuple<py::array, std::tuple<std::int64_t, int, double, int>>;
+
+AlphaResult estimate_alpha_op(const py::array& image_array, const py::array& trimap_array,
+                              int quality) {
   const Argument image("estimate_alpha", "image", image_array, Layout::kColor);
   const Argument trimap("estimate_alpha", "trimap", trimap_array, Layout::kPlane);
   trimap.require_size_of(image);
   if (trimap.depth() != Depth::kUint8)
-    throw ArgumentError("estimate_alpha: trimap must be uint8 (0 background, 128 unknown, 255 "
-                        "foreground), got " + trimap.describe());
+    throw ArgumentError(
+        "estimate_alpha: trimap must be uint8 (0 background, 128 unknown, 255 "
+        "foreground), got " +
+        trimap.describe());
   const MattingOptions options{static_cast<MattingQuality>(quality)};
   auto alpha = new_image<float>(image.height(), image.width());
   const auto to = view_of(alpha);
@@ -85,17 +95,19 @@ py::tuple estimate_alpha_op(const py::array& image_array, const py::array& trima
                                      Stream{});
     });
   });
-  return py::make_tuple(alpha, py::make_tuple(info.unknown, info.iterations, info.residual, info.levels));
+  return {alpha, {info.unknown, info.iterations, info.residual, info.levels}};
 }
 
-py::tuple estimate_foreground_op(const py::array& image_array, const py::array& alpha_array,
-                                 bool want_background) {
+using ForegroundResult = std::tuple<py::array, std::optional<py::array>>;
+
+ForegroundResult estimate_foreground_op(const py::array& image_array, const py::array& alpha_array,
+                                        bool want_background) {
   const Argument image("estimate_foreground", "image", image_array, Layout::kColor);
   const Argument alpha("estimate_foreground", "alpha", alpha_array, Layout::kPlane);
   alpha.require_size_of(image);
   return with_depth(image.depth(), [&](auto t) {
     using T = decltype(t);
-    return with_depth(alpha.depth(), [&](auto a) -> py::tuple {
+    return with_depth(alpha.depth(), [&](auto a) -> ForegroundResult {
       using A = decltype(a);
       auto foreground = new_image<T>(image.height(), image.width(), 3);
       auto background = new_image<T>(want_background ? image.height() : 0,
@@ -105,7 +117,7 @@ py::tuple estimate_foreground_op(const py::array& image_array, const py::array& 
       without_gil([&] {
         estimate_foreground<kCpu, T, A>(image.view<T>(), alpha.view<A>(), f, b, Stream{});
       });
-      return py::make_tuple(foreground, want_background ? py::object(background) : py::none());
+      return {foreground, want_background ? std::optional<py::array>(background) : std::nullopt};
     });
   });
 }

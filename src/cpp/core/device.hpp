@@ -10,7 +10,8 @@ struct Device {
   int index = 0;
 };
 
-// A borrowed stream handle (cudaStream_t on CUDA); the CPU backend runs in call order and ignores it.
+// A borrowed stream handle (cudaStream_t on CUDA); the CPU backend runs in call order and ignores
+// it.
 struct Stream {
   void* handle = nullptr;
 };

@@ -1,10 +1,12 @@
-// ImageView borrows pixels: data, size, channels and a row stride. Pixels of one row are contiguous;
-// rows may be strided, also backwards.
+// ImageView borrows pixels: data, size, channels and a row stride. Pixels of one row are
+// contiguous; rows may be strided, also backwards.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
+
+#include "core/host_device.hpp"
 
 namespace trimatte {
 
@@ -18,15 +20,15 @@ struct ImageView {
 
   using Byte = std::conditional_t<std::is_const_v<T>, const std::byte, std::byte>;
 
-  T* row(std::ptrdiff_t y) const {
+  TRIMATTE_HD T* row(std::ptrdiff_t y) const {
     return reinterpret_cast<T*>(reinterpret_cast<Byte*>(data) + y * stride);
   }
   std::ptrdiff_t pixels() const { return height * width; }
   bool empty() const { return height == 0 || width == 0; }
 
-  operator ImageView<const T>() const
-    requires(!std::is_const_v<T>)
-  {
+  template <class U>
+    requires(std::is_same_v<U, const T> && !std::is_const_v<T>)
+  operator ImageView<U>() const {
     return {data, height, width, channels, stride};
   }
 };

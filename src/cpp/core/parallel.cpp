@@ -161,7 +161,9 @@ int thread_count() {
   return fallback;
 }
 
-void set_thread_count(int count) { requested_threads.store(count, std::memory_order_relaxed); }
+void set_thread_count(int count) {
+  requested_threads.store(count, std::memory_order_relaxed);
+}
 
 void detail::parallel_chunks(std::ptrdiff_t count, std::ptrdiff_t grain, ChunkFunction function,
                              void* context) {

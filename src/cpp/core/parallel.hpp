@@ -10,7 +10,8 @@
 namespace trimatte {
 
 int thread_count();
-void set_thread_count(int count);  // >= 1; 0 asks for the default (TRIMATTE_NUM_THREADS or all cores)
+void set_thread_count(
+    int count);  // >= 1; 0 asks for the default (TRIMATTE_NUM_THREADS or all cores)
 
 namespace detail {
 using ChunkFunction = void (*)(void* context, std::ptrdiff_t begin, std::ptrdiff_t end);

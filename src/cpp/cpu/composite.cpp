@@ -15,8 +15,8 @@
 TRIMATTE_TARGET_BEGIN
 #include "cpu/strip-inl.hpp"
 
-// Calls work(from row, to row, x, count, planes) strip by strip: `from` is taken apart, `work` changes
-// the planes, which become `out`.
+// Calls work(from row, to row, x, count, planes) strip by strip: `from` is taken apart, `work`
+// changes the planes, which become `out`.
 template <int From, int To, class T, class Work>
 void map_strips(const ImageView<const T>& image, const ImageView<T>& out, const Work& work) {
   const bool stream = worth_streaming(out);
@@ -148,8 +148,8 @@ inline T over_sample(T f, A a, T b) {
 
 // The colour planes of a strip of an RGB or RGBA row.
 template <class T>
-inline void load_colors(const ImageView<const T>& image, std::ptrdiff_t y, std::ptrdiff_t x, int count,
-                        T (*planes)[kStrip]) {
+inline void load_colors(const ImageView<const T>& image, std::ptrdiff_t y, std::ptrdiff_t x,
+                        int count, T (*planes)[kStrip]) {
   const T* pixels = image.row(y) + image.channels * x;
   image.channels == 3 ? deinterleave<3, 3>(pixels, count, planes)
                       : deinterleave<4, 3>(pixels, count, planes);
@@ -178,7 +178,8 @@ void over_rows(const ImageView<const T>& foreground, const ImageView<const A>& a
     for (std::ptrdiff_t x = 0; x < out.width; x += kPiece) {
       const int count = static_cast<int>(out.width - x < kPiece ? out.width - x : kPiece);
       const A* __restrict av = a + x;
-      // Which inputs matter here: skip reading the foreground where nothing shows, and the other way.
+      // Which inputs matter here: skip reading the foreground where nothing shows, and the other
+      // way.
       A least = av[0], most = av[0];
       for (int i = 1; i < count; ++i) {
         least = av[i] < least ? av[i] : least;
@@ -193,7 +194,8 @@ void over_rows(const ImageView<const T>& foreground, const ImageView<const A>& a
           const T* __restrict pb = back[c];
           if (options.linear) {
             for (int i = 0; i < count; ++i)
-              pf[i] = from_unit<T>(linear_to_srgb(over(decode(pf[i]), to_unit(av[i]), decode(pb[i]))));
+              pf[i] =
+                  from_unit<T>(linear_to_srgb(over(decode(pf[i]), to_unit(av[i]), decode(pb[i]))));
           } else {
             for (int i = 0; i < count; ++i) pf[i] = over_sample(pf[i], av[i], pb[i]);
           }
@@ -246,16 +248,16 @@ void composite(ImageView<const T> foreground, ImageView<const A> alpha,
   TRIMATTE_CALL(over_image<T, A>)(foreground, alpha, background, out, options);
 }
 
-#define TRIMATTE_INSTANTIATE(T)                                                                  \
-  template void premultiply<DeviceKind::kCPU, T>(ImageView<const T>, ImageView<T>, Stream);      \
+#define TRIMATTE_INSTANTIATE(T)                                                             \
+  template void premultiply<DeviceKind::kCPU, T>(ImageView<const T>, ImageView<T>, Stream); \
   template void unpremultiply<DeviceKind::kCPU, T>(ImageView<const T>, ImageView<T>, Stream);
 TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
-#define TRIMATTE_INSTANTIATE(T, A)                                                               \
-  template void cutout<DeviceKind::kCPU, T, A>(ImageView<const T>, ImageView<const A>,           \
-                                               ImageView<T>, Stream);                            \
-  template void composite<DeviceKind::kCPU, T, A>(ImageView<const T>, ImageView<const A>,        \
-                                                  ImageView<const T>, ImageView<T>,              \
+#define TRIMATTE_INSTANTIATE(T, A)                                                        \
+  template void cutout<DeviceKind::kCPU, T, A>(ImageView<const T>, ImageView<const A>,    \
+                                               ImageView<T>, Stream);                     \
+  template void composite<DeviceKind::kCPU, T, A>(ImageView<const T>, ImageView<const A>, \
+                                                  ImageView<const T>, ImageView<T>,       \
                                                   const CompositeOptions&, Stream);
 TRIMATTE_FOR_DEPTH_PAIRS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE

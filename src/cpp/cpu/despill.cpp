@@ -62,8 +62,8 @@ inline void despill_strip(const DespillRule& rule, int count, float* __restrict 
 }
 
 template <int C, class T>
-void despill_rows(const ImageView<const T>& image, const ImageView<T>& out,
-                  const DespillRule& rule, bool stream, std::ptrdiff_t begin, std::ptrdiff_t end) {
+void despill_rows(const ImageView<const T>& image, const ImageView<T>& out, const DespillRule& rule,
+                  bool stream, std::ptrdiff_t begin, std::ptrdiff_t end) {
   alignas(64) T planes[C][kStrip];
   alignas(64) T woven[C * kStrip];
   for (std::ptrdiff_t y = begin; y < end; ++y) {
@@ -88,12 +88,9 @@ void despill_image(const ImageView<const T>& image, const ImageView<T>& out,
   const DespillWeights weights = despill_weights(options.method);
   // The heavy channel: blue beside a red or green key, green beside a blue one.
   const int heavy = options.channel == 2 ? 1 : 2;
-  const DespillRule rule{options.channel,
-                         3 - options.channel - heavy,
-                         heavy,
-                         options.method == DespillMethod::kMaxLimit,
-                         weights,
-                         options.strength / weights.divisor};
+  const DespillRule rule{options.channel, 3 - options.channel - heavy,
+                         heavy,           options.method == DespillMethod::kMaxLimit,
+                         weights,         options.strength / weights.divisor};
   const bool stream = worth_streaming(out);
   parallel_rows(image.height, image.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     image.channels == 3 ? despill_rows<3>(image, out, rule, stream, begin, end)

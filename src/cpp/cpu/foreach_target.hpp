@@ -1,6 +1,6 @@
 // Compiles a file once per instruction set, in the manner of Google Highway, with no flags and no
-// second copy of inline functions from elsewhere (only what stands between TRIMATTE_TARGET_BEGIN and
-// TRIMATTE_TARGET_END is compiled for the richer set). Usage, at the top of cpu/x.cpp:
+// second copy of inline functions from elsewhere (only what stands between TRIMATTE_TARGET_BEGIN
+// and TRIMATTE_TARGET_END is compiled for the richer set). Usage, at the top of cpu/x.cpp:
 //
 //   #define TRIMATTE_THIS_FILE "cpu/x.cpp"
 //   #include "cpu/foreach_target.hpp"
@@ -21,15 +21,22 @@
 #if TRIMATTE_ALL_TARGETS
 #define TRIMATTE_TARGET avx512
 #define TRIMATTE_TARGET_ID 2
-#define TRIMATTE_TARGET_BEGIN TRIMATTE_BEGIN_AVX512 namespace trimatte::avx512 { namespace {
-#define TRIMATTE_TARGET_END } } TRIMATTE_POP_TARGET
+#define TRIMATTE_TARGET_BEGIN                        \
+  TRIMATTE_BEGIN_AVX512 namespace trimatte::avx512 { \
+    namespace {
+#define TRIMATTE_TARGET_END \
+  }                         \
+  }                         \
+  TRIMATTE_POP_TARGET
 #include TRIMATTE_THIS_FILE
 #undef TRIMATTE_TARGET
 #undef TRIMATTE_TARGET_ID
 #undef TRIMATTE_TARGET_BEGIN
 #define TRIMATTE_TARGET avx2
 #define TRIMATTE_TARGET_ID 1
-#define TRIMATTE_TARGET_BEGIN TRIMATTE_BEGIN_AVX2 namespace trimatte::avx2 { namespace {
+#define TRIMATTE_TARGET_BEGIN                    \
+  TRIMATTE_BEGIN_AVX2 namespace trimatte::avx2 { \
+    namespace {
 #include TRIMATTE_THIS_FILE
 #undef TRIMATTE_TARGET
 #undef TRIMATTE_TARGET_ID
@@ -39,8 +46,12 @@
 
 #define TRIMATTE_TARGET baseline
 #define TRIMATTE_TARGET_ID 0
-#define TRIMATTE_TARGET_BEGIN namespace trimatte::baseline { namespace {
-#define TRIMATTE_TARGET_END } }
+#define TRIMATTE_TARGET_BEGIN    \
+  namespace trimatte::baseline { \
+  namespace {
+#define TRIMATTE_TARGET_END \
+  }                         \
+  }
 #define TRIMATTE_ONCE 1
 
 #endif

@@ -1,5 +1,6 @@
-// Foreground colours on the CPU: multi-level, Jacobi sweeps, then the projection onto the compositing
-// equation. Planes have a border of one repeated pixel, so that the sweeps have no special cases.
+// Foreground colours on the CPU: multi-level, Jacobi sweeps, then the projection onto the
+// compositing equation. Planes have a border of one repeated pixel, so that the sweeps have no
+// special cases.
 #define TRIMATTE_THIS_FILE "cpu/foreground.cpp"
 #include "cpu/foreach_target.hpp"
 
@@ -22,7 +23,7 @@ namespace trimatte {
 struct ColorLevel {
   std::ptrdiff_t height, width, stride;
   Plane alpha, image[3];
-  Plane front[3], back[3];          // F and B
+  Plane front[3], back[3];  // F and B
   Plane next_front[3], next_back[3];
 
   ColorLevel(std::ptrdiff_t h, std::ptrdiff_t w) : height(h), width(w), stride(w + 2) {
@@ -51,7 +52,8 @@ void repeat_border(const ColorLevel& level, const Plane& plane) {
 }
 
 template <class T, class A>
-void load_level(ColorLevel& level, const ImageView<const T>& image, const ImageView<const A>& alpha) {
+void load_level(ColorLevel& level, const ImageView<const T>& image,
+                const ImageView<const A>& alpha) {
   parallel_rows(level.height, level.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     for (std::ptrdiff_t y = begin; y < end; ++y) {
       const T* __restrict from = image.row(y);
@@ -144,9 +146,8 @@ void sweep(ColorLevel& level) {
     repeat_border(level, level.front[c]);
     repeat_border(level, level.back[c]);
   }
-  parallel_rows(level.height, level.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-    sweep_rows(level, begin, end);
-  });
+  parallel_rows(level.height, level.width,
+                [&](std::ptrdiff_t begin, std::ptrdiff_t end) { sweep_rows(level, begin, end); });
   for (int c = 0; c < 3; ++c) {
     std::swap(level.front[c], level.next_front[c]);
     std::swap(level.back[c], level.next_back[c]);
@@ -167,7 +168,8 @@ bool mean_color(const ColorLevel& level, float low, float high, float (&mean)[3]
         for (int c = 0; c < 3; ++c) sum[c] += w * channel[c][x];
         sum[3] += w;
       }
-      for (int c = 0; c < 4; ++c) sums[static_cast<std::size_t>(y * 4 + c)] = static_cast<double>(sum[c]);
+      for (int c = 0; c < 4; ++c)
+        sums[static_cast<std::size_t>(y * 4 + c)] = static_cast<double>(sum[c]);
     }
   });
   double total[4] = {};
@@ -181,7 +183,8 @@ void fill(const ColorLevel& level, const Plane& plane, float value) {
   std::fill_n(plane.get(), (level.height + 2) * level.stride, value);
 }
 
-void upsample(const ColorLevel& coarse, const Plane& from, const ColorLevel& fine, const Plane& to) {
+void upsample(const ColorLevel& coarse, const Plane& from, const ColorLevel& fine,
+              const Plane& to) {
   parallel_rows(fine.height, fine.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     for (std::ptrdiff_t y = begin; y < end; ++y) {
       const float* __restrict in = coarse.row(from, y / 2);
@@ -269,8 +272,8 @@ void estimate_foreground(ImageView<const T> image, ImageView<const A> alpha,
   TRIMATTE_CALL(foreground_image<T, A>)(image, alpha, foreground, background);
 }
 
-#define TRIMATTE_INSTANTIATE(T, A)                                                        \
-  template void estimate_foreground<DeviceKind::kCPU, T, A>(                              \
+#define TRIMATTE_INSTANTIATE(T, A)                           \
+  template void estimate_foreground<DeviceKind::kCPU, T, A>( \
       ImageView<const T>, ImageView<const A>, ImageView<T>, ImageView<T>, Stream);
 TRIMATTE_FOR_DEPTH_PAIRS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE

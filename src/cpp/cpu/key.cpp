@@ -18,8 +18,8 @@ TRIMATTE_TARGET_BEGIN
 
 template <class T, class A>
 struct KeyRow {
-  int k, a, b;        // channel indices: key and the two others
-  int threshold;      // hard rule on integers: keyed where difference > threshold
+  int k, a, b;    // channel indices: key and the two others
+  int threshold;  // hard rule on integers: keyed where difference > threshold
   bool hard;
   float tolerance, softness;  // float images, in 1/255
   const A* table;             // integer images: alpha by difference
@@ -116,8 +116,8 @@ void chroma_key(ImageView<const T> image, ImageView<A> alpha, const KeyOptions& 
   TRIMATTE_CALL(key<T, A>)(image, alpha, options, threshold, table.data());
 }
 
-#define TRIMATTE_INSTANTIATE(T, A)                                                         \
-  template void chroma_key<DeviceKind::kCPU, T, A>(ImageView<const T>, ImageView<A>,       \
+#define TRIMATTE_INSTANTIATE(T, A)                                                   \
+  template void chroma_key<DeviceKind::kCPU, T, A>(ImageView<const T>, ImageView<A>, \
                                                    const KeyOptions&, Stream);
 TRIMATTE_FOR_DEPTH_PAIRS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE

@@ -4,7 +4,8 @@
 // pixel). A coarse function is carried to the finer level by its local linear model: a and b of
 // alpha = a . I + b are fitted in 3x3 windows, averaged, interpolated, and evaluated on the finer
 // image (the adjoint of it restricts). Levels are smoothed by Chebyshev polynomials, which need no
-// reductions; conjugate gradients wrap the V-cycle. Everything is float but the set-up of the windows.
+// reductions; conjugate gradients wrap the V-cycle. Everything is float but the set-up of the
+// windows.
 #define TRIMATTE_THIS_FILE "cpu/matting.cpp"
 #include "cpu/foreach_target.hpp"
 
@@ -31,8 +32,8 @@ inline constexpr double kEpsilon = 1e-7;        // of closed-form matting, as Py
 inline constexpr double kCoarseEpsilon = 1e-5;  // of the coarse levels and their linear models
 inline constexpr std::ptrdiff_t kSmallestSide = 48;
 inline constexpr int kScaleSteps = 10;
-// Chebyshev polynomials damp [kSpectrumEnd / 8, kSpectrumEnd] of D^-1 A. With D the absolute row sums
-// nothing lies above 1, and most of it below 0.8; at 1 the polynomials are still contractions.
+// Chebyshev polynomials damp [kSpectrumEnd / 8, kSpectrumEnd] of D^-1 A. With D the absolute row
+// sums nothing lies above 1, and most of it below 0.8; at 1 the polynomials are still contractions.
 inline constexpr float kSpectrumEnd = 0.9f;
 
 // Steps of conjugate gradients a level and Chebyshev steps before and after each coarse correction.
@@ -51,8 +52,12 @@ TRIMATTE_TARGET_BEGIN
 typedef float F16 __attribute__((vector_size(64), aligned(4), may_alias));
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
-ALWAYS_INLINE F16 load(const float* p) { return *reinterpret_cast<const F16*>(p); }
-ALWAYS_INLINE void store(float* p, F16 v) { *reinterpret_cast<F16*>(p) = v; }
+ALWAYS_INLINE F16 load(const float* p) {
+  return *reinterpret_cast<const F16*>(p);
+}
+ALWAYS_INLINE void store(float* p, F16 v) {
+  *reinterpret_cast<F16*>(p) = v;
+}
 
 constexpr std::ptrdiff_t kChunk = 256;  // blocks a chunk
 
@@ -61,7 +66,8 @@ template <class Body>
 void for_blocks(const std::vector<std::int32_t>& blocks, const Body& body) {
   parallel_for(static_cast<std::ptrdiff_t>(blocks.size()), kChunk,
                [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-                 for (std::ptrdiff_t i = begin; i < end; ++i) body(i, blocks[static_cast<std::size_t>(i)]);
+                 for (std::ptrdiff_t i = begin; i < end; ++i)
+                   body(i, blocks[static_cast<std::size_t>(i)]);
                });
 }
 
@@ -72,7 +78,8 @@ double sum_core(const Level& level, const Term& term) {
   std::vector<double> partial(static_cast<std::size_t>((count + kChunk - 1) / kChunk));
   parallel_for(count, kChunk, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     double sum = 0.0;
-    for (std::ptrdiff_t i = begin; i < end; i += 16) {  // float inside a short run, double across runs
+    for (std::ptrdiff_t i = begin; i < end;
+         i += 16) {  // float inside a short run, double across runs
       F16 run{};
       for (std::ptrdiff_t k = i; k < std::min(i + 16, end); ++k)
         run += term(level.core[static_cast<std::size_t>(k)]);
@@ -97,8 +104,8 @@ double dot(const Level& level, const float* a, const float* b) {
 // The operator
 
 // Plane d of the stencil couples a pixel with the one at this offset ahead of it.
-constexpr int kOffsets[13][2] = {{0, 0},  {0, 1},  {0, 2},  {1, -2}, {1, -1}, {1, 0}, {1, 1},
-                                 {1, 2},  {2, -2}, {2, -1}, {2, 0},  {2, 1},  {2, 2}};
+constexpr int kOffsets[13][2] = {{0, 0}, {0, 1},  {0, 2},  {1, -2}, {1, -1}, {1, 0}, {1, 1},
+                                 {1, 2}, {2, -2}, {2, -1}, {2, 0},  {2, 1},  {2, 2}};
 
 constexpr int offset_index(int dy, int dx) {
   return dy == 0 ? dx : 5 * dy + dx;  // (1, -2) -> 3, (2, -2) -> 8
@@ -139,11 +146,14 @@ ALWAYS_INLINE F16 apply_block(const Level& level, std::int32_t block, const floa
   return sum + far;
 }
 
-ALWAYS_INLINE F16 absolute(F16 v) { return v < 0.0f ? -v : v; }
+ALWAYS_INLINE F16 absolute(F16 v) {
+  return v < 0.0f ? -v : v;
+}
 
 ALWAYS_INLINE F16 absolute_row_sums(const Level& level, std::int32_t block) {
   const Rows at = rows_of(level, block);
-  const std::ptrdiff_t ahead[3] = {at.here, at.here, at.here}, behind[3] = {at.here, at.up1, at.up2};
+  const std::ptrdiff_t ahead[3] = {at.here, at.here, at.here},
+                       behind[3] = {at.here, at.up1, at.up2};
   F16 sum = absolute(load(level.stencil + at.here));
   for (int d = 1; d < 13; ++d) {
     const float* plane = level.stencil + static_cast<std::size_t>(d) * level.lanes();
@@ -205,7 +215,8 @@ ALWAYS_INLINE void load_windows(const Level& level, std::int32_t block, double e
       const double b = w.colour[q][2][i] - w.mean[2][i];
       s00 += r * r, s01 += r * g, s02 += r * b, s11 += g * g, s12 += g * b, s22 += b * b;
     }
-    w.factor[i] = factor_covariance(s00 / 9, s01 / 9, s02 / 9, s11 / 9, s12 / 9, s22 / 9, epsilon / 9);
+    w.factor[i] =
+        factor_covariance(s00 / 9, s01 / 9, s02 / 9, s11 / 9, s12 / 9, s22 / 9, epsilon / 9);
   }
 }
 
@@ -222,8 +233,8 @@ void add_windows(Level& level, std::int32_t block, double epsilon) {
     for (int q = 0; q < 9; ++q) touched += level.unknown_mask[row[q / 3] + q % 3 - 1 + i];
     active[i] = touched > 0.0f ? static_cast<float>(w.valid[i]) : 0.0f;
   }
-  // Whitened colours: (I_i - mu)' (Sigma + ridge)^-1 (I_j - mu) is their scalar product, which keeps
-  // the window's matrix positive semidefinite in any precision.
+  // Whitened colours: (I_i - mu)' (Sigma + ridge)^-1 (I_j - mu) is their scalar product, which
+  // keeps the window's matrix positive semidefinite in any precision.
   float white[9][3][kLanes];
   for (int q = 0; q < 9; ++q)
     for (int i = 0; i < kLanes; ++i) {
@@ -244,7 +255,8 @@ void add_windows(Level& level, std::int32_t block, double epsilon) {
       for (int i = 0; i < kLanes; ++i)
         plane[i] += active[i] * (diagonal - (1.0f + white[p][0][i] * white[q][0][i] +
                                              white[p][1][i] * white[q][1][i] +
-                                             white[p][2][i] * white[q][2][i]) / 9.0f);
+                                             white[p][2][i] * white[q][2][i]) /
+                                                9.0f);
     }
   }
 }
@@ -276,8 +288,8 @@ void fill_blocks(Level& level, const DenseLevel& dense, const Pixel& pixel) {
 void build_operator(Level& level, double epsilon) {
   const std::size_t n = level.lanes();
   level.stencil = Plane(13 * n);
-  for (Plane* v : {&level.inverse_diagonal, &level.rhs, &level.solution, &level.r, &level.z, &level.p,
-                   &level.q, &level.old, &level.direction, &level.product})
+  for (Plane* v : {&level.inverse_diagonal, &level.rhs, &level.solution, &level.r, &level.z,
+                   &level.p, &level.q, &level.old, &level.direction, &level.product})
     *v = Plane(n);
   // Bands of rows: a window writes one row beyond its band, so even bands go first, then odd ones.
   const auto bands = static_cast<std::ptrdiff_t>(level.wide_bands.size()) - 1;
@@ -301,7 +313,8 @@ void build_operator(Level& level, double epsilon) {
     const F16 mask = load(level.unknown_mask + rows.here);
     for (int d = 0; d < 13; ++d) {
       float* plane = level.stencil + static_cast<std::size_t>(d) * n + rows.here;
-      store(plane, load(plane) * mask * load(level.unknown_mask + ahead[kOffsets[d][0]] + kOffsets[d][1]));
+      store(plane,
+            load(plane) * mask * load(level.unknown_mask + ahead[kOffsets[d][0]] + kOffsets[d][1]));
     }
   });
   // Row sums of absolute values: D^-1 A with this D has no eigenvalue above 1, whatever the image.
@@ -328,7 +341,8 @@ void build_models(Level& level, double epsilon) {
     load_windows(level, b, epsilon, w);
     const auto k = static_cast<std::size_t>(b);
     const std::ptrdiff_t at = b * std::ptrdiff_t{kLanes}, y = level.y[k];
-    const auto windows_over = [](std::ptrdiff_t i, std::ptrdiff_t size) {  // centres in 1 .. size - 2
+    const auto windows_over = [](std::ptrdiff_t i,
+                                 std::ptrdiff_t size) {  // centres in 1 .. size - 2
       return std::min(i + 1, size - 2) - std::max<std::ptrdiff_t>(i - 1, 1) + 1;
     };
     for (int i = 0; i < kLanes; ++i) {
@@ -407,8 +421,10 @@ void fit_models(Level& level, const float* v) {
 ALWAYS_INLINE F16 interpolate(const float* plane, std::ptrdiff_t near_row, std::ptrdiff_t far_row,
                               float near_y, float far_y, F16 near_x, F16 far_x) {
   const F16 mixed = near_y * load(plane + near_row - 1) + far_y * load(plane + far_row - 1);
-  const F16 near = __builtin_shufflevector(mixed, mixed, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8);
-  const F16 far = __builtin_shufflevector(mixed, mixed, 0, 2, 1, 3, 2, 4, 3, 5, 4, 6, 5, 7, 6, 8, 7, 9);
+  const F16 near =
+      __builtin_shufflevector(mixed, mixed, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8);
+  const F16 far =
+      __builtin_shufflevector(mixed, mixed, 0, 2, 1, 3, 2, 4, 3, 5, 4, 6, 5, 7, 6, 8, 7, 9);
   return near_x * near + far_x * far;
 }
 
@@ -523,7 +539,8 @@ void smooth(Level& level, const float* b, float* z, int steps, bool from_zero) {
     for_blocks(level.core, [&](auto, std::int32_t block) {
       const std::ptrdiff_t at = block * std::ptrdiff_t{kLanes};
       const F16 direction = load(p + at);
-      const F16 res = load(r + at) - apply_block(level, block, p) * load(level.inverse_diagonal + at);
+      const F16 res =
+          load(r + at) - apply_block(level, block, p) * load(level.inverse_diagonal + at);
       store(z + at, first ? direction : load(z + at) + direction);
       store(r + at, res);
       store(next + at, keep * direction + take * res);
@@ -589,7 +606,8 @@ void cycle(std::vector<Level>& levels, std::size_t l, const float* b, float* z, 
   cycle(levels, l + 1, coarse.rhs, coarse.z, smoothing);
   fit_models(coarse, coarse.z);
   const float scale = 1.0f / level.coarse_scale;
-  evaluate_models(level, coarse, [&](std::ptrdiff_t at, F16 v) { store(z + at, load(z + at) + scale * v); });
+  evaluate_models(level, coarse,
+                  [&](std::ptrdiff_t at, F16 v) { store(z + at, load(z + at) + scale * v); });
   smooth(level, b, z, smoothing, false);
 }
 
@@ -669,8 +687,9 @@ void find_coarse_scale(Level& fine, Level& coarse) {
   evaluate_models(fine, coarse, [&](std::ptrdiff_t at, F16 value) { store(w + at, value); });
   apply(fine, w, fine.q);
   const double fine_energy = dot(fine, w, fine.q);
-  fine.coarse_scale =
-      coarse_energy > 0.0 && fine_energy > 0.0 ? static_cast<float>(fine_energy / coarse_energy) : 1.0f;
+  fine.coarse_scale = coarse_energy > 0.0 && fine_energy > 0.0
+                          ? static_cast<float>(fine_energy / coarse_energy)
+                          : 1.0f;
 }
 
 // The start of a level: the coarser level's alpha, known pixels included, as local linear models.
@@ -681,7 +700,8 @@ void start_from(Level& coarse, Level& fine) {
       v[i] = coarse.known[i] + coarse.solution[i];
   });
   fit_models(coarse, v);
-  evaluate_models(fine, coarse, [&](std::ptrdiff_t at, F16 value) { store(fine.solution + at, value); });
+  evaluate_models(fine, coarse,
+                  [&](std::ptrdiff_t at, F16 value) { store(fine.solution + at, value); });
   clip_solution(fine);
   std::memset(v, 0, coarse.lanes() * sizeof(float));  // vectors are zero off the core
 }
@@ -814,16 +834,19 @@ MattingInfo solve_repeated(const ImageView<const T>& image,
   std::vector<float> solved(size);
   for (std::ptrdiff_t y = 0; y < height; ++y)
     for (std::ptrdiff_t x = 0; x < width; ++x) {
-      const std::ptrdiff_t from_y = std::min(y, image.height - 1), from_x = std::min(x, image.width - 1);
+      const std::ptrdiff_t from_y = std::min(y, image.height - 1),
+                           from_x = std::min(x, image.width - 1);
       const auto at = static_cast<std::size_t>(y * width + x);
       classes[at] = trimap.row(from_y)[from_x];
       for (int c = 0; c < 3; ++c)
-        pixels[3 * at + static_cast<std::size_t>(c)] = image.row(from_y)[from_x * image.channels + c];
+        pixels[3 * at + static_cast<std::size_t>(c)] =
+            image.row(from_y)[from_x * image.channels + c];
     }
   const auto bytes = static_cast<std::ptrdiff_t>(sizeof(T));
   const MattingInfo info = estimate_alpha<DeviceKind::kCPU, T>(
-      {pixels.data(), height, width, 3, width * 3 * bytes}, {classes.data(), height, width, 1, width},
-      {solved.data(), height, width, 1, width * 4}, options, Stream{});
+      {pixels.data(), height, width, 3, width * 3 * bytes},
+      {classes.data(), height, width, 1, width}, {solved.data(), height, width, 1, width * 4},
+      options, Stream{});
   for (std::ptrdiff_t y = 0; y < image.height; ++y)
     for (std::ptrdiff_t x = 0; x < image.width; ++x)
       alpha.row(y)[x] = solved[static_cast<std::size_t>(y * width + x)];
@@ -873,7 +896,10 @@ MattingInfo estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_
   return info;
 }
 
-#define TRIMATTE_INSTANTIATE(T)                                                template MattingInfo estimate_alpha<DeviceKind::kCPU, T>(                        ImageView<const T>, ImageView<const std::uint8_t>, ImageView<float>,         const MattingOptions&, Stream);
+#define TRIMATTE_INSTANTIATE(T)                                                                   \
+  template MattingInfo estimate_alpha<DeviceKind::kCPU, T>(                                       \
+      ImageView<const T>, ImageView<const std::uint8_t>, ImageView<float>, const MattingOptions&, \
+      Stream);
 TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
 

@@ -11,8 +11,8 @@ namespace {
 constexpr int kReach = 4;  // stored pixels reach this far around the unknown ones
 constexpr int kWide = 2;
 
-// Per block: bit 0 it has unknown pixels, bits 1 and 2 its left and right neighbour lie within kReach
-// of one, bits 3 and 4 within kWide.
+// Per block: bit 0 it has unknown pixels, bits 1 and 2 its left and right neighbour lie within
+// kReach of one, bits 3 and 4 within kWide.
 enum : std::uint8_t { kHas = 1, kLeft = 2, kRight = 4, kLeftWide = 8, kRightWide = 16 };
 
 std::vector<std::uint8_t> find_unknown(const DenseLevel& dense, std::ptrdiff_t columns) {
@@ -21,7 +21,8 @@ std::vector<std::uint8_t> find_unknown(const DenseLevel& dense, std::ptrdiff_t c
     for (std::ptrdiff_t y = begin; y < end; ++y) {
       const std::uint8_t* row = dense.trimap.data() + y * dense.width;
       for (std::ptrdiff_t c = 0; c < columns; ++c) {
-        const int count = static_cast<int>(std::min<std::ptrdiff_t>(kLanes, dense.width - c * kLanes));
+        const int count =
+            static_cast<int>(std::min<std::ptrdiff_t>(kLanes, dense.width - c * kLanes));
         unsigned bits = 0;
         for (int i = 0; i < count; ++i)
           bits |= static_cast<unsigned>(row[c * kLanes + i] == kTrimapUnknown) << i;
@@ -65,7 +66,8 @@ void halve_image(const DenseLevel& fine, DenseLevel& coarse) {
   parallel_rows(coarse.height, coarse.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     for (std::ptrdiff_t y = begin; y < end; ++y) {
       const float* above = fine.image.data() + 2 * y * fine.width * 3;
-      const float* below = fine.image.data() + std::min(2 * y + 1, fine.height - 1) * fine.width * 3;
+      const float* below =
+          fine.image.data() + std::min(2 * y + 1, fine.height - 1) * fine.width * 3;
       float* out = coarse.image.data() + y * coarse.width * 3;
       for (std::ptrdiff_t x = 0; x < coarse.width; ++x) {
         const std::ptrdiff_t left = 2 * x, right = std::min(2 * x + 1, fine.width - 1);
@@ -91,12 +93,15 @@ void lay_out(const DenseLevel& dense, Level& level) {
       const std::uint8_t* f = flags.data() + y * columns;
       std::uint8_t* o = sideways.data() + y * columns;
       for (std::ptrdiff_t c = 0; c < columns; ++c)
-        o[c] = (f[c] & kHas) || (c + 1 < columns && (f[c + 1] & left)) || (c > 0 && (f[c - 1] & right));
+        o[c] = (f[c] & kHas) || (c + 1 < columns && (f[c + 1] & left)) ||
+               (c > 0 && (f[c - 1] & right));
     }
     for (std::ptrdiff_t y = 0; y < height; ++y)
-      for (std::ptrdiff_t s = std::max<std::ptrdiff_t>(0, y - reach); s <= std::min(height - 1, y + reach); ++s)
+      for (std::ptrdiff_t s = std::max<std::ptrdiff_t>(0, y - reach);
+           s <= std::min(height - 1, y + reach); ++s)
         for (std::ptrdiff_t c = 0; c < columns; ++c)
-          out[static_cast<std::size_t>(y * columns + c)] |= sideways[static_cast<std::size_t>(s * columns + c)];
+          out[static_cast<std::size_t>(y * columns + c)] |=
+              sideways[static_cast<std::size_t>(s * columns + c)];
     return out;
   };
   const std::vector<std::uint8_t> stored = near_unknown(kLeft, kRight, kReach);

@@ -1,7 +1,7 @@
-// Geometry of the alpha solver on the CPU: the unknown band of each pyramid level, kept as blocks of
-// 16 pixels in a row. Blocks of a row that lie side by side are stored side by side, with a guard
-// block at both ends, so that a shifted load reaches its left and right neighbours; `up` and `down`
-// name the blocks above and below. Lane (block, i) of a plane is at 16 * block + i.
+// Geometry of the alpha solver on the CPU: the unknown band of each pyramid level, kept as blocks
+// of 16 pixels in a row. Blocks of a row that lie side by side are stored side by side, with a
+// guard block at both ends, so that a shifted load reaches its left and right neighbours; `up` and
+// `down` name the blocks above and below. Lane (block, i) of a plane is at 16 * block + i.
 #pragma once
 
 #include <cstddef>
@@ -33,24 +33,24 @@ struct Level {
   std::vector<std::int32_t> index;        // (row, column) -> block, 0 if not stored
   std::int64_t unknown = 0;
 
-  static constexpr std::int32_t kNull = 1;    // blocks 0, 1, 2 stay zero
+  static constexpr std::int32_t kNull = 1;  // blocks 0, 1, 2 stay zero
   static constexpr std::ptrdiff_t kBandRows = 32;
 
   // What the solver keeps on the blocks.
   Plane image[3];
-  Plane unknown_mask;    // 1 where unknown
-  Plane known;           // alpha of the known pixels, 0 where unknown
-  Plane stencil;         // 13 planes: the symmetric 5x5 stencil's centre and forward half
-  Plane inverse_diagonal;        // of the absolute row sums
+  Plane unknown_mask;      // 1 where unknown
+  Plane known;             // alpha of the known pixels, 0 where unknown
+  Plane stencil;           // 13 planes: the symmetric 5x5 stencil's centre and forward half
+  Plane inverse_diagonal;  // of the absolute row sums
   Plane rhs, solution, r, z, p, q, old, direction, product;  // vectors of the iterations
   // Only where a finer level exists: the local linear model of each 3x3 window.
   Plane factor[6], mean[3], window_valid, window_weight;
   Plane model[4], smooth[4];
   // Interpolation from the coarser level: weights of the near and the far coarse pixel.
-  std::vector<float> near_x, far_x, near_y, far_y;  // entry kLanes is the first pixel
+  std::vector<float> near_x, far_x, near_y, far_y;    // entry kLanes is the first pixel
   std::vector<std::int32_t> coarse_near, coarse_far;  // lane offsets, for each entry of `core`
-  std::vector<std::int32_t> fine;                     // 8 blocks of the finer level per `wide` block
-  float coarse_scale = 1.0f;  // energy of this level over that of the next
+  std::vector<std::int32_t> fine;  // 8 blocks of the finer level per `wide` block
+  float coarse_scale = 1.0f;       // energy of this level over that of the next
 
   std::size_t lanes() const { return static_cast<std::size_t>(blocks) * kLanes; }
   std::int32_t block_at(std::ptrdiff_t row, std::ptrdiff_t column) const {

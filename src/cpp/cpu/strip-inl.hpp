@@ -1,6 +1,6 @@
 // Strips: a stretch of one row, taken apart into channel planes that sit in the L1 cache, so that
-// every loop over pixels is a plain loop over arrays which the compiler vectorises. The byte shuffles
-// of interleaved RGB live here and nowhere else.
+// every loop over pixels is a plain loop over arrays which the compiler vectorises. The byte
+// shuffles of interleaved RGB live here and nowhere else.
 //
 // Included between TRIMATTE_TARGET_BEGIN and _END, once per instruction set (no include guard).
 
@@ -28,13 +28,14 @@ inline ByteVector gather_bytes(ByteVector low, ByteVector high, std::index_seque
 }
 template <int C, int Channel, std::size_t... I>
 inline ByteVector first_bytes(ByteVector v0, ByteVector v1, std::index_sequence<I...>) {
-  return __builtin_shufflevector(
-      v0, v1, (C * int(I) + Channel < 2 * kBytes ? C * int(I) + Channel : 0)...);
+  return __builtin_shufflevector(v0, v1,
+                                 (C * int(I) + Channel < 2 * kBytes ? C * int(I) + Channel : 0)...);
 }
 template <int C, int Channel>
 inline ByteVector channel_bytes(const std::uint8_t* pixels) {
   using Lanes = std::make_index_sequence<kBytes>;
-  const ByteVector* v = reinterpret_cast<const ByteVector*>(pixels);  // not auto: it drops aligned(1)
+  const ByteVector* v =
+      reinterpret_cast<const ByteVector*>(pixels);  // not auto: it drops aligned(1)
   ByteVector out = first_bytes<C, Channel>(v[0], v[1], Lanes{});
   out = gather_bytes<C, 2, Channel>(out, v[2], Lanes{});
   if constexpr (C == 4) out = gather_bytes<C, 3, Channel>(out, v[3], Lanes{});
@@ -75,7 +76,8 @@ inline void deinterleave(const T* __restrict pixels, int count, T (*__restrict p
       *reinterpret_cast<ByteVector*>(planes[0] + i) = channel_bytes<C, 0>(p);
       *reinterpret_cast<ByteVector*>(planes[1] + i) = channel_bytes<C, 1>(p);
       *reinterpret_cast<ByteVector*>(planes[2] + i) = channel_bytes<C, 2>(p);
-      if constexpr (Planes == 4) *reinterpret_cast<ByteVector*>(planes[3] + i) = channel_bytes<C, 3>(p);
+      if constexpr (Planes == 4)
+        *reinterpret_cast<ByteVector*>(planes[3] + i) = channel_bytes<C, 3>(p);
     }
   }
 #endif

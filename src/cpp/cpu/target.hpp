@@ -29,9 +29,9 @@ const char* cpu_target_name();
   _Pragma("GCC target(\"avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx512vbmi,avx2,fma,f16c,bmi,bmi2,lzcnt,popcnt,movbe,prefer-vector-width=512\")")
 // clang-format on
 #define TRIMATTE_POP_TARGET _Pragma("GCC pop_options")
-#define TRIMATTE_CALL(...)                                                       \
-  (cpu_target() == CpuTarget::kAvx512 ? &avx512::__VA_ARGS__                     \
-   : cpu_target() == CpuTarget::kAvx2 ? &avx2::__VA_ARGS__                       \
+#define TRIMATTE_CALL(...)                                   \
+  (cpu_target() == CpuTarget::kAvx512 ? &avx512::__VA_ARGS__ \
+   : cpu_target() == CpuTarget::kAvx2 ? &avx2::__VA_ARGS__   \
                                       : &baseline::__VA_ARGS__)
 #else
 #define TRIMATTE_CALL(...) (&baseline::__VA_ARGS__)

@@ -1,5 +1,6 @@
 // Trimap on the CPU. The two classes are kept as bits, 64 pixels a word. A disk of radius r is the
-// union of row spans: the span of one source row is grown by doubling (D_{w+s} = D_w << s | D_w | D_w
+// union of row spans: the span of one source row is grown by doubling (D_{w+s} = D_w << s | D_w |
+// D_w
 // >> s for s <= 2w + 1) and or-ed into the rows above and below, so that a pixel costs about
 // (2r + 1) / 64 word operations. Only contour pixels are sources; the rest of the set adds nothing.
 #define TRIMATTE_THIS_FILE "cpu/trimap.cpp"
@@ -75,7 +76,8 @@ inline void unpack_word(std::uint64_t not_fg, std::uint64_t not_bg, std::uint8_t
   for (int i = 0; i < 8; ++i) {
     const auto spread = [&](std::uint64_t word) {  // eight bits to eight bytes of 0 / 1
       const std::uint64_t bits = (word >> (8 * i)) & 0xff;
-      return ((((bits * 0x0101010101010101ull) & 0x8040201008040201ull) + 0x7f7f7f7f7f7f7f7full) >> 7) &
+      return ((((bits * 0x0101010101010101ull) & 0x8040201008040201ull) + 0x7f7f7f7f7f7f7f7full) >>
+              7) &
              0x0101010101010101ull;
     };
     const std::uint64_t fg = spread(~not_fg), unknown = spread(not_fg & not_bg);
@@ -255,7 +257,9 @@ TrimapCounts trimap_image(const ImageView<const T>& mask, const ImageView<std::u
   const std::ptrdiff_t height = mask.height, width = mask.width;
   // On integers m < low  <=>  m < ceil(low) and m > high  <=>  m > floor(high); a bound that is a
   // whole number but for rounding counts as one.
-  const auto whole = [](double v) { return std::abs(v - std::nearbyint(v)) < 1e-6 ? std::nearbyint(v) : v; };
+  const auto whole = [](double v) {
+    return std::abs(v - std::nearbyint(v)) < 1e-6 ? std::nearbyint(v) : v;
+  };
   constexpr bool kInteger = !std::is_same_v<T, float>;
   const float low = static_cast<float>(kInteger ? std::ceil(whole(options.low)) : options.low);
   const float high = static_cast<float>(kInteger ? std::floor(whole(options.high)) : options.high);
@@ -320,14 +324,15 @@ TrimapCounts make_trimap(ImageView<const T> mask, ImageView<std::uint8_t> trimap
   if (mask.empty()) return {};
   // No pixel is farther away than the diagonal: a larger radius changes nothing.
   TrimapOptions bounded = options;
-  const double diagonal = std::hypot(static_cast<double>(mask.height), static_cast<double>(mask.width));
+  const double diagonal =
+      std::hypot(static_cast<double>(mask.height), static_cast<double>(mask.width));
   bounded.inside = std::min(options.inside, diagonal);
   bounded.outside = std::min(options.outside, diagonal);
   return TRIMATTE_CALL(trimap_image<T>)(mask, trimap, bounded);
 }
 
-#define TRIMATTE_INSTANTIATE(T)                                      \
-  template TrimapCounts make_trimap<DeviceKind::kCPU, T>(            \
+#define TRIMATTE_INSTANTIATE(T)                           \
+  template TrimapCounts make_trimap<DeviceKind::kCPU, T>( \
       ImageView<const T>, ImageView<std::uint8_t>, const TrimapOptions&, Stream);
 TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE

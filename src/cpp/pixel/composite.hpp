@@ -1,4 +1,5 @@
-// Compositing of one sample. Porter and Duff, Compositing Digital Images, 1984: the "over" operator.
+// Compositing of one sample. Porter and Duff, Compositing Digital Images, 1984: the "over"
+// operator.
 #pragma once
 
 #include <cmath>

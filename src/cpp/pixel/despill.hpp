@@ -28,7 +28,8 @@ TRIMATTE_HD DespillWeights despill_weights(DespillMethod method) {
 // The spill, times the divisor of the weights: exact on integers.
 template <class N>
 TRIMATTE_HD N scaled_spill(N k, N a, N b, const DespillWeights& w, bool max_limit) {
-  const N excess = max_limit ? k - (a > b ? a : b) : N(w.divisor) * k - N(w.light) * a - N(w.heavy) * b;
+  const N excess =
+      max_limit ? k - (a > b ? a : b) : N(w.divisor) * k - N(w.light) * a - N(w.heavy) * b;
   return excess > N(0) ? excess : N(0);
 }
 

@@ -8,7 +8,7 @@
 namespace trimatte {
 
 inline constexpr float kForegroundRegularization = 1e-5f;
-inline constexpr int kForegroundSmallSide = 32;   // levels up to this size take ...
+inline constexpr int kForegroundSmallSide = 32;  // levels up to this size take ...
 inline constexpr int kForegroundSmallSweeps = 10;
 inline constexpr int kForegroundSweeps = 4;
 
@@ -18,8 +18,8 @@ TRIMATTE_HD float foreground_weight(float alpha, float neighbour) {
   return kForegroundRegularization + (d < 0.0f ? -d : d);
 }
 
-// The 2x2 normal equations of one pixel and channel; `weight` is the sum over its neighbours, `f` and
-// `b` their weighted sums.
+// The 2x2 normal equations of one pixel and channel; `weight` is the sum over its neighbours, `f`
+// and `b` their weighted sums.
 struct ForegroundSystem {
   float a00, a01, a11, inverse;
 };

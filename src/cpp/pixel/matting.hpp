@@ -1,7 +1,8 @@
 // Options and results of the alpha solver, and the 3x3-window arithmetic of closed-form matting.
 //
 // Levin, Lischinski, Weiss: A Closed-Form Solution to Natural Image Matting, PAMI 2008. The matting
-// Laplacian is L = sum over windows k of  delta_ij - (1 + (I_i - mu)' (Sigma + eps/9 Id)^-1 (I_j - mu)) / 9.
+// Laplacian is L = sum over windows k of  delta_ij - (1 + (I_i - mu)' (Sigma + eps/9 Id)^-1 (I_j -
+// mu)) / 9.
 #pragma once
 
 #include <cmath>
@@ -25,7 +26,8 @@ struct MattingInfo {
 };
 
 // Lower-triangular factor of a 3x3 covariance plus a multiple of the identity: Sigma = L D L'. The
-// factored form keeps its precision where the window's colours lie on a line and the inverse would not.
+// factored form keeps its precision where the window's colours lie on a line and the inverse would
+// not.
 template <class Real>
 struct ColorFactor {
   Real l10, l20, l21;

@@ -12,18 +12,23 @@ inline constexpr unsigned char kTrimapUnknown = 128;
 inline constexpr unsigned char kTrimapForeground = 255;
 
 // Known as PyMatting knows it: below 0.1 of full scale background, above 0.9 foreground.
-TRIMATTE_HD bool trimap_is_background(unsigned char t) { return t < 26; }
-TRIMATTE_HD bool trimap_is_foreground(unsigned char t) { return t > 229; }
+TRIMATTE_HD bool trimap_is_background(unsigned char t) {
+  return t < 26;
+}
+TRIMATTE_HD bool trimap_is_foreground(unsigned char t) {
+  return t > 229;
+}
 
 struct TrimapOptions {
-  double low = 10.0;     // in units of the mask's samples: mask < low is background
-  double high = 240.0;   // mask > high is foreground
-  double outside = 10.0; // radius of the disk that eats into the background, pixels
-  double inside = 10.0;  // and into the foreground
-  int square = 0;        // > 0: rembg's n x n square instead of the disks
+  double low = 10.0;      // in units of the mask's samples: mask < low is background
+  double high = 240.0;    // mask > high is foreground
+  double outside = 10.0;  // radius of the disk that eats into the background, pixels
+  double inside = 10.0;   // and into the foreground
+  int square = 0;         // > 0: rembg's n x n square instead of the disks
 };
 
-// How far a disk of radius r reaches to each side, dy rows above or below its centre; -1: not at all.
+// How far a disk of radius r reaches to each side, dy rows above or below its centre; -1: not at
+// all.
 TRIMATTE_HD int disk_half_width(double radius, int dy) {
   const double rest = radius * radius - static_cast<double>(dy) * dy;
   return rest < 0.0 ? -1 : static_cast<int>(std::sqrt(rest));

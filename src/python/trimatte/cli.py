@@ -483,8 +483,8 @@ def _background(arguments: argparse.Namespace) -> Callable[[Size, Any], Any] | N
         if dtype == np.uint8:
             return pixels
         if dtype == np.uint16:
-            return pixels * np.uint16(257)
-        return pixels / np.float32(255)
+            return np.asarray(pixels * np.uint16(257))
+        return np.asarray(pixels / np.float32(255))
 
     return fitted
 
@@ -736,7 +736,7 @@ def _contact_sheet(pictures: dict[str, Array]) -> NDArray[np.uint8]:
     step = (columns + margin, lines + caption + margin)
     sheet = Image.new("RGB", (3 * step[0] + margin, 2 * step[1] + margin), (30, 30, 32))
     draw = ImageDraw.Draw(sheet)
-    hair = np.s_[height // 4 : height // 2, width * 11 // 16 - width // 4 : width * 11 // 16]
+    hair = np.s_[height * 5 // 16 : height * 9 // 16, width // 2 : width * 3 // 4]
     cells = {**pictures, "detail of the composite": pictures["composite"][hair]}
     for i, (name, pixels) in enumerate(cells.items()):
         corner = margin + i % 3 * step[0], margin + i // 3 * step[1]

@@ -359,6 +359,9 @@ def _pixels_of(picture: Image.Image) -> Picture:
 
 
 def _upright(picture: Image.Image) -> Image.Image:
+    """A loaded picture turned as its EXIF orientation says."""
+    if picture.format == "TIFF":
+        return picture  # Pillow has turned it when it was loaded.
     try:
         orientation = picture.getexif().get(_ORIENTATION_TAG)
     except Exception:  # Broken metadata does not make the pixels unreadable.
@@ -406,9 +409,9 @@ def _storable(array: Array, caller: str) -> Array:
     if array.size == 0:
         raise ArgumentError(f"{caller}: the image is empty: {array.shape}")
     if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255)
+        return np.multiply(array, 255, dtype=np.uint8)
     if array.dtype.kind == "f":
-        return np.rint(np.clip(array, 0, 1) * np.float64(65535)).astype(np.uint16)
+        return np.asarray(np.rint(np.clip(array, 0, 1) * np.float64(65535)), np.uint16)
     if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
         raise ArgumentError(
             f"{caller}: array must be uint8, uint16, float32 in [0, 1] or bool, got {array.dtype}"

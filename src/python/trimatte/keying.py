@@ -34,7 +34,7 @@ def chroma_key(
     key_color: KeyColor = "green",
     tolerance: float = 30.0,
     softness: float = 0.0,
-    dtype: npt.DTypeLike = None,
+    dtype: npt.DTypeLike | None = None,
     device: str | None = None,
     stream: Any = None,
 ) -> Array:

@@ -159,7 +159,7 @@ def estimate_foreground(
         as_mask(alpha, "estimate_foreground", "alpha"),
         bool(return_background),
     )
-    return (foreground, background) if return_background else foreground
+    return foreground if background is None else (foreground, background)
 
 
 def despill(

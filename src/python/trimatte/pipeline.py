@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -35,11 +36,11 @@ __all__ = ["Remover", "Result", "remove"]
 Array = NDArray[Any]
 Radius = float | tuple[float, float]
 
-# The default unknown band, (outside, inside), in pixels of a 320 x 320 view of the image: hair
-# grows with the image, so the band has to. Measured on tests/../benchmarks, see the README.
-_NETWORK_SIZE = 320
-_KEY_RADIUS = (4.0, 2.0)
-_MASK_RADIUS = (4.0, 2.0)
+# The default band, (outside, inside) the rough outline, in pixels of the image scaled to 320 x 320:
+# hair grows with the image, so the band has to. Never less than the second pair, in real pixels.
+_BAND = (4.0, 2.0)
+_NARROWEST_BAND = (2.0, 1.0)
+_BAND_SIDE = 320
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,8 +93,9 @@ class Remover:
     """Removes backgrounds: keyed out by their colour, or named by a mask or a trimap.
 
     key_color, tolerance, softness: of chroma_key, which makes the coarse mask.
-    radius: the unknown band's width in pixels, a number or (outside, inside); None: grows with
-    the image. quality: of estimate_alpha. despill: the method of despill applied to the
+    radius: the unknown band's width in pixels, a number or (outside, inside); None: 1/80 of the
+    image's side outside and 1/160 inside (the side of a square of its area; at least 2 and 1).
+    quality: of estimate_alpha. despill: the method of despill applied to the
     foreground of keyed images, or None. despill_strength in [0, 1]. device: None or "cpu".
 
     Raises ArgumentError for options out of range. A Remover holds no state of an image: it can
@@ -156,9 +158,7 @@ class Remover:
             known = _three_values(coarse)
             coarse = None
         else:
-            radius = _MASK_RADIUS
             if coarse is None:
-                radius = _KEY_RADIUS
                 with _timed(timings, "key"):
                     coarse = chroma_key(
                         pixels,
@@ -168,13 +168,9 @@ class Remover:
                         dtype=np.uint8,
                         device=self.device,
                     )
+            radius = default_radius(*coarse.shape) if self.radius is None else self.radius
             with _timed(timings, "trimap"):
-                if self.radius is None:
-                    known = make_trimap(
-                        coarse, radius, network_size=_NETWORK_SIZE, device=self.device
-                    )
-                else:
-                    known = make_trimap(coarse, self.radius, device=self.device)
+                known = make_trimap(coarse, radius, device=self.device)
 
         with _timed(timings, "alpha"):
             alpha = estimate_alpha(pixels, known, quality=self.quality, device=self.device)
@@ -243,6 +239,15 @@ def remove(
     if isinstance(image, (bytes, bytearray, memoryview)) or hasattr(image, "read"):
         return encode_png(result.rgba, icc_profile=result.icc_profile)
     return result.rgba
+
+
+def default_radius(height: int, width: int) -> tuple[float, float]:
+    """The unknown band's (outside, inside) for an image of this size, in pixels."""
+    scale = math.sqrt(height * width) / _BAND_SIDE
+    outside, inside = (
+        max(least, pixels * scale) for least, pixels in zip(_NARROWEST_BAND, _BAND, strict=True)
+    )
+    return outside, inside
 
 
 @contextmanager
