@@ -47,8 +47,8 @@ float worst_sample(const ImageView<const float>& view) {
 
 }  // namespace
 
-Argument::Argument(const char* operation, const char* name, py::array array, Layout layout)
-    : operation_(operation), name_(name), array_(std::move(array)) {
+Argument::Argument(std::string operation, std::string name, py::array array, Layout layout)
+    : operation_(std::move(operation)), name_(std::move(name)), array_(std::move(array)) {
   const std::string wanted =
       std::string("must be ") + shape_words(layout) + " of uint8, uint16 or float32";
   if (!shape_fits(array_, layout)) {
@@ -96,17 +96,16 @@ void Argument::check_values() const {
 
 void Argument::require_size_of(const Argument& other) const {
   if (height() == other.height() && width() == other.width()) return;
-  refuse("must have the height and width of " + std::string(other.name_) + " " + other.describe(),
-         describe());
+  refuse("must have the height and width of " + other.name_ + " " + other.describe(), describe());
 }
 
 void Argument::require_depth_of(const Argument& other) const {
   if (depth_ == other.depth_) return;
-  refuse("must have the dtype of " + std::string(other.name_) + " " + other.describe(), describe());
+  refuse("must have the dtype of " + other.name_ + " " + other.describe(), describe());
 }
 
 void Argument::refuse(const std::string& wanted, const std::string& got) const {
-  throw ArgumentError(std::string(operation_) + ": " + name_ + " " + wanted + ", got " + got);
+  throw ArgumentError(operation_ + ": " + name_ + " " + wanted + ", got " + got);
 }
 
 }  // namespace trimatte::bind

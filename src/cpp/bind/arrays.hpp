@@ -31,7 +31,7 @@ enum class Layout {
 // An argument of an operation, named for the messages.
 class Argument {
  public:
-  Argument(const char* operation, const char* name, py::array array, Layout layout);
+  Argument(std::string operation, std::string name, py::array array, Layout layout);
 
   Depth depth() const { return depth_; }
   std::ptrdiff_t height() const { return array_.shape(0); }
@@ -51,8 +51,8 @@ class Argument {
   [[noreturn]] void refuse(const std::string& wanted, const std::string& got) const;
   void check_values() const;
 
-  const char* operation_;
-  const char* name_;
+  std::string operation_;
+  std::string name_;
   py::array array_;
   Depth depth_;
 };

@@ -24,18 +24,19 @@ decltype(auto) without_gil(F&& f) {
 }
 
 // A number in a closed range; NaN is in none.
-void require_range(const char* operation, const char* name, double value, double low, double high) {
+void require_range(const std::string& operation, const char* name, double value, double low,
+                   double high) {
   if (value >= low && value <= high) return;
   const auto text = [](double v) { return py::str(py::float_(v)).cast<std::string>(); };
-  throw ArgumentError(std::string(operation) + ": " + name + " must be in [" + text(low) + ", " +
-                      text(high) + "], got " + text(value));
+  throw ArgumentError(operation + ": " + name + " must be in [" + text(low) + ", " + text(high) +
+                      "], got " + text(value));
 }
 
 py::array chroma_key_op(const py::array& image_array, int channel, double tolerance,
-                        double softness, int depth, bool cuda) {
-  const Argument image("chroma_key", "image", image_array, Layout::kColor);
-  require_range("chroma_key", "tolerance", tolerance, 0.0, 255.0);
-  require_range("chroma_key", "softness", softness, 0.0, 255.0);
+                        double softness, int depth, bool cuda, const std::string& operation) {
+  const Argument image(operation, "image", image_array, Layout::kColor);
+  require_range(operation, "tolerance", tolerance, 0.0, 255.0);
+  require_range(operation, "softness", softness, 0.0, 255.0);
   const KeyOptions options{channel, tolerance, softness};
   return with_depth(image.depth(), [&](auto t) {
     using T = decltype(t);
@@ -197,8 +198,16 @@ py::array composite_op(const py::array& foreground_array, const py::array& alpha
 
 void define_operations(py::module_& m) {
   using py::arg;
+  m.def(
+      "check",
+      [](const py::array& array, const std::string& operation, const std::string& name,
+         bool color) {
+        const Argument checked(operation, name, array, color ? Layout::kColor : Layout::kPlane);
+      },
+      "Raises what an operation would raise for this argument.", arg("array"), arg("operation"),
+      arg("name"), arg("color"));
   m.def("chroma_key", &chroma_key_op, arg("image"), arg("channel"), arg("tolerance"),
-        arg("softness"), arg("depth"), arg("cuda"));
+        arg("softness"), arg("depth"), arg("cuda"), arg("operation"));
   m.def("make_trimap", &make_trimap_op, arg("mask"), arg("low"), arg("high"), arg("outside"),
         arg("inside"), arg("square"));
   m.def("estimate_alpha", &estimate_alpha_op, arg("image"), arg("trimap"), arg("quality"));

@@ -88,24 +88,27 @@ void halve(const ColorLevel& fine, const Plane& from, const ColorLevel& coarse, 
 
 constexpr int kPiece = 256;  // pixels of a row at a time: their weights stay in L1
 
-// Weights of the four neighbours and the inverse of the 2x2 matrix, for a piece of a row.
+// Weights of the four neighbours, of sum 1, and the gains of the error, for a piece of a row.
 struct Systems {
   float left[kPiece], right[kPiece], up[kPiece], down[kPiece];
-  float a00[kPiece], a01[kPiece], a11[kPiece];
+  float front[kPiece], back[kPiece];
 };
 
 void set_up_systems(const float* __restrict a, std::ptrdiff_t stride, int count,
                     Systems& __restrict out) {
   for (int i = 0; i < count; ++i) {
-    out.left[i] = foreground_weight(a[i], a[i - 1]);
-    out.right[i] = foreground_weight(a[i], a[i + 1]);
-    out.up[i] = foreground_weight(a[i], a[i - stride]);
-    out.down[i] = foreground_weight(a[i], a[i + stride]);
-    const ForegroundSystem system =
-        foreground_system(a[i], (out.left[i] + out.right[i]) + (out.up[i] + out.down[i]));
-    out.a00[i] = system.a00 * system.inverse;
-    out.a01[i] = system.a01 * system.inverse;
-    out.a11[i] = system.a11 * system.inverse;
+    const float left = foreground_weight(a[i], a[i - 1]);
+    const float right = foreground_weight(a[i], a[i + 1]);
+    const float up = foreground_weight(a[i], a[i - stride]);
+    const float down = foreground_weight(a[i], a[i + stride]);
+    const float sum = (left + right) + (up + down), inverse = 1.0f / sum;
+    const ForegroundGain gain = foreground_gain(a[i], sum);
+    out.left[i] = left * inverse;
+    out.right[i] = right * inverse;
+    out.up[i] = up * inverse;
+    out.down[i] = down * inverse;
+    out.front[i] = gain.front;
+    out.back[i] = gain.back;
   }
 }
 
@@ -115,13 +118,13 @@ void sweep_piece(const Systems& __restrict w, const float* __restrict alpha,
                  const float* __restrict b, std::ptrdiff_t stride, int count,
                  float* __restrict next_f, float* __restrict next_b) {
   for (int i = 0; i < count; ++i) {
-    const float sum_f = alpha[i] * image[i] + (w.left[i] * f[i - 1] + w.right[i] * f[i + 1]) +
-                        (w.up[i] * f[i - stride] + w.down[i] * f[i + stride]);
-    const float sum_b = (1.0f - alpha[i]) * image[i] +
-                        (w.left[i] * b[i - 1] + w.right[i] * b[i + 1]) +
-                        (w.up[i] * b[i - stride] + w.down[i] * b[i + stride]);
-    next_f[i] = clip_unit(w.a11[i] * sum_f - w.a01[i] * sum_b);
-    next_b[i] = clip_unit(w.a00[i] * sum_b - w.a01[i] * sum_f);
+    const float mean_f = (w.left[i] * f[i - 1] + w.right[i] * f[i + 1]) +
+                         (w.up[i] * f[i - stride] + w.down[i] * f[i + stride]);
+    const float mean_b = (w.left[i] * b[i - 1] + w.right[i] * b[i + 1]) +
+                         (w.up[i] * b[i - stride] + w.down[i] * b[i + stride]);
+    const float error = image[i] - mean_b - alpha[i] * (mean_f - mean_b);
+    next_f[i] = clip_unit(mean_f + w.front[i] * error);
+    next_b[i] = clip_unit(mean_b + w.back[i] * error);
   }
 }
 

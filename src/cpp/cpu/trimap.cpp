@@ -146,7 +146,9 @@ bool contour_row(const std::uint64_t* above, const std::uint64_t* row, const std
 void dilate_disk_rows(const Bitmap& in, std::ptrdiff_t width, double radius, Bitmap& out,
                       std::ptrdiff_t begin, std::ptrdiff_t end) {
   const int reach = static_cast<int>(radius);
-  const std::ptrdiff_t words = in.words, guard = reach / 64 + 2;
+  // Spans grow beyond the image too: what a doubling step shifts back in must not have been cut
+  // off.
+  const std::ptrdiff_t words = in.words, margin = reach / 64 + 1, guard = 2 * margin + 2;
   std::vector<std::uint64_t> scratch(static_cast<std::size_t>(2 * (words + 2 * guard)));
   std::uint64_t* span = scratch.data() + guard;
   std::uint64_t* next = span + words + 2 * guard;
@@ -160,8 +162,9 @@ void dilate_disk_rows(const Bitmap& in, std::ptrdiff_t width, double radius, Bit
     if (!contour_row(y > 0 ? in.row(y - 1) : row, row, y + 1 < in.height ? in.row(y + 1) : row,
                      words, width, span, first, last))
       continue;
-    const std::ptrdiff_t lo = std::max<std::ptrdiff_t>(0, first - reach / 64 - 1);
-    const std::ptrdiff_t hi = std::min(words, last + reach / 64 + 2);
+    const std::ptrdiff_t lo = first - margin, hi = last + 1 + margin;
+    const std::ptrdiff_t inside_lo = std::max<std::ptrdiff_t>(0, lo),
+                         inside_hi = std::min(words, hi);
     int half = 0;
     for (int dy = reach; dy >= 0; --dy) {
       const int wanted = disk_half_width(radius, dy);
@@ -174,7 +177,7 @@ void dilate_disk_rows(const Bitmap& in, std::ptrdiff_t width, double radius, Bit
       for (const std::ptrdiff_t target : {y - dy, y + dy}) {
         if (target < begin || target >= end) continue;
         std::uint64_t* __restrict o = out.row(target);
-        for (std::ptrdiff_t i = lo; i < hi; ++i) o[i] |= span[i];
+        for (std::ptrdiff_t i = inside_lo; i < inside_hi; ++i) o[i] |= span[i];
         if (dy == 0) break;
       }
     }
@@ -186,17 +189,19 @@ void dilate_disk_rows(const Bitmap& in, std::ptrdiff_t width, double radius, Bit
 // out[y][x] = or of in over columns x - left .. x + right of one row, by doubling.
 void dilate_span_rows(const Bitmap& in, int left, int right, Bitmap& out, std::ptrdiff_t begin,
                       std::ptrdiff_t end) {
-  const std::ptrdiff_t words = in.words, guard = (left + right) / 64 + 2;
+  const std::ptrdiff_t words = in.words, margin = std::max(left, right) / 64 + 1;
+  const std::ptrdiff_t guard = 2 * margin + 2;
   std::vector<std::uint64_t> scratch(static_cast<std::size_t>(2 * (words + 2 * guard)));
   std::uint64_t* span = scratch.data() + guard;
   std::uint64_t* next = span + words + 2 * guard;
   for (std::ptrdiff_t y = begin; y < end; ++y) {
+    std::fill(scratch.begin(), scratch.end(), 0);
     std::memcpy(span, in.row(y), static_cast<std::size_t>(words) * 8);
     // A pixel x is set by sources in [x - left, x + right]: sources move right by up to `left`.
     for (int l = 0, r = 0; l < left || r < right;) {
       const int covered = l + r + 1;
       const int dl = std::min(left - l, covered), dr = std::min(right - r, covered);
-      spread_row(span, next, 0, words, dr, dl);
+      spread_row(span, next, -margin, words + margin, dr, dl);
       std::swap(span, next);
       l += dl, r += dr;
     }

@@ -18,19 +18,17 @@ TRIMATTE_HD float foreground_weight(float alpha, float neighbour) {
   return kForegroundRegularization + (d < 0.0f ? -d : d);
 }
 
-// The 2x2 normal equations of one pixel and channel; `weight` is the sum over its neighbours, `f`
-// and `b` their weighted sums.
-struct ForegroundSystem {
-  float a00, a01, a11, inverse;
+// The normal equations of one pixel, solved in a form without cancellation: with the neighbours'
+// weighted means F' and B', the total weight S and the error e = I - alpha F' - (1 - alpha) B',
+//   F = F' + alpha e / (alpha^2 + (1 - alpha)^2 + S),   B = B' + (1 - alpha) e / (...).
+// Returns alpha / (...) and (1 - alpha) / (...).
+struct ForegroundGain {
+  float front, back;
 };
-TRIMATTE_HD ForegroundSystem foreground_system(float alpha, float weight) {
+TRIMATTE_HD ForegroundGain foreground_gain(float alpha, float weight) {
   const float beta = 1.0f - alpha;
-  ForegroundSystem s;
-  s.a00 = alpha * alpha + weight;
-  s.a01 = alpha * beta;
-  s.a11 = beta * beta + weight;
-  s.inverse = 1.0f / (s.a00 * s.a11 - s.a01 * s.a01);
-  return s;
+  const float inverse = 1.0f / (alpha * alpha + beta * beta + weight);
+  return {alpha * inverse, beta * inverse};
 }
 TRIMATTE_HD float clip_unit(float v) {
   v = v < 0.0f ? 0.0f : v;

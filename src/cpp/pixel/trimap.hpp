@@ -27,10 +27,13 @@ struct TrimapOptions {
   int square = 0;         // > 0: rembg's n x n square instead of the disks
 };
 
-// How far a disk of radius r reaches to each side, dy rows above or below its centre; -1: not at
-// all.
+// How far a disk reaches to each side, dy rows above or below its centre; -1: not at all. The
+// square of a radius that is the root of a whole number counts as that number.
 TRIMATTE_HD int disk_half_width(double radius, int dy) {
-  const double rest = radius * radius - static_cast<double>(dy) * dy;
+  double square = radius * radius;
+  const double whole = std::floor(square + 0.5);
+  if (std::fabs(square - whole) < 1e-9 * (whole + 1.0)) square = whole;
+  const double rest = square - static_cast<double>(dy) * dy;
   return rest < 0.0 ? -1 : static_cast<int>(std::sqrt(rest));
 }
 

@@ -30,13 +30,17 @@ def as_array(value: ArrayLike, operation: str, name: str) -> Array:
     """
     try:
         array = np.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(f"{operation}: {name} must be an array, got {value!r:.80}") from error
+    except (TypeError, ValueError):
+        raise ArgumentError(
+            f"{operation}: {name} must be an array of uint8, uint16 or float32, got {value!r:.80}"
+        ) from None
     item = array.itemsize
     inner = array.strides[1:] if array.ndim > 1 else ()
     packed = {2: (item,), 3: (item * array.shape[-1], item)}.get(array.ndim) if array.ndim else None
     if packed is not None and (inner != packed or not array.flags.aligned):
-        array = np.ascontiguousarray(array)
+        array = np.array(
+            array, order="C", copy=True
+        )  # ascontiguousarray would keep a misaligned one
     return array
 
 
@@ -52,11 +56,10 @@ def as_trimap(value: ArrayLike, operation: str, name: str) -> Array:
     uint8 is taken as it is, float32 in [0, 1] and uint16 are scaled to it.
     """
     array = as_array(value, operation, name)
+    _core.check(array, operation, name, color=False)
     if array.dtype == np.uint16:
         return (array >> 8).astype(np.uint8)
-    if array.dtype == np.float32 and array.ndim == 2:
-        if not np.all((array >= 0) & (array <= 1)):
-            raise ArgumentError(f"{operation}: {name} must have float samples in [0, 1]")
+    if array.dtype == np.float32:
         return (array * 255 + 0.5).astype(np.uint8)
     return array
 
@@ -69,12 +72,16 @@ def choice(table: Mapping[str, V], value: Any, operation: str, name: str) -> V:
     raise ArgumentError(f"{operation}: {name} must be one of {names}, got {value!r}")
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a real number; text that could be read as one is not."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
 def number(value: Any, operation: str, name: str) -> float:
     """A real number (the compiled module checks its range)."""
-    try:
+    if is_number(value):
         return float(value)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"{operation}: {name} must be a number, got {value!r:.80}") from None
+    raise ArgumentError(f"{operation}: {name} must be a number, got {value!r:.80}")
 
 
 def depth_code(dtype: npt.DTypeLike, operation: str) -> int:
@@ -121,4 +128,6 @@ def use_cuda(device: str | None, operation: str, *, built: bool = False) -> bool
 def no_stream(stream: Any, operation: str) -> None:
     """The CPU backend runs in call order; a stream is an argument for arrays on a GPU."""
     if stream is not None:
-        raise ArgumentError(f"{operation}: stream must be None for arrays on the CPU, got {stream!r:.80}")
+        raise ArgumentError(
+            f"{operation}: stream must be None for arrays on the CPU, got {stream!r:.80}"
+        )

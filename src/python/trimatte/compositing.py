@@ -74,7 +74,8 @@ def cutout(
     use_cuda(device, "cutout")
     no_stream(stream, "cutout")
     return _core.cutout(
-        as_array(foreground, "cutout", "foreground"), _full_scale(as_mask(alpha, "cutout", "alpha"), alpha)
+        as_array(foreground, "cutout", "foreground"),
+        _full_scale(as_mask(alpha, "cutout", "alpha"), alpha),
     )
 
 
@@ -133,12 +134,9 @@ def _background(background: ArrayLike | str) -> tuple[tuple[float, float, float]
             raise ArgumentError(f"{wanted}, got {background!r:.80}") from None
         return (red / 255, green / 255, blue / 255), None
     array = as_array(background, "composite", "background")
-    if array.ndim != 1:
+    if array.ndim > 1:
         return (0.0, 0.0, 0.0), array
-    try:
-        rgb = array.astype(np.float64)
-    except (TypeError, ValueError):
-        rgb = np.empty(0)
-    if rgb.shape != (3,) or not np.all((rgb >= 0) & (rgb <= 255)):
+    rgb = array.astype(np.float64) if array.shape == (3,) and array.dtype.kind in "uif" else None
+    if rgb is None or not np.all((rgb >= 0) & (rgb <= 255)):
         raise ArgumentError(f"{wanted}, got {background!r:.80}")
     return (float(rgb[0]) / 255, float(rgb[1]) / 255, float(rgb[2]) / 255), None

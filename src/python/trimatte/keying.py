@@ -66,18 +66,32 @@ def chroma_key(
         ArgumentError: an argument is not what is listed above.
         DeviceError: the device cannot be used; the message says why.
     """
-    array = as_array(image, "chroma_key", "image")
     no_stream(stream, "chroma_key")
-    # An image of a wrong dtype is refused by the core, which names it; any code will do until then.
+    cuda = use_cuda(device, "chroma_key", built=True)
+    array = as_array(image, "chroma_key", "image")
+    return _key("chroma_key", array, key_color, tolerance, softness, dtype, cuda)
+
+
+def _key(
+    operation: str,
+    array: Array,
+    key_color: KeyColor,
+    tolerance: float,
+    softness: float,
+    dtype: npt.DTypeLike | None,
+    cuda: bool,
+) -> Array:
+    """`chroma_key` under the name of the operation that a message should name."""
+    # An image of a wrong dtype is refused by the core, which names it; any depth will do until then.
     known = array.dtype.name in ("uint8", "uint16", "float32")
-    code = depth_code(array.dtype if dtype is None and known else dtype or np.uint8, "chroma_key")
     return _core.chroma_key(
         array,
-        channel=key_channel(key_color, "chroma_key"),
-        tolerance=number(tolerance, "chroma_key", "tolerance"),
-        softness=number(softness, "chroma_key", "softness"),
-        depth=code,
-        cuda=use_cuda(device, "chroma_key", built=True),
+        channel=key_channel(key_color, operation),
+        tolerance=number(tolerance, operation, "tolerance"),
+        softness=number(softness, operation, "softness"),
+        depth=depth_code(array.dtype if dtype is None and known else dtype or np.uint8, operation),
+        cuda=cuda,
+        operation=operation,
     )
 
 
@@ -136,6 +150,7 @@ def probe(
         ArgumentError: as `chroma_key`, or (x, y) lies outside of the image.
     """
     array = as_array(image, "probe", "image")
+    _core.check(array, "probe", "image", color=True)
     height, width = array.shape[:2] if array.ndim >= 2 else (0, 0)
     for name, value, size in (("x", x, width), ("y", y, height)):
         if not isinstance(value, (int, np.integer)) or not 0 <= value < size:
@@ -145,9 +160,7 @@ def probe(
             )
     # The operation itself gives the verdict: what it says here is what it does to the image.
     pixel = array[y : y + 1, x : x + 1]
-    alpha = chroma_key(
-        pixel, key_color=key_color, tolerance=tolerance, softness=softness, dtype=np.float32
-    )
+    alpha = _key("probe", pixel, key_color, tolerance, softness, np.float32, cuda=False)
     channel = key_channel(key_color, "probe")
     values = [v.item() for v in pixel[0, 0, :3]]
     first, second = (values[channel] - values[c] for c in range(3) if c != channel)

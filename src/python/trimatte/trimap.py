@@ -10,14 +10,25 @@ from typing import Any
 import numpy as np
 
 from trimatte import _core
-from trimatte.arrays import Array, ArrayLike, as_mask, choice, no_stream, number, use_cuda
+from trimatte.arrays import (
+    Array,
+    ArrayLike,
+    as_array,
+    choice,
+    is_number,
+    no_stream,
+    number,
+    use_cuda,
+)
 from trimatte.errors import ArgumentError, TrimapWarning
 
 __all__ = ["make_trimap"]
 
 _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 
-Counts = tuple[int, int, int, int]  # mask foreground, mask background, sure foreground, sure background
+Counts = tuple[
+    int, int, int, int
+]  # mask foreground, mask background, sure foreground, sure background
 
 
 def make_trimap(
@@ -63,8 +74,9 @@ def make_trimap(
     """
     use_cuda(device, "make_trimap")
     no_stream(stream, "make_trimap")
-    is_bool = np.asarray(mask).dtype == np.bool_
-    array = as_mask(mask, "make_trimap", "mask")
+    array = as_array(mask, "make_trimap", "mask")
+    is_bool = array.dtype == np.bool_
+    array = array.view(np.uint8) if is_bool else array
     low, high = _limits(thresholds, array, is_bool)
     square = choice({"disk": False, "rembg": True}, shape, "make_trimap", "shape")
     if square:
@@ -98,12 +110,13 @@ def _sure(mask: Array, low: float, high: float, outside: float, inside: float) -
 
 
 def _largest(radius: float, keeps: Callable[[float], bool]) -> float:
-    """The largest radius, to a tenth of a pixel, that keeps something; 0 always does."""
-    low, high = 0.0, radius
-    while high - low > 0.1:
-        middle = (low + high) / 2
-        low, high = (middle, high) if keeps(middle) else (low, middle)
-    return low
+    """The largest radius that keeps something: distances between pixels are roots of whole numbers,
+    so those are all the radii there are. 0 keeps everything."""
+    low, high = 0, math.ceil(radius * radius)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if keeps(math.sqrt(middle)) else (low, middle)
+    return math.sqrt(low)
 
 
 def _warn(side: str, asked: float, kept: float) -> None:
@@ -133,27 +146,24 @@ def _limits(thresholds: Any, mask: Array, is_bool: bool) -> tuple[float, float]:
 
 def _radii(radius: Any, mask: Array, network_size: Any) -> tuple[float, float]:
     """(outside, inside) in pixels of the mask."""
-    try:
-        outside, inside = (float(r) for r in radius) if np.ndim(radius) else (float(radius),) * 2
-    except (TypeError, ValueError):
-        outside = inside = math.nan
+    pair = tuple(radius) if isinstance(radius, (tuple, list, np.ndarray)) else (radius, radius)
+    outside, inside = pair if len(pair) == 2 and all(map(is_number, pair)) else (math.nan, math.nan)
     if not (0 <= outside < math.inf and 0 <= inside < math.inf):
         raise ArgumentError(
             "make_trimap: radius must be a finite number >= 0 or a pair (outside, inside) of them, "
             f"got {radius!r:.80}"
         )
-    if network_size is None or mask.ndim != 2:
-        return outside, inside
-    try:
-        rows, columns = (int(n) for n in network_size) if np.ndim(network_size) else (
-            int(network_size),
-        ) * 2
-    except (TypeError, ValueError):
-        rows = columns = 0
-    if rows < 1 or columns < 1:
+    if mask.ndim != 2:
+        return 0.0, 0.0  # the core says what is wrong with it
+    diagonal = math.hypot(*mask.shape)  # nothing lies farther away
+    if network_size is None:
+        return min(float(outside), diagonal), min(float(inside), diagonal)
+    size = tuple(network_size) if isinstance(network_size, (tuple, list)) else (network_size,) * 2
+    rows, columns = size if len(size) == 2 and all(map(is_number, size)) else (0, 0)
+    if not (1 <= rows < math.inf and 1 <= columns < math.inf):
         raise ArgumentError(
             "make_trimap: network_size must be a side or (height, width) in pixels, "
             f"got {network_size!r:.80}"
         )
     scale = math.sqrt((mask.shape[0] / rows) * (mask.shape[1] / columns))
-    return outside * scale, inside * scale
+    return min(outside * scale, diagonal), min(inside * scale, diagonal)
