@@ -53,7 +53,10 @@ def set_num_threads(count: int | None) -> None:
 
 
 def build_info() -> dict[str, Any]:
-    """Facts about this build: version, compiler, CUDA architectures ("" without CUDA), CPU target."""
+    """Facts about this build: version, compiler, CUDA architectures and CPU target.
+
+    ``cuda_architectures`` is "" where the CUDA backend was not built.
+    """
     return {
         "version": _core.__version__,
         "compiler": _core.compiler,

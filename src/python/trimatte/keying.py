@@ -44,12 +44,14 @@ def chroma_key(
 
         alpha = 0 if k > a + tolerance and k > b + tolerance else 1
 
-    With ``softness > 0`` alpha falls linearly from 1 to 0 while the difference ``k - max(a, b)`` rises
-    from ``tolerance`` to ``tolerance + softness``: the colour-difference key of Vlahos (US 3,158,477)
-    with a black and a white point. The rule is applied to the values as they are encoded.
+    With ``softness > 0`` alpha falls linearly from 1 to 0 while the difference ``k - max(a, b)``
+    rises from ``tolerance`` to ``tolerance + softness``: the colour-difference key of Vlahos (US
+    3,158,477) with a black and a white point. The rule is applied to the values as they are
+    encoded.
 
     Args:
-        image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is ignored.
+        image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
+            ignored.
         key_color: ``"green"``, ``"blue"``, ``"red"``, or (r, g, b) in 0..255, of which the largest
             channel counts.
         tolerance: in [0, 255], in units of 1/255 of full scale whatever the image's dtype.
@@ -59,8 +61,8 @@ def chroma_key(
         stream: None for arrays on the CPU.
 
     Returns:
-        (H, W) alpha: 0 is screen, full scale (255, 65535 or 1.0) is kept. Integer results are rounded
-        to nearest, half up.
+        (H, W) alpha: 0 is screen, full scale (255, 65535 or 1.0) is kept. Integer results are
+        rounded to nearest, half up.
 
     Raises:
         ArgumentError: an argument is not what is listed above.
@@ -82,7 +84,7 @@ def _key(
     cuda: bool,
 ) -> Array:
     """`chroma_key` under the name of the operation that a message should name."""
-    # An image of a wrong dtype is refused by the core, which names it; any depth will do until then.
+    # An image of a wrong dtype is refused by the core, which names it; any depth will do here.
     known = array.dtype.name in ("uint8", "uint16", "float32")
     return _core.chroma_key(
         array,
@@ -143,8 +145,8 @@ def probe(
         key_color, tolerance, softness: as for `chroma_key`.
 
     Returns:
-        A `Probe`; for a green key ``difference_1`` is g - r and ``difference_2`` is g - b. ``keyed``
-        is True where alpha is 0.
+        A `Probe`; for a green key ``difference_1`` is g - r and ``difference_2`` is g - b.
+        ``keyed`` is True where alpha is 0.
 
     Raises:
         ArgumentError: as `chroma_key`, or (x, y) lies outside of the image.

@@ -77,18 +77,20 @@ def estimate_alpha(
     gradients preconditioned by a V-cycle with the same prolongation.
 
     Args:
-        image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is ignored.
-        trimap: (H, W), uint8: 0 background, 128 unknown, 255 foreground (below 26 counts as background,
-            above 229 as foreground); uint16 or float32 in [0, 1] likewise.
-        quality: ``"fast"``: one step a level. ``"balanced"``: four, as good as the converged solution
-            against true alpha, or better. ``"exact"``: converged (PyMatting's ``estimate_alpha_cf``).
+        image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
+            ignored.
+        trimap: (H, W), uint8: 0 background, 128 unknown, 255 foreground (below 26 counts as
+            background, above 229 as foreground); uint16 or float32 in [0, 1] likewise.
+        quality: ``"fast"``: one step a level. ``"balanced"``: four, as good as the converged
+            solution against true alpha, or better. ``"exact"``: converged (PyMatting's
+            ``estimate_alpha_cf``).
         return_info: also return a `MattingInfo`.
         device: ``"cpu"`` (None).
         stream: None for arrays on the CPU.
 
     Returns:
-        (H, W) float32 in [0, 1], or (alpha, info). Where the trimap has no known pixel at all there is
-        nothing to go by: alpha is 0.5.
+        (H, W) float32 in [0, 1], or (alpha, info). Where the trimap has no known pixel at all there
+        is nothing to go by: alpha is 0.5.
 
     Raises:
         ArgumentError: an argument is not what is listed above.
@@ -133,21 +135,24 @@ def estimate_foreground(
     device: str | None = None,
     stream: Any = None,
 ) -> Array | tuple[Array, Array]:
-    """Foreground colours F (and background colours B) such that alpha F + (1 - alpha) B is the image.
+    """Foreground colours F (and background colours B) such that alpha F + (1 - alpha) B is the
+    image.
 
     The multi-level method of Germer, Uelwer, Conrad and Harmeling (ICPR 2020), with Jacobi sweeps,
-    then a projection of each pixel onto the compositing equation within [0, 1]. Works on the colours
-    as they are encoded; the result is straight (not premultiplied).
+    then a projection of each pixel onto the compositing equation within [0, 1]. Works on the
+    colours as they are encoded; the result is straight (not premultiplied).
 
     Args:
-        image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is ignored.
+        image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
+            ignored.
         alpha: (H, W), bool, uint8, uint16 or float32 in [0, 1].
         return_background: also return B.
         device: ``"cpu"`` (None).
         stream: None for arrays on the CPU.
 
     Returns:
-        F, or (F, B): (H, W, 3) of the image's dtype. F is the image where alpha is 1, B where it is 0.
+        F, or (F, B): (H, W, 3) of the image's dtype. F is the image where alpha is 1, B where it is
+        0.
 
     Raises:
         ArgumentError: an argument is not what is listed above.
@@ -177,11 +182,12 @@ def despill(
     ``k' = k - strength * max(0, k - L)``. Works on the values as they are encoded.
 
     Args:
-        image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is copied.
+        image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
+            copied.
         key_color: ``"green"``, ``"blue"``, ``"red"``, or (r, g, b) in 0..255, of which the largest
             channel counts.
-        method: the limit: ``"average"``, the mean of the two others; ``"double-average"``, (2 b + r) / 3
-            for a green key, (2 g + r) / 3 for a blue one, (2 b + g) / 3 for a red one;
+        method: the limit: ``"average"``, the mean of the two others; ``"double-average"``, (2 b +
+            r) / 3 for a green key, (2 g + r) / 3 for a blue one, (2 b + g) / 3 for a red one;
             ``"max-limit"``, the larger of the two.
         strength: in [0, 1].
         device: ``"cpu"`` (None).

@@ -43,20 +43,19 @@ def make_trimap(
 ) -> Array:
     """Trimap of a mask or a coarse alpha.
 
-    A pixel is sure foreground if no pixel within ``radius`` (Euclidean, exact, borders included) fails
-    ``mask > thresholds[1]``, sure background if none within it fails ``mask < thresholds[0]``, and
-    unknown otherwise. What lies outside of the image counts for nothing.
+    A pixel is sure foreground if no pixel within ``radius`` (Euclidean, exact, borders included)
+    fails ``mask > thresholds[1]``, sure background if none within it fails ``mask <
+    thresholds[0]``, and unknown otherwise. What lies outside of the image counts for nothing.
 
     Args:
         mask: (H, W) bool, uint8, uint16 or float32 in [0, 1]; full scale is foreground.
         radius: reach of the unknown band in pixels, >= 0; or (outside, inside): reach into the
             background and into the foreground. With ``shape="rembg"`` rembg's erode size, >= 1.
         shape: ``"disk"``; or ``"rembg"``: both classes are eroded by a square of ``radius`` x
-            ``radius`` exactly as rembg does it (scipy.ndimage.binary_erosion, where an even square is
-            off centre, outside counts as background for the foreground and as background for the
-            background).
-        thresholds: (low, high) as fractions of full scale; the default is rembg's 10 and 240 of 255.
-            A bool mask needs none.
+            ``radius`` exactly as rembg does it (scipy.ndimage.binary_erosion: an even square is off
+            centre, and what lies outside of the image counts as background).
+        thresholds: (low, high) as fractions of full scale; the default is rembg's 10 and 240 of
+            255. A bool mask needs none.
         network_size: side, or (height, width), of the network that made the mask: ``radius`` then
             counts network pixels, and is scaled by sqrt((H / height) * (W / width)).
         device: ``"cpu"`` (None).
@@ -69,8 +68,8 @@ def make_trimap(
         ArgumentError: an argument is not what is listed above.
 
     Warns:
-        TrimapWarning: the mask has foreground (background), but none of it survives the radius; that
-            side's radius is then reduced to the largest that keeps some.
+        TrimapWarning: the mask has foreground (background), but none of it survives the radius;
+            that side's radius is then reduced to the largest that keeps some.
     """
     use_cuda(device, "make_trimap")
     no_stream(stream, "make_trimap")
