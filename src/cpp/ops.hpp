@@ -59,8 +59,10 @@ void composite(ImageView<const T> foreground, ImageView<const A> alpha,
 
 // The sample types that operations are built for.
 #define TRIMATTE_FOR_DEPTHS(X) X(std::uint8_t) X(std::uint16_t) X(float)
-#define TRIMATTE_FOR_DEPTH_PAIRS(X)                                                     \
-  X(std::uint8_t, std::uint8_t)                                                         \
-  X(std::uint8_t, std::uint16_t)                                                        \
-  X(std::uint8_t, float) X(std::uint16_t, std::uint8_t) X(std::uint16_t, std::uint16_t) \
-      X(std::uint16_t, float) X(float, std::uint8_t) X(float, std::uint16_t) X(float, float)
+#define TRIMATTE_FOR_DEPTH_PAIRS(X) \
+  X(std::uint8_t, std::uint8_t)     \
+  X(std::uint8_t, std::uint16_t)    \
+  X(std::uint8_t, float)            \
+  X(std::uint16_t, std::uint8_t)    \
+  X(std::uint16_t, std::uint16_t)   \
+  X(std::uint16_t, float) X(float, std::uint8_t) X(float, std::uint16_t) X(float, float)

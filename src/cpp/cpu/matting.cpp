@@ -28,8 +28,12 @@
 #define TRIMATTE_CPU_MATTING_SHARED
 namespace trimatte {
 
-inline constexpr double kEpsilon = 1e-7;        // of closed-form matting, as PyMatting has it
-inline constexpr double kCoarseEpsilon = 1e-5;  // of the coarse levels and their linear models
+// Ridges of the windows: the finest level's operator has PyMatting's; those of the coarse operators
+// and of the models that join levels are where the error against true alpha on photographs is
+// smallest.
+inline constexpr double kEpsilon = 1e-7;
+inline constexpr double kCoarseEpsilon = 1e-6;
+inline constexpr double kModelEpsilon = 2e-5;
 inline constexpr std::ptrdiff_t kSmallestSide = 48;
 inline constexpr int kScaleSteps = 10;
 // Chebyshev polynomials damp [kSpectrumEnd / 8, kSpectrumEnd] of D^-1 A. With D the absolute row
@@ -727,7 +731,7 @@ MattingInfo solve_band(const ImageView<const T>& image, std::vector<DenseLevel>&
     }
     build_operator(levels[l], l == 0 ? kEpsilon : kCoarseEpsilon);
     if (l > 0) {
-      build_models(levels[l], kCoarseEpsilon);
+      build_models(levels[l], kModelEpsilon);
       link_levels(levels[l - 1], levels[l]);
     }
     if (l > 0) find_coarse_scale(levels[l - 1], levels[l]);

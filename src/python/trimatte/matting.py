@@ -81,9 +81,9 @@ def estimate_alpha(
             ignored.
         trimap: (H, W), uint8: 0 background, 128 unknown, 255 foreground (below 26 counts as
             background, above 229 as foreground); uint16 or float32 in [0, 1] likewise.
-        quality: ``"fast"``: one step a level. ``"balanced"``: four, as good as the converged
-            solution against true alpha, or better. ``"exact"``: converged (PyMatting's
-            ``estimate_alpha_cf``).
+        quality: ``"fast"``: one step a level. ``"balanced"``: four, on photographs nearer to true
+            alpha than the converged solution. ``"exact"``: converged (PyMatting's
+            ``estimate_alpha_cf``), or after 100 steps on the finest level.
         return_info: also return a `MattingInfo`.
         device: ``"cpu"`` (None).
         stream: None for arrays on the CPU.
