@@ -48,6 +48,9 @@ NOT_INSTALLED = "not installed (pip install '.[bench]')"
 # A side's turn lasts at least this long, so that operations of half a millisecond are not only
 # ever measured right after the other side has emptied the caches and put the threads to sleep.
 TURN_SECONDS = 0.02
+# Threads of OpenMP and OpenBLAS spin on for a while when their work is done: the side that comes
+# next must not have to share the cores with them.
+PAUSE_SECONDS = 0.05
 FEWEST_TURNS = 3
 
 
@@ -454,6 +457,7 @@ def foreground_pymatting() -> Duel:
 
 def turn(call: Callable[[], object]) -> list[float]:
     """Call for TURN_SECONDS, at least once; the seconds of each call."""
+    time.sleep(PAUSE_SECONDS)
     seconds: list[float] = []
     while sum(seconds) < TURN_SECONDS:
         start = time.perf_counter()

@@ -15,31 +15,6 @@
 TRIMATTE_TARGET_BEGIN
 #include "cpu/strip-inl.hpp"
 
-// Calls work(from row, to row, x, count, planes) strip by strip: `from` is taken apart, `work`
-// changes the planes, which become `out`.
-template <int From, int To, class T, class Work>
-void map_strips(const ImageView<const T>& image, const ImageView<T>& out, const Work& work) {
-  const bool stream = worth_streaming(out);
-  parallel_rows(image.height, image.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-    alignas(64) T planes[4][kStrip];
-    alignas(64) T woven[To * kStrip];
-    for (std::ptrdiff_t y = begin; y < end; ++y) {
-      const T* from = image.row(y);
-      T* to = out.row(y);
-      for_strips(image.width, [&](std::ptrdiff_t x, int count) {
-        deinterleave<From, (From < To ? From : To)>(from + From * x, count, planes);
-        work(y, x, count, planes);
-        if (stream) {
-          interleave<To>(planes, count, woven);
-          stream_out(to + To * x, woven, To * count);
-        } else {
-          interleave<To>(planes, count, to + To * x);
-        }
-      });
-    }
-  });
-}
-
 template <class T>
 void premultiply_image(const ImageView<const T>& rgba, const ImageView<T>& out) {
   map_strips<4, 4>(rgba, out, [](auto, auto, int count, T(*planes)[kStrip]) {

@@ -61,27 +61,6 @@ inline void despill_strip(const DespillRule& rule, int count, float* __restrict 
     k[i] -= fraction * scaled_spill<float>(k[i], a[i], b[i], rule.weights, rule.max_limit);
 }
 
-template <int C, class T>
-void despill_rows(const ImageView<const T>& image, const ImageView<T>& out, const DespillRule& rule,
-                  bool stream, std::ptrdiff_t begin, std::ptrdiff_t end) {
-  alignas(64) T planes[C][kStrip];
-  alignas(64) T woven[C * kStrip];
-  for (std::ptrdiff_t y = begin; y < end; ++y) {
-    const T* from = image.row(y);
-    T* to = out.row(y);
-    for_strips(image.width, [&](std::ptrdiff_t x, int count) {
-      deinterleave<C, C>(from + C * x, count, planes);
-      despill_strip(rule, count, planes[rule.k], planes[rule.a], planes[rule.b]);
-      if (stream) {
-        interleave<C>(planes, count, woven);
-        stream_out(to + C * x, woven, C * count);
-      } else {
-        interleave<C>(planes, count, to + C * x);
-      }
-    });
-  }
-}
-
 template <class T>
 void despill_image(const ImageView<const T>& image, const ImageView<T>& out,
                    const DespillOptions& options) {
@@ -91,11 +70,10 @@ void despill_image(const ImageView<const T>& image, const ImageView<T>& out,
   const DespillRule rule{options.channel, 3 - options.channel - heavy,
                          heavy,           options.method == DespillMethod::kMaxLimit,
                          weights,         options.strength / weights.divisor};
-  const bool stream = worth_streaming(out);
-  parallel_rows(image.height, image.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-    image.channels == 3 ? despill_rows<3>(image, out, rule, stream, begin, end)
-                        : despill_rows<4>(image, out, rule, stream, begin, end);
-  });
+  const auto work = [&](auto, auto, int count, T(*planes)[kStrip]) {
+    despill_strip(rule, count, planes[rule.k], planes[rule.a], planes[rule.b]);
+  };
+  image.channels == 3 ? map_strips<3, 3>(image, out, work) : map_strips<4, 4>(image, out, work);
 }
 TRIMATTE_TARGET_END
 

@@ -2,7 +2,8 @@
 // every loop over pixels is a plain loop over arrays which the compiler vectorises. The byte
 // shuffles of interleaved RGB live here and nowhere else.
 //
-// Included between TRIMATTE_TARGET_BEGIN and _END, once per instruction set (no include guard).
+// Included between TRIMATTE_TARGET_BEGIN and _END, once per instruction set (no include guard),
+// after core/parallel.hpp and cpu/stream_out.hpp.
 
 inline constexpr int kStrip = 1024;  // pixels; 4 planes of float fit L1
 
@@ -113,6 +114,31 @@ template <class Body>
 inline void for_strips(std::ptrdiff_t width, Body&& body) {
   for (std::ptrdiff_t x = 0; x < width; x += kStrip)
     body(x, static_cast<int>(width - x < kStrip ? width - x : kStrip));
+}
+
+// Calls work(from row, to row, x, count, planes) strip by strip: `from` is taken apart, `work`
+// changes the planes, which become `out`.
+template <int From, int To, class T, class Work>
+void map_strips(const ImageView<const T>& image, const ImageView<T>& out, const Work& work) {
+  const bool stream = worth_streaming(out);
+  parallel_rows(image.height, image.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+    alignas(64) T planes[4][kStrip];
+    alignas(64) T woven[To * kStrip];
+    for (std::ptrdiff_t y = begin; y < end; ++y) {
+      const T* from = image.row(y);
+      T* to = out.row(y);
+      for_strips(image.width, [&](std::ptrdiff_t x, int count) {
+        deinterleave<From, (From < To ? From : To)>(from + From * x, count, planes);
+        work(y, x, count, planes);
+        if (stream) {
+          interleave<To>(planes, count, woven);
+          stream_out(to + To * x, woven, To * count);
+        } else {
+          interleave<To>(planes, count, to + To * x);
+        }
+      });
+    }
+  });
 }
 
 #undef TRIMATTE_BYTE_SHUFFLE

@@ -1,0 +1,104 @@
+"""What an installed trimatte is, and what it is not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.resources
+import subprocess
+import sys
+
+import pytest
+
+import trimatte
+from trimatte import _core
+
+# Runtimes and libraries that would make an import slow, or fail on a machine without them.
+HEAVY = ("torch", "onnxruntime", "tensorrt", "openvino", "numba", "scipy", "cv2", "cupy", "pycuda")
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_import_loads_nothing_heavy() -> None:
+    code = f"import sys, trimatte; print([m for m in {HEAVY!r} if m in sys.modules])"
+    assert run_python(code).strip() == "[]"
+
+
+def test_version_is_that_of_the_distribution() -> None:
+    assert trimatte.__version__ == importlib.metadata.version("trimatte")
+
+
+def test_hard_dependencies_are_numpy_and_pillow() -> None:
+    required = importlib.metadata.requires("trimatte") or []
+    names = {r.split(";")[0].split(">")[0].strip() for r in required if "extra ==" not in r}
+    assert names == {"numpy", "pillow"}
+
+
+def test_types_are_shipped() -> None:
+    files = importlib.resources.files("trimatte")
+    assert (files / "py.typed").is_file()
+    assert (files / "_core.pyi").is_file()
+
+
+def test_every_public_name_is_documented() -> None:
+    for name in trimatte.__all__:
+        if not name.startswith("__"):
+            assert getattr(trimatte, name).__doc__, name
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs ldd")
+def test_extension_links_no_cuda_library() -> None:
+    linked = subprocess.run(
+        ["ldd", _core.__file__], capture_output=True, text=True, check=True
+    ).stdout
+    assert "libcuda" not in linked
+    assert "libnv" not in linked
+
+
+def test_cuda_status_is_one_sentence() -> None:
+    status = trimatte.cuda_status()
+    assert status.endswith(".")
+    assert "\n" not in status
+    assert trimatte.cuda_available() in (True, False)
+
+
+@pytest.mark.skipif(trimatte.cuda_available(), reason="there is a GPU here")
+def test_cuda_without_gpu_says_why() -> None:
+    with pytest.raises(trimatte.DeviceError, match="device='cuda' cannot be used here"):
+        trimatte.chroma_key([[[0, 255, 0]]], device="cuda")
+
+
+@pytest.mark.parametrize("target", ["baseline", "avx2", "avx512"])
+def test_all_instruction_sets_give_the_same_key(target: str) -> None:
+    code = f"""
+import os
+os.environ["TRIMATTE_CPU_TARGET"] = {target!r}
+import numpy as np, trimatte
+image = np.random.default_rng(0).integers(0, 256, (97, 1031, 3), np.uint8)
+print(int(trimatte.chroma_key(image).sum()), int(trimatte.despill(image).astype(int).sum()))
+"""
+    assert run_python(code) == run_python(code.replace("os.environ[", "os.environ.copy()["))
+
+
+@pytest.mark.skipif(not hasattr(sys, "getrefcount"), reason="CPython")
+def test_a_forked_child_has_its_own_threads() -> None:
+    code = """
+import os, warnings
+import numpy as np, trimatte
+warnings.simplefilter("ignore")
+image = np.zeros((600, 800, 3), np.uint8)
+trimatte.set_num_threads(3)
+trimatte.chroma_key(image)
+child = os.fork()
+if child == 0:
+    trimatte.chroma_key(image)
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    if hasattr(__import__("os"), "fork"):
+        assert run_python(code).strip() == "7"
