@@ -10,6 +10,9 @@ Nothing is installed: a peer that cannot be imported is reported and left out. R
 folder describes what is measured and how.
 """
 
+# The peers' modules are untyped, and so is what they return.
+# mypy: disable-error-code="no-any-return"
+
 from __future__ import annotations
 
 import argparse
@@ -33,6 +36,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 import scenes
 import trimatte
@@ -42,7 +46,9 @@ Array = npt.NDArray[Any]
 HEIGHT_4K, WIDTH_4K = 2160, 3840
 HEIGHT_12MP, WIDTH_12MP = 3000, 4000
 TOLERANCE = 30
+COPIED_BYTES = 256_000_000
 SPECKLE = 2e-4  # of the noisy mask's pixels: 6 % of the image lies within 10 px of one
+DISAGREE = "NOT TIMED, results disagree"
 NOT_INSTALLED = "not installed (pip install '.[bench]')"
 
 # A side's turn lasts at least this long, so that operations of half a millisecond are not only
@@ -89,6 +95,7 @@ class Comparison:
 class Row:
     """What a comparison gave: medians, and the fastest call of each side.
 
+    copy_gb_per_s: of this machine right before; on a shared one it changes by the minute.
     others: the share of the machine's processor time that other processes took meanwhile.
     """
 
@@ -106,6 +113,7 @@ class Row:
     ours_best_ms: float
     ours_first_of_turn_ms: float
     ours_gb_per_s: float
+    copy_gb_per_s: float
     others: float
     calls: tuple[int, int]
 
@@ -123,6 +131,11 @@ def comparison(
         return prepare
 
     return enter
+
+
+def load(module: str) -> Any:
+    """A peer's module, imported where it is used: not every one need be installed."""
+    return importlib.import_module(module)
 
 
 # ----------------------------------------------------------------------------------- agreement
@@ -170,8 +183,7 @@ def numpy_key(image: Array) -> Array:
 
 def opencv_key(image: Array) -> Array:
     """The fastest correct OpenCV recipe found: planes, and subtraction that saturates at 0."""
-    import cv2
-
+    cv2 = load("cv2")
     red, green, blue = cv2.split(image)
     difference = cv2.subtract(green, cv2.max(red, blue))
     return cv2.threshold(difference, TOLERANCE, 255, cv2.THRESH_BINARY_INV)[1]
@@ -211,8 +223,7 @@ def mask_12mp(speckle: float) -> Array:
 
 def opencv_trimap(mask: Array, kernel: Array) -> Array:
     """Erode the sure foreground, dilate the not-background, as OpenCV's users write it."""
-    import cv2
-
+    cv2 = load("cv2")
     foreground = cv2.threshold(mask, 240, 255, cv2.THRESH_BINARY)[1]
     not_background = cv2.threshold(mask, 9, 255, cv2.THRESH_BINARY)[1]
     inner = cv2.erode(foreground, kernel)
@@ -222,7 +233,7 @@ def opencv_trimap(mask: Array, kernel: Array) -> Array:
 
 def opencv_distance_trimap(mask: Array, radius: float) -> Array:
     """The exact disk by OpenCV's exact distance transform: its time knows no radius."""
-    import cv2
+    cv2 = load("cv2")
 
     def sure(inside: Array) -> Array:
         distance = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
@@ -235,8 +246,7 @@ def opencv_distance_trimap(mask: Array, radius: float) -> Array:
 
 def rembg_trimap(mask: Array, size: int) -> Array:
     """What rembg does before matting: rembg/bg.py, alpha_matting_cutout, its defaults."""
-    from scipy.ndimage import binary_erosion
-
+    binary_erosion = load("scipy.ndimage").binary_erosion
     structure = np.ones((size, size), dtype=np.uint8)
     is_foreground = binary_erosion(mask > 240, structure=structure)
     is_background = binary_erosion(mask < 10, structure=structure, border_value=1)
@@ -247,8 +257,7 @@ def rembg_trimap(mask: Array, size: int) -> Array:
 
 
 def ellipse(radius: int) -> Array:
-    import cv2
-
+    cv2 = load("cv2")
     size = 2 * radius + 1
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
 
@@ -291,8 +300,7 @@ for each_radius, each_bar in ((10, 15), (25, None), (50, 100)):
 @comparison("trimap", "trimap r=10, smooth mask", "12 MP uint8", "OpenCV erode, dilate only", "cv2")
 def trimap_morphology_only() -> Duel:
     """The ellipse again without the thresholds before and the merge after: the strictest count."""
-    import cv2
-
+    cv2 = load("cv2")
     duel = trimap_against_ellipse(10, 0.0)
     kernel = ellipse(10)
     foreground = cv2.threshold(mask_12mp(0.0), 240, 255, cv2.THRESH_BINARY)[1]
@@ -336,8 +344,7 @@ def trimap_rembg() -> Duel:
 @comparison("despill", "de-spill, average", "4K uint8", "OpenCV split, min, merge", "cv2", bar=3)
 def despill_opencv() -> Duel:
     """Limit green to the mean of red and blue, plane by plane."""
-    import cv2
-
+    cv2 = load("cv2")
     image = green_screen()
 
     def theirs() -> Array:
@@ -351,11 +358,9 @@ def despill_opencv() -> Duel:
     return Duel(theirs, ours, lambda: within_one(ours(), theirs()), 2 * image.nbytes)
 
 
-@comparison("composite", "composite over image", "4K uint8", "Pillow alpha_composite", "PIL", bar=8)
+@comparison("composite", "composite over image", "4K uint8", "Pillow alpha_composite", bar=8)
 def composite_pillow() -> Duel:
     """Pillow starts from RGBA images made beforehand; ours from foreground, alpha, background."""
-    from PIL import Image
-
     foreground = green_screen()
     background = np.ascontiguousarray(foreground[::-1])
     alpha = scenes.blob_mask(HEIGHT_4K, WIDTH_4K, seed=3)
@@ -387,8 +392,7 @@ def hair_2mp() -> scenes.Scene:
 
 def alpha_against_pymatting(quality: str, allowance: float) -> Duel:
     """estimate_alpha_cf with its defaults, on float64 inputs made beforehand."""
-    import pymatting
-
+    pymatting = load("pymatting")
     scene = hair_1mp()
     image, trimap = scene.image / 255, scene.trimap / 255
     unknown = scene.trimap == 128
@@ -429,8 +433,7 @@ for each_quality, each_bar, each_allowance in (
 @comparison("foreground", "foreground colours", "2 MP uint8", "PyMatting ml", "pymatting")
 def foreground_pymatting() -> Duel:
     """estimate_foreground_ml with its defaults, on float32 inputs, the type it works in."""
-    import pymatting
-
+    pymatting = load("pymatting")
     scene = hair_2mp()
     image = scene.image / np.float32(255)
     soft = (scene.alpha > 0) & (scene.alpha < 1)
@@ -484,9 +487,10 @@ def take_turns(duel: Duel, turns: int, budget: float) -> tuple[list[float], list
     return theirs, ours
 
 
-def measure(what: Comparison, turns: int, budget: float) -> Row:
+def measure(what: Comparison, turns: int, budget: float, threads: int) -> Row:
     duel = what.prepare()
     agreement = duel.agree()
+    bandwidth = copy_bandwidth(threads)
     before = processor_seconds()
     theirs, our_turns = take_turns(duel, turns, budget)
     others = others_share(before, processor_seconds())
@@ -507,6 +511,7 @@ def measure(what: Comparison, turns: int, budget: float) -> Row:
         ours_best_ms=1e3 * min(ours),
         ours_first_of_turn_ms=1e3 * statistics.median(each[0] for each in our_turns),
         ours_gb_per_s=duel.moved / our_median / 1e9,
+        copy_gb_per_s=bandwidth,
         others=others,
         calls=(len(theirs), len(ours)),
     )
@@ -526,18 +531,22 @@ def others_share(before: tuple[float, ...], after: tuple[float, ...]) -> float:
     return max(0.0, busy - own) / total
 
 
+@cache
+def copy_arrays() -> tuple[Array, Array]:
+    source = np.ones(COPIED_BYTES // 8)
+    return np.zeros_like(source), source
+
+
 def copy_bandwidth(threads: int) -> float:
-    """GB/s, read and written, of NumPy copying 256 MB in equal parts by so many threads: best."""
-    source = np.ones(256_000_000 // 8)
-    target = np.zeros_like(source)
-    parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
+    """GB/s, read and written, of NumPy copying in equal parts by so many threads: best of 9."""
+    parts = list(zip(*(np.array_split(each, threads) for each in copy_arrays()), strict=True))
     seconds = []
     with ThreadPoolExecutor(threads) as pool:
-        for _ in range(15):
+        for _ in range(9):
             start = time.perf_counter()
             list(pool.map(lambda part: np.copyto(*part), parts))
             seconds.append(time.perf_counter() - start)
-    return 2 * source.nbytes / min(seconds) / 1e9
+    return 2 * COPIED_BYTES / min(seconds) / 1e9
 
 
 # -------------------------------------------------------------------------------------- machine
@@ -555,16 +564,13 @@ class Machine:
     commit: str
     cpu_target: str
     load: float
-    copy_gb_per_s: float
 
     def __str__(self) -> str:
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         return (
             f"{self.cpu}, {self.cores} cores, {self.threads} threads used, {self.system}, "
             f"load average before {self.load:.1f}\n"
-            f"{versions}; commit {self.commit}; kernels {self.cpu_target}\n"
-            f"copy bandwidth {self.copy_gb_per_s:.1f} GB/s (read + written; NumPy copy of 256 MB "
-            f"in {self.threads} threads, best of 15)"
+            f"{versions}; commit {self.commit}; kernels {self.cpu_target}"
         )
 
 
@@ -578,7 +584,6 @@ def describe_machine(threads: int) -> Machine:
         commit=current_commit(),
         cpu_target=trimatte.cpu_target(),
         load=os.getloadavg()[0],
-        copy_gb_per_s=copy_bandwidth(threads),
     )
 
 
@@ -621,7 +626,7 @@ def missing(what: Comparison) -> list[str]:
 @cache
 def importable(name: str) -> bool:
     try:
-        importlib.import_module(name)
+        load(name)
     except ImportError:
         return False
     return True
@@ -630,9 +635,9 @@ def importable(name: str) -> bool:
 def use_threads(threads: int) -> None:
     trimatte.set_num_threads(threads)
     if importable("cv2"):
-        importlib.import_module("cv2").setNumThreads(threads)
+        load("cv2").setNumThreads(threads)
     if importable("numba"):
-        importlib.import_module("numba").set_num_threads(threads)
+        load("numba").set_num_threads(threads)
 
 
 # --------------------------------------------------------------------------------------- report
@@ -644,7 +649,7 @@ HEADER = (
 )
 
 
-def cells(row: Row, copy_gb_per_s: float) -> tuple[str, ...]:
+def cells(row: Row) -> tuple[str, ...]:
     return (
         row.operation,
         row.size,
@@ -655,7 +660,7 @@ def cells(row: Row, copy_gb_per_s: float) -> tuple[str, ...]:
         f"{row.ratio_of_best:.1f}x",
         verdict(row),
         f"{row.ours_gb_per_s:.1f}",
-        f"{row.ours_gb_per_s / copy_gb_per_s:.0%}",
+        f"{row.ours_gb_per_s / row.copy_gb_per_s:.0%} of {row.copy_gb_per_s:.0f}",
         f"{row.others:.0%}",
     )
 
@@ -666,8 +671,8 @@ def verdict(row: Row) -> str:
     return f"{row.bar:g}x {'met' if row.ratio >= row.bar else 'MISSED'}"
 
 
-def table(rows: list[Row], copy_gb_per_s: float) -> str:
-    lines = [HEADER, *(cells(row, copy_gb_per_s) for row in rows)]
+def table(rows: list[Row]) -> str:
+    lines = [HEADER, *(cells(row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, tuple("-" * width for width in widths))
     return "\n".join(
@@ -684,7 +689,7 @@ def write_markdown(path: Path, machine: Machine, rows: list[Row], left_out: list
     path.write_text(
         "# trimatte beside its peers\n\n"
         + str(machine).replace("\n", "  \n")
-        + f"\n\n{table(rows, machine.copy_gb_per_s)}\n\nAgreement, checked before timing:\n\n"
+        + f"\n\n{table(rows)}\n\nAgreement, checked before timing:\n\n"
         + f"{agreements}\n"
         + (f"\nLeft out:\n{omissions}\n" if left_out else "")
     )
@@ -719,33 +724,36 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
+def compare(what: Comparison, turns: int, budget: float, threads: int) -> Row | str:
+    """The comparison's line, or why there is none."""
+    name = f"{what.operation} / {what.peer}"
+    if missing(what):
+        return f"{name}: {', '.join(missing(what))} {NOT_INSTALLED}"
+    try:
+        row = measure(what, turns, budget, threads)
+    except DisagreementError as disagreement:
+        return f"{name}: {DISAGREE}: {disagreement}"
+    print(f"{name}: {row.ratio:.1f}x; {row.agreement}", file=sys.stderr, flush=True)
+    return row
+
+
 def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     turns = FEWEST_TURNS if options.quick else max(FEWEST_TURNS, options.repeat)
+    budget = 2.0 if options.quick else 12.0
     use_threads(options.threads)
     machine = describe_machine(options.threads)
     print(machine, flush=True)
-    rows: list[Row] = []
-    left_out: list[str] = []
-    disagreements = 0
-    for what in (each for each in COMPARISONS if each.topic in options.topics):
-        name = f"{what.operation} / {what.peer}"
-        if missing(what):
-            left_out.append(f"{name}: {', '.join(missing(what))} {NOT_INSTALLED}")
-            continue
-        try:
-            rows.append(measure(what, turns, budget=2.0 if options.quick else 12.0))
-        except DisagreementError as disagreement:
-            disagreements += 1
-            left_out.append(f"{name}: NOT TIMED, results disagree: {disagreement}")
-            continue
-        print(f"{name}: {rows[-1].ratio:.1f}x; {rows[-1].agreement}", file=sys.stderr, flush=True)
-    print(f"\n{table(rows, machine.copy_gb_per_s)}", *left_out, sep="\n")
+    chosen = [each for each in COMPARISONS if each.topic in options.topics]
+    results = [compare(each, turns, budget, options.threads) for each in chosen]
+    rows = [each for each in results if isinstance(each, Row)]
+    left_out = [each for each in results if isinstance(each, str)]
+    print(f"\n{table(rows)}", *left_out, sep="\n")
     if options.markdown:
         write_markdown(options.markdown, machine, rows, left_out)
     if options.json:
         write_json(options.json, machine, rows, left_out)
-    return 1 if disagreements else 0
+    return int(any(DISAGREE in line for line in left_out))
 
 
 if __name__ == "__main__":

@@ -53,6 +53,30 @@ struct KeyRow {
   }
 };
 
+#if defined(TRIMATTE_BYTE_SHUFFLE)
+// The hard rule on whole vectors of uint8 pixels, straight from the interleaved row; the pixels
+// done.
+template <int C>
+int hard_key_bytes(const std::uint8_t* pixels, int count, int channel, int threshold,
+                   std::uint8_t* alpha) {
+  // k > other + threshold, held at 255 so that nothing wraps around
+  const ByteVector step = ByteVector{} + static_cast<std::uint8_t>(threshold);
+  const ByteVector most = ByteVector{} + static_cast<std::uint8_t>(255 - threshold);
+  int i = 0;
+  for (; i + kBytes <= count; i += kBytes) {
+    const std::uint8_t* p = pixels + C * i;
+    const ByteVector r = channel_bytes<C, 0>(p), g = channel_bytes<C, 1>(p);
+    const ByteVector b = channel_bytes<C, 2>(p);
+    const ByteVector key = channel == 0 ? r : channel == 1 ? g : b;
+    const ByteVector first = channel == 0 ? g : r, second = channel == 2 ? g : b;
+    const ByteVector other = first > second ? first : second;
+    const ByteVector limit = (other < most ? other : most) + step;
+    *reinterpret_cast<ByteVector*>(alpha + i) = ~reinterpret_cast<ByteVector>(key > limit);
+  }
+  return i;
+}
+#endif
+
 template <int C, class T, class A>
 void key_rows(const ImageView<const T>& image, const ImageView<A>& alpha, const KeyRow<T, A>& rule,
               bool stream, std::ptrdiff_t begin, std::ptrdiff_t end) {
@@ -62,13 +86,17 @@ void key_rows(const ImageView<const T>& image, const ImageView<A>& alpha, const 
     const T* pixels = image.row(y);
     A* row = alpha.row(y);
     for_strips(image.width, [&](std::ptrdiff_t x, int count) {
-      deinterleave<C, 3>(pixels + C * x, count, planes);
-      if (stream) {
-        rule.strip(planes, count, out);
-        stream_out(row + x, out, count);
-      } else {
-        rule.strip(planes, count, row + x);
+      A* to = stream ? out : row + x;
+      int done = 0;
+#if defined(TRIMATTE_BYTE_SHUFFLE)
+      if constexpr (sizeof(T) == 1 && sizeof(A) == 1)
+        if (rule.hard) done = hard_key_bytes<C>(pixels + C * x, count, rule.k, rule.threshold, to);
+#endif
+      if (done < count) {
+        deinterleave<C, 3>(pixels + C * (x + done), count - done, planes);
+        rule.strip(planes, count - done, to + done);
       }
+      if (stream) stream_out(row + x, out, count);
     });
   }
 }

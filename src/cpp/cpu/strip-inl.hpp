@@ -7,8 +7,9 @@
 
 inline constexpr int kStrip = 1024;  // pixels; 4 planes of float fit L1
 
+#undef TRIMATTE_BYTE_SHUFFLE
 #if defined(__GNUC__) && TRIMATTE_TARGET_ID > 0
-#define TRIMATTE_BYTE_SHUFFLE 1
+#define TRIMATTE_BYTE_SHUFFLE 1  // there is a ByteVector of kBytes
 #if TRIMATTE_TARGET_ID == 2
 inline constexpr int kBytes = 64;
 #else
@@ -140,5 +141,3 @@ void map_strips(const ImageView<const T>& image, const ImageView<T>& out, const 
     }
   });
 }
-
-#undef TRIMATTE_BYTE_SHUFFLE
