@@ -22,15 +22,18 @@ namespace trimatte {
 
 struct ColorLevel {
   std::ptrdiff_t height, width, stride;
+  Arena arena;
   Plane alpha, image[3];
   Plane front[3], back[3];  // F and B
   Plane next_front[3], next_back[3];
 
   ColorLevel(std::ptrdiff_t h, std::ptrdiff_t w) : height(h), width(w), stride(w + 2) {
-    alpha = make();
-    for (Plane& p : image) p = make();
+    const auto size = static_cast<std::size_t>((height + 2) * stride);
+    arena = Arena(size, 16);
+    alpha = arena.take(size);
+    for (Plane* planes : {image, front, back, next_front, next_back})
+      for (int c = 0; c < 3; ++c) planes[c] = arena.take(size);
   }
-  Plane make() const { return Plane(static_cast<std::size_t>((height + 2) * stride)); }
   // First pixel of row y; y = -1 and y = height are the border.
   float* row(const Plane& p, std::ptrdiff_t y) const { return p.get() + (y + 1) * stride + 1; }
 };
@@ -243,10 +246,6 @@ void foreground_image(const ImageView<const T>& image, const ImageView<const A>&
     ColorLevel& level = levels[l];
     repeat_border(level, level.alpha);
     for (int c = 0; c < 3; ++c) {
-      level.front[c] = level.make();
-      level.back[c] = level.make();
-      level.next_front[c] = level.make();
-      level.next_back[c] = level.make();
       if (l + 1 == levels.size()) {
         fill(level, level.front[c], front[c]);
         fill(level, level.back[c], back[c]);

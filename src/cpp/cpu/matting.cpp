@@ -269,9 +269,9 @@ void add_windows(Level& level, std::int32_t block, double epsilon) {
 template <class Pixel>
 void fill_blocks(Level& level, const DenseLevel& dense, const Pixel& pixel) {
   const std::size_t n = level.lanes();
-  for (Plane& plane : level.image) plane = Plane(n);
-  level.unknown_mask = Plane(n);
-  level.known = Plane(n);
+  for (Plane& plane : level.image) plane = level.arena.take(n);
+  level.unknown_mask = level.arena.take(n);
+  level.known = level.arena.take(n);
   parallel_for(level.blocks, kChunk, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     for (std::ptrdiff_t b = begin; b < end; ++b) {
       const auto k = static_cast<std::size_t>(b);
@@ -291,10 +291,10 @@ void fill_blocks(Level& level, const DenseLevel& dense, const Pixel& pixel) {
 
 void build_operator(Level& level, double epsilon) {
   const std::size_t n = level.lanes();
-  level.stencil = Plane(13 * n);
+  level.stencil = level.arena.take(n, 13);
   for (Plane* v : {&level.inverse_diagonal, &level.rhs, &level.solution, &level.r, &level.z,
                    &level.p, &level.q, &level.old, &level.direction, &level.product})
-    *v = Plane(n);
+    *v = level.arena.take(n);
   // Bands of rows: a window writes one row beyond its band, so even bands go first, then odd ones.
   const auto bands = static_cast<std::ptrdiff_t>(level.wide_bands.size()) - 1;
   for (int parity = 0; parity < 2; ++parity)
@@ -334,12 +334,12 @@ void build_operator(Level& level, double epsilon) {
 // The linear models of a coarse level, for the finer one.
 void build_models(Level& level, double epsilon) {
   const std::size_t n = level.lanes();
-  for (Plane& plane : level.factor) plane = Plane(n);
-  for (Plane& plane : level.mean) plane = Plane(n);
-  for (Plane& plane : level.model) plane = Plane(n);
-  for (Plane& plane : level.smooth) plane = Plane(n);
-  level.window_valid = Plane(n);
-  level.window_weight = Plane(n);
+  for (Plane& plane : level.factor) plane = level.arena.take(n);
+  for (Plane& plane : level.mean) plane = level.arena.take(n);
+  for (Plane& plane : level.model) plane = level.arena.take(n);
+  for (Plane& plane : level.smooth) plane = level.arena.take(n);
+  level.window_valid = level.arena.take(n);
+  level.window_weight = level.arena.take(n);
   for_blocks(level.wide, [&](auto, std::int32_t b) {
     Window w;
     load_windows(level, b, epsilon, w);
@@ -717,6 +717,7 @@ MattingInfo solve_band(const ImageView<const T>& image, std::vector<DenseLevel>&
   std::vector<Level> levels(dense.size());
   for (std::size_t l = 0; l < levels.size(); ++l) {
     lay_out(dense[l], levels[l]);
+    levels[l].arena = Arena(levels[l].lanes(), l == 0 ? Level::kPlanes : Level::kCoarsePlanes);
     if (l == 0) {
       const int channels = image.channels;
       fill_blocks(levels[0], dense[0], [&](std::ptrdiff_t y, std::ptrdiff_t x, int c) {

@@ -37,6 +37,8 @@ struct Level {
   static constexpr std::ptrdiff_t kBandRows = 32;
 
   // What the solver keeps on the blocks.
+  static constexpr std::size_t kPlanes = 28, kCoarsePlanes = kPlanes + 19;
+  Arena arena;
   Plane image[3];
   Plane unknown_mask;      // 1 where unknown
   Plane known;             // alpha of the known pixels, 0 where unknown
