@@ -7,6 +7,10 @@
 #include <stdexcept>
 #include <utility>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <memory>
+#include <vector>
+#endif
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -64,6 +68,11 @@ class Arena {
 
   // `planes` planes in a row, each `floats` behind the other.
   Plane take(std::size_t floats, std::size_t planes = 1) {
+#if defined(__SANITIZE_ADDRESS__)
+    // On its own, so that the sanitizer sees where it ends.
+    own_.push_back(std::make_unique<float[]>(floats * planes));
+    return Plane(own_.back().get());
+#endif
     float* taken = next_;
     next_ += padded(floats * planes);
     if (next_ > end_) throw std::length_error("trimatte: a work arena is too small");
@@ -82,12 +91,18 @@ class Arena {
     std::swap(bytes_, other.bytes_);
     std::swap(next_, other.next_);
     std::swap(end_, other.end_);
+#if defined(__SANITIZE_ADDRESS__)
+    std::swap(own_, other.own_);
+#endif
   }
 
   void* base_ = nullptr;
   std::size_t bytes_ = 0;
   float* next_ = nullptr;
   float* end_ = nullptr;
+#if defined(__SANITIZE_ADDRESS__)
+  std::vector<std::unique_ptr<float[]>> own_;
+#endif
 };
 
 }  // namespace trimatte
