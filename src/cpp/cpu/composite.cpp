@@ -232,7 +232,7 @@ void over_rows(const ImageView<const T>& foreground, const ImageView<const A>& a
       const int count = static_cast<int>(out.width - x < kPiece ? out.width - x : kPiece);
       const A* a = alpha.row(y) + x;
       A least = a[0], most = a[0];
-      for (int i = 1; i < count; ++i) {
+      for (int i = 0; i < count; ++i) {  // from 0: whole vectors
         least = a[i] < least ? a[i] : least;
         most = a[i] > most ? a[i] : most;
       }

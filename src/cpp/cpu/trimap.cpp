@@ -119,33 +119,43 @@ inline void spread_row(const std::uint64_t* __restrict in, std::uint64_t* __rest
   }
 }
 
-// Pixels of the set that have a 4-neighbour outside of it; the image border is no edge.
-bool contour_row(const std::uint64_t* above, const std::uint64_t* row, const std::uint64_t* below,
-                 std::ptrdiff_t words, std::ptrdiff_t width, std::uint64_t* __restrict out,
-                 std::ptrdiff_t& first, std::ptrdiff_t& last) {
-  first = words, last = -1;
-  const int tail = static_cast<int>(width % 64);
-  for (std::ptrdiff_t i = 0; i < words; ++i) {
-    std::uint64_t lower = row[i] << 1, upper = row[i] >> 1;
-    lower |= i > 0 ? row[i - 1] >> 63 : row[i] & 1;
-    if (i + 1 < words) {
-      upper |= row[i + 1] << 63;
-    } else {
-      upper |= row[i] & (1ull << (tail ? tail - 1 : 63));
-    }
-    out[i] = row[i] & ~(lower & upper & above[i] & below[i]);
-    if (out[i]) {
-      first = std::min(first, i);
-      last = i;
-    }
+// Pixels of the set that have a 4-neighbour outside of it; the image border is no edge. False if
+// there are none, else the first and last word with one.
+bool contour_row(const std::uint64_t* __restrict above, const std::uint64_t* __restrict row,
+                 const std::uint64_t* __restrict below, std::ptrdiff_t words, std::ptrdiff_t width,
+                 std::uint64_t* __restrict out, std::ptrdiff_t& first, std::ptrdiff_t& last) {
+  const std::uint64_t border = 1ull << ((width - 1) % 64);
+  const auto inner = [&](std::ptrdiff_t i, std::uint64_t from_left, std::uint64_t from_right) {
+    const std::uint64_t left = row[i] << 1 | from_left, right = row[i] >> 1 | from_right;
+    return row[i] & ~(left & right & above[i] & below[i]);
+  };
+  std::uint64_t any = 0;
+  for (std::ptrdiff_t i = 1; i + 1 < words; ++i) {
+    out[i] = inner(i, row[i - 1] >> 63, row[i + 1] << 63);
+    any |= out[i];
   }
-  return last >= 0;
+  const std::ptrdiff_t end = words - 1;
+  if (end == 0) {
+    out[0] = inner(0, row[0] & 1, row[0] & border);
+  } else {
+    out[0] = inner(0, row[0] & 1, row[1] << 63);
+    out[end] = inner(end, row[end - 1] >> 63, row[end] & border);
+  }
+  if (!(any | out[0] | out[end])) return false;
+  for (first = 0; !out[first]; ++first) {
+  }
+  for (last = end; !out[last]; --last) {
+  }
+  return true;
 }
 
 // Rows [begin, end) of the dilation of `in` by a disk.
 void dilate_disk_rows(const Bitmap& in, std::ptrdiff_t width, double radius, Bitmap& out,
                       std::ptrdiff_t begin, std::ptrdiff_t end) {
   const int reach = static_cast<int>(radius);
+  std::vector<int> half_width(static_cast<std::size_t>(reach) + 1);
+  for (int dy = 0; dy <= reach; ++dy)
+    half_width[static_cast<std::size_t>(dy)] = disk_half_width(radius, dy);
   // Spans grow beyond the image too: what a doubling step shifts back in must not have been cut
   // off.
   const std::ptrdiff_t words = in.words, margin = reach / 64 + 1, guard = 2 * margin + 2;
@@ -167,7 +177,7 @@ void dilate_disk_rows(const Bitmap& in, std::ptrdiff_t width, double radius, Bit
                          inside_hi = std::min(words, hi);
     int half = 0;
     for (int dy = reach; dy >= 0; --dy) {
-      const int wanted = disk_half_width(radius, dy);
+      const int wanted = half_width[static_cast<std::size_t>(dy)];
       while (half < wanted) {
         const int step = std::min(wanted - half, 2 * half + 1);
         spread_row(span, next, lo, hi, step, step);
@@ -212,14 +222,15 @@ void dilate_span_rows(const Bitmap& in, int left, int right, Bitmap& out, std::p
 // out[y] = or of in over rows y - up .. y + down.
 void dilate_column_rows(const Bitmap& in, int up, int down, Bitmap& out, std::ptrdiff_t begin,
                         std::ptrdiff_t end) {
+  const std::ptrdiff_t words = in.words;
   for (std::ptrdiff_t y = begin; y < end; ++y) {
     std::uint64_t* __restrict o = out.row(y);
     const std::ptrdiff_t from = std::max<std::ptrdiff_t>(0, y - up);
     const std::ptrdiff_t to = std::min<std::ptrdiff_t>(in.height - 1, y + down);
-    std::memcpy(o, in.row(from), static_cast<std::size_t>(in.words) * 8);
+    std::memcpy(o, in.row(from), static_cast<std::size_t>(words) * 8);
     for (std::ptrdiff_t s = from + 1; s <= to; ++s) {
       const std::uint64_t* __restrict i = in.row(s);
-      for (std::ptrdiff_t k = 0; k < in.words; ++k) o[k] |= i[k];
+      for (std::ptrdiff_t k = 0; k < words; ++k) o[k] |= i[k];
     }
   }
 }
