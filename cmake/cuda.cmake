@@ -58,11 +58,12 @@ endif()
 
 set(CMAKE_CUDA_COMPILER "${nvcc}")
 set(CMAKE_CUDA_ARCHITECTURES "${TRIMATTE_CUDA_ARCHITECTURES}")
-set(CMAKE_CUDA_STANDARD 20)
-set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
 set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
 enable_language(CUDA)
+# After the language is on: older CMakes try the flags in their first test of the compiler.
+set(CMAKE_CUDA_STANDARD 20)
+set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 set(TRIMATTE_WITH_CUDA ON)
 list(JOIN CMAKE_CUDA_ARCHITECTURES " " TRIMATTE_CUDA_ARCHITECTURES_BUILT)
 message(STATUS "trimatte: CUDA backend ON with ${nvcc} (${nvcc_origin}), CUDA ${CMAKE_CUDA_COMPILER_VERSION}, "
