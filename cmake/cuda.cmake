@@ -61,6 +61,14 @@ set(CMAKE_CUDA_ARCHITECTURES "${TRIMATTE_CUDA_ARCHITECTURES}")
 set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
 set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
 enable_language(CUDA)
+# CMake 3.25 does not know the flag of C++20 for this compiler.
+foreach(kind STANDARD EXTENSION)
+  if(NOT CMAKE_CUDA20_${kind}_COMPILE_OPTION)
+    set(CMAKE_CUDA20_${kind}_COMPILE_OPTION "-std=c++20")
+  endif()
+endforeach()
+set(CMAKE_CUDA_STANDARD 20)
+set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 set(TRIMATTE_WITH_CUDA ON)
 list(JOIN CMAKE_CUDA_ARCHITECTURES " " TRIMATTE_CUDA_ARCHITECTURES_BUILT)
 message(STATUS "trimatte: CUDA backend ON with ${nvcc} (${nvcc_origin}), CUDA ${CMAKE_CUDA_COMPILER_VERSION}, "
@@ -70,6 +78,5 @@ add_compile_definitions(TRIMATTE_WITH_CUDA=1)
 file(GLOB TRIMATTE_CUDA_SOURCES CONFIGURE_DEPENDS src/cuda/*.cu)
 add_library(trimatte_cuda STATIC ${TRIMATTE_CUDA_SOURCES})
 target_link_libraries(trimatte_cuda PUBLIC trimatte_flags)
-# The flag itself, not CMAKE_CUDA_STANDARD: CMake 3.25 does not know it of this compiler.
 target_compile_options(trimatte_cuda PRIVATE
-  $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra $<$<BOOL:${TRIMATTE_WERROR}>:-Werror=all-warnings>>)
+  $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra $<$<BOOL:${TRIMATTE_WERROR}>:-Werror=all-warnings>>)
