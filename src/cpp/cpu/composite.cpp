@@ -28,8 +28,7 @@ void premultiply_image(const ImageView<const T>& rgba, const ImageView<T>& out) 
       T* __restrict p = planes[c];
       for (int i = 0; i < count; ++i) {
         if constexpr (sizeof(T) == 1) {
-          const auto v = static_cast<std::uint16_t>(p[i] * alpha[i] + 128);
-          p[i] = static_cast<T>(static_cast<std::uint16_t>(v + (v >> 8)) >> 8);
+          p[i] = divide_255(p[i] * alpha[i]);
         } else if constexpr (sizeof(T) == 2) {
           p[i] = static_cast<T>(divide_65535(unsigned(p[i]) * alpha[i]));
         } else {
@@ -113,9 +112,7 @@ struct Transfer {
 template <class T, class A>
 inline T over_sample(T f, A a, T b) {
   if constexpr (std::is_same_v<T, std::uint8_t> && std::is_same_v<A, std::uint8_t>) {
-    // All in 16 bits: 255 * 255 + 128 + 254 fits, and 32 lanes go through one vector.
-    const auto v = static_cast<std::uint16_t>(f * a + b * (255 - a) + 128);
-    return static_cast<T>(static_cast<std::uint16_t>(v + (v >> 8)) >> 8);
+    return divide_255(f * a + b * (255 - a));
   } else if constexpr (std::is_same_v<T, std::uint16_t> && std::is_same_v<A, std::uint16_t>) {
     return static_cast<T>(divide_65535(unsigned(f) * a + unsigned(b) * (65535u - a)));
   } else if constexpr (std::is_same_v<T, float>) {

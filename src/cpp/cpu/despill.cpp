@@ -33,17 +33,14 @@ inline void despill_strip(const DespillRule& rule, int count, std::uint8_t* __re
   constexpr std::uint32_t kHalf = 1u << 21;
   const auto factor = static_cast<std::uint32_t>(rule.fraction * (1u << 22));
   const DespillWeights w = rule.weights;
-  if (rule.max_limit) {
+  const auto take_out = [&](auto max_limit) {  // a loop without the choice inside
     for (int i = 0; i < count; ++i) {
-      const auto spill = static_cast<std::uint32_t>(scaled_spill<int>(k[i], a[i], b[i], w, true));
+      const auto spill =
+          static_cast<std::uint32_t>(scaled_spill<int>(k[i], a[i], b[i], w, max_limit));
       k[i] = static_cast<std::uint8_t>(k[i] - ((spill * factor + kHalf - 1) >> 22));
     }
-  } else {
-    for (int i = 0; i < count; ++i) {
-      const auto spill = static_cast<std::uint32_t>(scaled_spill<int>(k[i], a[i], b[i], w, false));
-      k[i] = static_cast<std::uint8_t>(k[i] - ((spill * factor + kHalf - 1) >> 22));
-    }
-  }
+  };
+  rule.max_limit ? take_out(std::true_type{}) : take_out(std::false_type{});
 }
 
 inline void despill_strip(const DespillRule& rule, int count, std::uint16_t* __restrict k,

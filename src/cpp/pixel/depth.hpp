@@ -8,6 +8,11 @@
 
 namespace trimatte {
 
+TRIMATTE_HD float clip_unit(float v) {
+  v = v < 0.0f ? 0.0f : v;
+  return v > 1.0f ? 1.0f : v;
+}
+
 template <class T>
 TRIMATTE_HD T from_unit(float v) {  // rounds half up, clips
   constexpr float scale = sizeof(T) == 1 ? 255.0f : 65535.0f;
@@ -18,8 +23,7 @@ TRIMATTE_HD T from_unit(float v) {  // rounds half up, clips
 }
 template <>
 TRIMATTE_HD float from_unit<float>(float v) {
-  v = v < 0.0f ? 0.0f : v;
-  return v > 1.0f ? 1.0f : v;
+  return clip_unit(v);
 }
 
 template <class T>

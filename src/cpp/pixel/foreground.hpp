@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/host_device.hpp"
+#include "pixel/depth.hpp"
 
 namespace trimatte {
 
@@ -30,11 +31,6 @@ TRIMATTE_HD ForegroundGain foreground_gain(float alpha, float weight) {
   const float inverse = 1.0f / (alpha * alpha + beta * beta + weight);
   return {alpha * inverse, beta * inverse};
 }
-TRIMATTE_HD float clip_unit(float v) {
-  v = v < 0.0f ? 0.0f : v;
-  return v > 1.0f ? 1.0f : v;
-}
-
 // Moves F and B to the nearest pair with alpha F + (1 - alpha) B = I, both within [0, 1].
 TRIMATTE_HD void project_colors(float alpha, float image, float& f, float& b) {
   const float beta = 1.0f - alpha;

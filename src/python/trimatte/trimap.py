@@ -26,9 +26,8 @@ __all__ = ["make_trimap"]
 
 _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 
-Counts = tuple[
-    int, int, int, int
-]  # mask foreground, mask background, sure foreground, sure background
+# Pixels: mask foreground, mask background, sure foreground, sure background.
+Counts = tuple[int, int, int, int]
 
 
 def make_trimap(
