@@ -13,25 +13,33 @@
 #include "pixel/despill.hpp"
 #include "pixel/key.hpp"
 #include "pixel/matting.hpp"
+#include "pixel/resize.hpp"
+#include "pixel/tensor.hpp"
 #include "pixel/trimap.hpp"
 
 namespace trimatte {
 
-struct TrimapCounts {                                     // pixels
-  std::int64_t mask_foreground = 0, mask_background = 0;  // by the thresholds alone
-  std::int64_t sure_foreground = 0, sure_background = 0;  // in the trimap
-};
+// A result beside an image, as of make_trimap and estimate_alpha, is a pointer that may be null: on
+// a GPU, asking for it waits for the work to end. Nothing else here waits.
 
 template <DeviceKind D, class T, class A>
 void chroma_key(ImageView<const T> image, ImageView<A> alpha, const KeyOptions&, Stream);
 
+// Key, de-spill and RGBA in one pass: cutout(despill(image), chroma_key(image)), premultiplied or
+// not.
 template <DeviceKind D, class T>
-TrimapCounts make_trimap(ImageView<const T> mask, ImageView<std::uint8_t> trimap,
-                         const TrimapOptions&, Stream);
+void key_cutout(ImageView<const T> image, ImageView<T> rgba, const KeyOptions&,
+                const DespillOptions&, bool premultiplied, Stream);
+
+// A disk that would leave no sure foreground (background) where the mask has some is reduced to the
+// largest that keeps some; `used` gets the radii.
+template <DeviceKind D, class T>
+void make_trimap(ImageView<const T> mask, ImageView<std::uint8_t> trimap, const TrimapOptions&,
+                 TrimapRadii* used, Stream);
 
 template <DeviceKind D, class T>
-MattingInfo estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
-                           ImageView<float> alpha, const MattingOptions&, Stream);
+void estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
+                    ImageView<float> alpha, const MattingOptions&, MattingInfo* info, Stream);
 
 // `background` may be empty (data == nullptr): it is not wanted then.
 template <DeviceKind D, class T, class A>
@@ -55,9 +63,23 @@ template <DeviceKind D, class T, class A>
 void composite(ImageView<const T> foreground, ImageView<const A> alpha,
                ImageView<const T> background, ImageView<T> out, const CompositeOptions&, Stream);
 
+// Any number of channels from 1 to 4.
+template <DeviceKind D, class T>
+void resize(ImageView<const T> image, ImageView<T> out, const ResizeOptions&, Stream);
+
+// An image as a network's input: resized, normalised, its planes one below the other: (3 h, w).
+template <DeviceKind D, class S>
+void preprocess(ImageView<const std::uint8_t> image, ImageView<S> tensor, const PreprocessOptions&,
+                Stream);
+
+// A network's output as a mask of any size.
+template <DeviceKind D, class S>
+void postprocess(ImageView<const S> prediction, ImageView<std::uint8_t> mask,
+                 const PostprocessOptions&, Stream);
+
 }  // namespace trimatte
 
-// The sample types that operations are built for.
+// The sample types that operations are built for; a network's samples are float or Half.
 #define TRIMATTE_FOR_DEPTHS(X) X(std::uint8_t) X(std::uint16_t) X(float)
 #define TRIMATTE_FOR_DEPTH_PAIRS(X) \
   X(std::uint8_t, std::uint8_t)     \

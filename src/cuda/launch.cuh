@@ -1,8 +1,9 @@
-// The one place that launches kernels and checks the launch.
+// The one place that launches kernels, and the one that turns CUDA's errors into ours.
 #pragma once
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 
@@ -11,22 +12,82 @@
 
 namespace trimatte::cuda {
 
+// Throws a DeviceError that says what failed and why; the error is not left to the next call.
 inline void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
+  cudaGetLastError();
   throw DeviceError(std::string("CUDA: ") + what + ": " + cudaGetErrorString(status));
 }
 
-// Launches kernel(args...) with one thread per cell of a width x height grid.
+inline cudaStream_t handle_of(Stream stream) {
+  return static_cast<cudaStream_t>(stream.handle);
+}
+
+// kernel(args...) on a grid of blocks; `what` names it in a message. Nothing is launched for an
+// empty grid.
 template <class... P, class... A>
-void launch_2d(const char* name, void (*kernel)(P...), std::ptrdiff_t width, std::ptrdiff_t height,
+void launch(const char* what, void (*kernel)(P...), dim3 grid, dim3 block, Stream stream,
+            A&&... args) {
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.stream = handle_of(stream);
+  check(cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...), what);
+}
+
+// As many blocks as run at once on the current GPU, but not more than `most`: its blocks may wait
+// for each other (cooperative_groups::this_grid().sync()).
+template <class... P, class... A>
+void launch_cooperative(const char* what, void (*kernel)(P...), std::ptrdiff_t most, int threads,
+                        Stream stream, A&&... args) {
+  int device = 0, processors = 0, each = 0;
+  check(cudaGetDevice(&device), what);
+  check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device), what);
+  check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, threads, 0), what);
+  const std::ptrdiff_t blocks = std::min<std::ptrdiff_t>(most, std::ptrdiff_t{processors} * each);
+  if (blocks <= 0) return;
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeCooperative;
+  attribute.val.cooperative = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(blocks));
+  config.blockDim = dim3(static_cast<unsigned>(threads));
+  config.stream = handle_of(stream);
+  config.attrs = &attribute;
+  config.numAttrs = 1;
+  check(cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...), what);
+}
+
+// Blocks of `block` threads that cover `count` items, at most as many as a grid's side y or z may
+// have: kernels stride over the rest.
+inline unsigned blocks_for(std::ptrdiff_t count, int block, std::ptrdiff_t most = 65535) {
+  return static_cast<unsigned>(std::min((count + block - 1) / block, most));
+}
+
+// A grid of 64 x 4 threads over width x height cells; kernels stride over rows with for_rows.
+inline constexpr int kBlockWidth = 64, kBlockHeight = 4;
+template <class... P, class... A>
+void launch_2d(const char* what, void (*kernel)(P...), std::ptrdiff_t width, std::ptrdiff_t height,
                Stream stream, A&&... args) {
   if (width <= 0 || height <= 0) return;
-  cudaLaunchConfig_t config{};
-  config.blockDim = dim3(64, 4);
-  config.gridDim =
-      dim3(static_cast<unsigned>((width + 63) / 64), static_cast<unsigned>((height + 3) / 4));
-  config.stream = static_cast<cudaStream_t>(stream.handle);
-  check(cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...), name);
+  launch(what, kernel,
+         dim3(blocks_for(width, kBlockWidth, 0x7fffffff), blocks_for(height, kBlockHeight)),
+         dim3(kBlockWidth, kBlockHeight), stream, args...);
+}
+
+__device__ inline std::ptrdiff_t global_x() {
+  return std::ptrdiff_t{blockIdx.x} * blockDim.x + threadIdx.x;
+}
+__device__ inline std::ptrdiff_t global_y() {
+  return std::ptrdiff_t{blockIdx.y} * blockDim.y + threadIdx.y;
+}
+
+// body(y) for the rows of this thread in a grid of launch_2d.
+template <class Body>
+__device__ inline void for_rows(std::ptrdiff_t height, const Body& body) {
+  for (std::ptrdiff_t y = global_y(); y < height; y += std::ptrdiff_t{gridDim.y} * blockDim.y)
+    body(y);
 }
 
 }  // namespace trimatte::cuda

@@ -65,7 +65,9 @@ TEST(trimap_is_the_brute_force_disk) {
       for (std::uint8_t& v : mask) v = v < 254 ? 255 : 0;  // a few holes
       mask.at(h / 2, 0) = mask.at(h / 3, w - 1) = 0;       // and at the borders
       const Image<std::uint8_t> trimap(h, w);
-      make_trimap<kCpu, std::uint8_t>(mask.read(), trimap.view(), {10, 240, radius, radius, 0}, {});
+      TrimapRadii used;
+      make_trimap<kCpu, std::uint8_t>(mask.read(), trimap.view(), {10, 240, radius, radius, 0},
+                                      &used, {});
       bool equal = true;
       for (std::ptrdiff_t y = 0; y < h; ++y)
         for (std::ptrdiff_t x = 0; x < w; ++x) {
@@ -73,9 +75,8 @@ TEST(trimap_is_the_brute_force_disk) {
           for (std::ptrdiff_t v = 0; v < h; ++v)
             for (std::ptrdiff_t u = 0; u < w; ++u) {
               const auto d2 = static_cast<double>((v - y) * (v - y) + (u - x) * (u - x));
-              if (d2 > radius * radius) continue;
-              fg &= mask.at(v, u) == 255;
-              bg &= mask.at(v, u) == 0;
+              if (d2 < used.inside * used.inside + 1e-6) fg &= mask.at(v, u) == 255;
+              if (d2 < used.outside * used.outside + 1e-6) bg &= mask.at(v, u) == 0;
             }
           equal &= trimap.at(y, x) == (fg   ? kTrimapForeground
                                        : bg ? kTrimapBackground
@@ -90,7 +91,7 @@ TEST(square_trimap_runs_on_odd_sizes) {
     for (const int n : {1, 2, 3, 10, 200}) {
       const auto mask = noise<std::uint8_t>(h, w, 1, 4);
       const Image<std::uint8_t> trimap(h, w);
-      make_trimap<kCpu, std::uint8_t>(mask.read(), trimap.view(), {10, 240, 0, 0, n}, {});
+      make_trimap<kCpu, std::uint8_t>(mask.read(), trimap.view(), {10, 240, 0, 0, n}, nullptr, {});
       CHECK(std::all_of(trimap.begin(), trimap.end(), [](std::uint8_t t) {
         return t == kTrimapBackground || t == kTrimapUnknown || t == kTrimapForeground;
       }));
@@ -109,7 +110,7 @@ TEST(alpha_keeps_known_pixels_and_the_range) {
           for (std::ptrdiff_t x = 0; x < w; ++x)
             trimap.at(y, x) = x + y < (h + w) / 3 ? 255 : x + y > 2 * (h + w) / 3 ? 0 : 128;
         const Image<float> alpha(h, w);
-        estimate_alpha<kCpu, T>(image.read(), trimap.read(), alpha.view(), {quality}, {});
+        estimate_alpha<kCpu, T>(image.read(), trimap.read(), alpha.view(), {quality}, nullptr, {});
         bool good = true;
         for (std::ptrdiff_t y = 0; y < h; ++y)
           for (std::ptrdiff_t x = 0; x < w; ++x) {
@@ -139,7 +140,7 @@ TEST(alpha_linear_in_the_colours_is_found) {
     }
   const Image<float> alpha(h, w);
   estimate_alpha<kCpu, float>(image.read(), trimap.read(), alpha.view(), {MattingQuality::kExact},
-                              {});
+                              nullptr, {});
   float worst = 0.0f;
   for (std::size_t i = 0; i < alpha.size(); ++i)
     worst = std::max(worst, std::abs(alpha.begin()[i] - truth.begin()[i]));

@@ -4,7 +4,7 @@
 #include <new>
 
 #include "bind/operations.hpp"
-#include "core/cuda_status.hpp"
+#include "core/cuda.hpp"
 #include "core/error.hpp"
 #include "core/parallel.hpp"
 #include "cpu/target.hpp"
@@ -54,6 +54,8 @@ PYBIND11_MODULE(_core, m) {
       PyErr_SetString(argument_error, e.what());
     } catch (const trimatte::DeviceError& e) {
       PyErr_SetString(device_error, e.what());
+    } catch (const trimatte::OutOfMemory& e) {
+      PyErr_SetString(PyExc_MemoryError, e.what());
     } catch (const std::bad_alloc&) {
       PyErr_SetString(PyExc_MemoryError, "trimatte: not enough memory for the work buffers");
     }

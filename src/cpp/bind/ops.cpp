@@ -54,9 +54,8 @@ py::array chroma_key_op(const py::array& image_array, int channel, double tolera
   });
 }
 
-// (trimap, (mask foreground, mask background, sure foreground, sure background))
-using TrimapResult =
-    std::tuple<py::array, std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t>>;
+// (trimap, (outside, inside)): the radii that were used.
+using TrimapResult = std::tuple<py::array, std::tuple<double, double>>;
 
 TrimapResult make_trimap_op(const py::array& mask_array, double low, double high, double outside,
                             double inside, int square) {
@@ -64,13 +63,12 @@ TrimapResult make_trimap_op(const py::array& mask_array, double low, double high
   const TrimapOptions options{low, high, outside, inside, square};
   auto trimap = new_image<std::uint8_t>(mask.height(), mask.width());
   const auto to = view_of(trimap);
-  const TrimapCounts counts = with_depth(mask.depth(), [&](auto t) {
+  TrimapRadii used;
+  with_depth(mask.depth(), [&](auto t) {
     using T = decltype(t);
-    return without_gil([&] { return make_trimap<kCpu, T>(mask.view<T>(), to, options, Stream{}); });
+    without_gil([&] { make_trimap<kCpu, T>(mask.view<T>(), to, options, &used, Stream{}); });
   });
-  return {trimap,
-          {counts.mask_foreground, counts.mask_background, counts.sure_foreground,
-           counts.sure_background}};
+  return {trimap, {used.outside, used.inside}};
 }
 
 // (alpha, (unknown, iterations, residual, levels))
@@ -89,11 +87,12 @@ AlphaResult estimate_alpha_op(const py::array& image_array, const py::array& tri
   const MattingOptions options{static_cast<MattingQuality>(quality)};
   auto alpha = new_image<float>(image.height(), image.width());
   const auto to = view_of(alpha);
-  const MattingInfo info = with_depth(image.depth(), [&](auto t) {
+  MattingInfo info;
+  with_depth(image.depth(), [&](auto t) {
     using T = decltype(t);
-    return without_gil([&] {
-      return estimate_alpha<kCpu, T>(image.view<T>(), trimap.view<std::uint8_t>(), to, options,
-                                     Stream{});
+    without_gil([&] {
+      estimate_alpha<kCpu, T>(image.view<T>(), trimap.view<std::uint8_t>(), to, options, &info,
+                              Stream{});
     });
   });
   return {alpha, {info.unknown, info.iterations, info.residual, info.levels}};

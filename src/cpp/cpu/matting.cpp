@@ -828,9 +828,9 @@ void halve_image(const ImageView<const T>& image, DenseLevel& coarse) {
 
 // Images thinner than a window are solved with their rows or columns repeated.
 template <class T>
-MattingInfo solve_repeated(const ImageView<const T>& image,
-                           const ImageView<const std::uint8_t>& trimap,
-                           const ImageView<float>& alpha, const MattingOptions& options) {
+void solve_repeated(const ImageView<const T>& image, const ImageView<const std::uint8_t>& trimap,
+                    const ImageView<float>& alpha, const MattingOptions& options,
+                    MattingInfo* info) {
   const std::ptrdiff_t height = std::max<std::ptrdiff_t>(3, image.height);
   const std::ptrdiff_t width = std::max<std::ptrdiff_t>(3, image.width);
   const auto size = static_cast<std::size_t>(height * width);
@@ -848,14 +848,13 @@ MattingInfo solve_repeated(const ImageView<const T>& image,
             image.row(from_y)[from_x * image.channels + c];
     }
   const auto bytes = static_cast<std::ptrdiff_t>(sizeof(T));
-  const MattingInfo info = estimate_alpha<DeviceKind::kCPU, T>(
-      {pixels.data(), height, width, 3, width * 3 * bytes},
-      {classes.data(), height, width, 1, width}, {solved.data(), height, width, 1, width * 4},
-      options, Stream{});
+  estimate_alpha<DeviceKind::kCPU, T>({pixels.data(), height, width, 3, width * 3 * bytes},
+                                      {classes.data(), height, width, 1, width},
+                                      {solved.data(), height, width, 1, width * 4}, options, info,
+                                      Stream{});
   for (std::ptrdiff_t y = 0; y < image.height; ++y)
     for (std::ptrdiff_t x = 0; x < image.width; ++x)
       alpha.row(y)[x] = solved[static_cast<std::size_t>(y * width + x)];
-  return info;
 }
 
 Schedule schedule_of(MattingQuality quality) {
@@ -870,41 +869,37 @@ Schedule schedule_of(MattingQuality quality) {
 }  // namespace
 
 template <DeviceKind D, class T>
-MattingInfo estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
-                           ImageView<float> alpha, const MattingOptions& options, Stream stream) {
-  (void)stream;
-  if (image.empty()) return {};
+void estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
+                    ImageView<float> alpha, const MattingOptions& options, MattingInfo* wanted,
+                    Stream) {
+  MattingInfo ignored;
+  MattingInfo& info = wanted ? *wanted : ignored;
+  info = {};
+  if (image.empty()) return;
   std::vector<DenseLevel> dense(1);
   const Classes classes = classify(trimap, alpha, dense[0]);
-  if (classes.unknown == 0) return {};
+  if (classes.unknown == 0) return;
   if (classes.foreground == 0 || classes.background == 0) {
     // Without one of the classes the equations hold for a constant.
     fill_unknown(dense[0], alpha, classes.foreground ? 1.0f : classes.background ? 0.0f : 0.5f);
-    MattingInfo info;
-    info.unknown = classes.unknown;
-    return info;
+  } else if (image.height < 3 || image.width < 3) {
+    solve_repeated(image, trimap, alpha, options, &info);
+  } else {
+    while (std::min(dense.back().height, dense.back().width) > kSmallestSide) {
+      dense.emplace_back();
+      const DenseLevel& fine = dense[dense.size() - 2];
+      halve_trimap(fine, dense.back());
+      dense.size() == 2 ? halve_image(image, dense.back()) : halve_image(fine, dense.back());
+    }
+    info = TRIMATTE_CALL(solve_band<T>)(image, dense, alpha, schedule_of(options.quality));
   }
-  if (image.height < 3 || image.width < 3) {
-    MattingInfo info = solve_repeated(image, trimap, alpha, options);
-    info.unknown = classes.unknown;
-    return info;
-  }
-  while (std::min(dense.back().height, dense.back().width) > kSmallestSide) {
-    dense.emplace_back();
-    const DenseLevel& fine = dense[dense.size() - 2];
-    halve_trimap(fine, dense.back());
-    dense.size() == 2 ? halve_image(image, dense.back()) : halve_image(fine, dense.back());
-  }
-  MattingInfo info =
-      TRIMATTE_CALL(solve_band<T>)(image, dense, alpha, schedule_of(options.quality));
   info.unknown = classes.unknown;
-  return info;
 }
 
 #define TRIMATTE_INSTANTIATE(T)                                                                   \
-  template MattingInfo estimate_alpha<DeviceKind::kCPU, T>(                                       \
+  template void estimate_alpha<DeviceKind::kCPU, T>(                                              \
       ImageView<const T>, ImageView<const std::uint8_t>, ImageView<float>, const MattingOptions&, \
-      Stream);
+      MattingInfo*, Stream);
 TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
 

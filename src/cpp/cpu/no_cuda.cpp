@@ -1,10 +1,71 @@
 // Stands in for src/cuda in builds without it.
-#include "core/cuda_status.hpp"
+#include <utility>
+
+#include "core/cuda.hpp"
+#include "core/error.hpp"
 
 namespace trimatte {
+namespace {
+
+[[noreturn]] void refuse() {
+  throw DeviceError("this build of trimatte has no CUDA backend; build with TRIMATTE_CUDA=ON");
+}
+
+}  // namespace
 
 CudaStatus cuda_status() {
   return {false, "This build of trimatte has no CUDA backend; build with TRIMATTE_CUDA=ON."};
 }
 
+namespace cuda {
+
+int device_count() {
+  return 0;
+}
+int current_device() {
+  refuse();
+}
+int device_of(const void*) {
+  return -1;
+}
+DeviceScope::DeviceScope(int) {
+  refuse();
+}
+DeviceScope::~DeviceScope() = default;
+void enter() {
+  refuse();
+}
+void* allocate(std::size_t, Stream) {
+  refuse();
+}
+void release(void*, int, Stream) noexcept {}
+void trim_pools() {}
+void upload(void*, const void*, std::size_t, Stream) {
+  refuse();
+}
+void download(void*, std::ptrdiff_t, const void*, std::ptrdiff_t, std::size_t, std::size_t,
+              Stream) {
+  refuse();
+}
+void synchronize(Stream) {
+  refuse();
+}
+Event Event::record(Stream) {
+  refuse();
+}
+Event::Event(Event&& other) noexcept
+    : handle_(std::exchange(other.handle_, nullptr)), device_(other.device_) {}
+Event& Event::operator=(Event&& other) noexcept {
+  std::swap(handle_, other.handle_);
+  std::swap(device_, other.device_);
+  return *this;
+}
+Event::~Event() = default;
+bool Event::done() const {
+  return true;
+}
+void Event::wait(Stream) const {}
+void Event::synchronize() const {}
+
+}  // namespace cuda
 }  // namespace trimatte

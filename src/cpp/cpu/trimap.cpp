@@ -28,6 +28,11 @@
 namespace trimatte {
 
 // Rows of bits with guard words on both sides that stay zero.
+struct TrimapCounts {                                     // pixels
+  std::int64_t mask_foreground = 0, mask_background = 0;  // by the thresholds alone
+  std::int64_t sure_foreground = 0, sure_background = 0;  // in the trimap
+};
+
 struct Bitmap {
   std::ptrdiff_t height, words;
   std::vector<std::uint64_t> bits;
@@ -333,23 +338,58 @@ TRIMATTE_TARGET_END
 
 #if TRIMATTE_ONCE
 namespace trimatte {
+namespace {
 
-template <DeviceKind D, class T>
-TrimapCounts make_trimap(ImageView<const T> mask, ImageView<std::uint8_t> trimap,
-                         const TrimapOptions& options, Stream) {
-  if (mask.empty()) return {};
-  // No pixel is farther away than the diagonal: a larger radius changes nothing.
-  TrimapOptions bounded = options;
-  const double diagonal =
-      std::hypot(static_cast<double>(mask.height), static_cast<double>(mask.width));
-  bounded.inside = std::min(options.inside, diagonal);
-  bounded.outside = std::min(options.outside, diagonal);
-  return TRIMATTE_CALL(trimap_image<T>)(mask, trimap, bounded);
+// The largest radius that keeps something: distances between pixels are roots of whole numbers, so
+// those are all the radii there are. 0 keeps everything.
+template <class Keeps>
+double largest_radius(double radius, const Keeps& keeps) {
+  auto low = 0.0, high = std::ceil(radius * radius);
+  while (high - low > 1.0) {
+    const double middle = std::floor((low + high) / 2.0);
+    (keeps(std::sqrt(middle)) ? low : high) = middle;
+  }
+  return std::sqrt(low);
 }
 
-#define TRIMATTE_INSTANTIATE(T)                           \
-  template TrimapCounts make_trimap<DeviceKind::kCPU, T>( \
-      ImageView<const T>, ImageView<std::uint8_t>, const TrimapOptions&, Stream);
+}  // namespace
+
+template <DeviceKind D, class T>
+void make_trimap(ImageView<const T> mask, ImageView<std::uint8_t> trimap,
+                 const TrimapOptions& options, TrimapRadii* used, Stream) {
+  if (used) *used = {options.outside, options.inside};
+  if (mask.empty()) return;
+  // No pixel is farther away than the diagonal: a larger radius changes nothing.
+  TrimapOptions disks = options;
+  const double diagonal =
+      std::hypot(static_cast<double>(mask.height), static_cast<double>(mask.width));
+  disks.inside = std::min(options.inside, diagonal);
+  disks.outside = std::min(options.outside, diagonal);
+  const auto run = [&] { return TRIMATTE_CALL(trimap_image<T>)(mask, trimap, disks); };
+  const TrimapCounts counts = run();
+  if (options.square > 0) return;
+  const bool lost_foreground = counts.mask_foreground > 0 && counts.sure_foreground == 0;
+  const bool lost_background = counts.mask_background > 0 && counts.sure_background == 0;
+  if (!lost_foreground && !lost_background) return;
+  if (lost_foreground)
+    disks.inside = largest_radius(disks.inside, [&](double radius) {
+      disks.inside = radius;
+      return run().sure_foreground > 0;
+    });
+  if (lost_background)
+    disks.outside = largest_radius(disks.outside, [&](double radius) {
+      disks.outside = radius;
+      return run().sure_background > 0;
+    });
+  run();
+  if (used)
+    *used = {lost_background ? disks.outside : options.outside,
+             lost_foreground ? disks.inside : options.inside};
+}
+
+#define TRIMATTE_INSTANTIATE(T)                                                               \
+  template void make_trimap<DeviceKind::kCPU, T>(ImageView<const T>, ImageView<std::uint8_t>, \
+                                                 const TrimapOptions&, TrimapRadii*, Stream);
 TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
 

@@ -27,6 +27,10 @@ struct TrimapOptions {
   int square = 0;         // > 0: rembg's n x n square instead of the disks
 };
 
+struct TrimapRadii {
+  double outside = 0.0, inside = 0.0;
+};
+
 // How far a disk reaches to each side, dy rows above or below its centre; -1: not at all. The
 // square of a radius that is the root of a whole number counts as that number.
 TRIMATTE_HD int disk_half_width(double radius, int dy) {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,9 +24,6 @@ from trimatte.errors import ArgumentError, TrimapWarning
 __all__ = ["make_trimap"]
 
 _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
-
-# Pixels: mask foreground, mask background, sure foreground, sure background.
-Counts = tuple[int, int, int, int]
 
 
 def make_trimap(
@@ -86,35 +82,12 @@ def make_trimap(
             )
         return _core.make_trimap(array, low, high, 0.0, 0.0, int(size))[0]
     outside, inside = _radii(radius, array, network_size)
-    trimap, counts = _core.make_trimap(array, low, high, outside, inside, 0)
-    lost_foreground = counts[0] > 0 and counts[2] == 0
-    lost_background = counts[1] > 0 and counts[3] == 0
-    if not (lost_foreground or lost_background):
-        return trimap
-
-    if lost_foreground:
-        kept = _largest(inside, lambda r: _sure(array, low, high, outside, r)[2] > 0)
-        _warn("foreground", inside, kept)
-        inside = kept
-    if lost_background:
-        kept = _largest(outside, lambda r: _sure(array, low, high, r, inside)[3] > 0)
-        _warn("background", outside, kept)
-        outside = kept
-    return _core.make_trimap(array, low, high, outside, inside, 0)[0]
-
-
-def _sure(mask: Array, low: float, high: float, outside: float, inside: float) -> Counts:
-    return _core.make_trimap(mask, low, high, outside, inside, 0)[1]
-
-
-def _largest(radius: float, keeps: Callable[[float], bool]) -> float:
-    """The largest radius that keeps something: distances between pixels are roots of whole numbers,
-    so those are all the radii there are. 0 keeps everything."""
-    low, high = 0, math.ceil(radius * radius)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if keeps(math.sqrt(middle)) else (low, middle)
-    return math.sqrt(low)
+    trimap, used = _core.make_trimap(array, low, high, outside, inside, 0)
+    if used[1] != inside:
+        _warn("foreground", inside, used[1])
+    if used[0] != outside:
+        _warn("background", outside, used[0])
+    return trimap
 
 
 def _warn(side: str, asked: float, kept: float) -> None:

@@ -1,0 +1,73 @@
+// The CUDA runtime as the bindings need it, without a CUDA header. src/cuda/runtime.cu defines it;
+// in builds without the CUDA backend cpu/no_cuda.cpp does, where everything but cuda_status throws.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "core/device.hpp"
+
+namespace trimatte {
+
+struct CudaStatus {
+  bool available = false;
+  std::string sentence;  // what was found, or why it cannot be used
+};
+CudaStatus cuda_status();
+
+namespace cuda {
+
+int device_count();
+int current_device();
+int device_of(const void* pointer);  // the GPU whose memory it is, or -1
+
+// Makes a GPU the current one of this thread, and at its end the one that was. Where it is already,
+// nothing is touched: a context that the caller made current (PyCUDA) stays current.
+class DeviceScope {
+ public:
+  explicit DeviceScope(int index);
+  ~DeviceScope();
+  DeviceScope(const DeviceScope&) = delete;
+  DeviceScope& operator=(const DeviceScope&) = delete;
+
+ private:
+  int previous_ = -1;
+};
+
+// What every call begins with: throws a DeviceError in a child that was forked after CUDA's first
+// use, and where an earlier failure of somebody's kernel has left the context unusable.
+void enter();
+
+// Memory of the current GPU, in stream order, from a pool of our own that keeps what it has. Throws
+// OutOfMemory. Releasing never throws; in a forked child it does nothing.
+void* allocate(std::size_t bytes, Stream);
+void release(void* memory, int device, Stream) noexcept;
+void trim_pools();  // gives back to the driver what is not in use
+
+// Copies of rows between host and current GPU. An upload is over, for the host's side, when it
+// returns; so is a download, for both.
+void upload(void* to, const void* from, std::size_t bytes, Stream);
+void download(void* to, std::ptrdiff_t to_stride, const void* from, std::ptrdiff_t from_stride,
+              std::size_t row_bytes, std::size_t rows, Stream);
+void synchronize(Stream);
+
+// A point in a stream's work.
+class Event {
+ public:
+  Event() = default;
+  static Event record(Stream);
+  Event(Event&& other) noexcept;
+  Event& operator=(Event&& other) noexcept;
+  ~Event();
+
+  bool done() const;         // true for an empty event
+  void wait(Stream) const;   // the stream goes on when this point is reached
+  void synchronize() const;  // so does the calling thread
+
+ private:
+  void* handle_ = nullptr;
+  int device_ = 0;
+};
+
+}  // namespace cuda
+}  // namespace trimatte

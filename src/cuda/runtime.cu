@@ -1,0 +1,246 @@
+// The CUDA runtime behind core/cuda.hpp: status, devices, memory, copies, events.
+#include <unistd.h>
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/cuda.hpp"
+#include "launch.cuh"
+
+namespace trimatte {
+namespace {
+
+// The process that used CUDA first. A context does not survive a fork: in a child every call fails
+// in ways of its own, or hangs.
+std::atomic<pid_t> owner{0};
+
+bool forked() {
+  const pid_t process = owner.load(std::memory_order_relaxed);
+  return process != 0 && process != getpid();
+}
+
+constexpr const char* kForked =
+    "CUDA was used before this process was forked, and does not survive a fork; start workers with "
+    "multiprocessing's \"spawn\" or \"forkserver\", or use CUDA in the children only";
+
+std::string name_of(int device) {
+  return "cuda:" + std::to_string(device);
+}
+
+// A pool a GPU, of our own: one that keeps what is freed, without changing the pool that others
+// share. Never destroyed: work may be under way when static destructors run.
+class Pools {
+ public:
+  cudaMemPool_t of(int device) {
+    const std::lock_guard lock(mutex_);
+    cudaMemPool_t& pool = pools_[device];
+    if (!pool) {
+      cudaMemPoolProps properties{};
+      properties.allocType = cudaMemAllocationTypePinned;
+      properties.location.type = cudaMemLocationTypeDevice;
+      properties.location.id = device;
+      cuda::check(cudaMemPoolCreate(&pool, &properties), "create a memory pool");
+      unsigned long long keep = ~0ull;
+      cuda::check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &keep),
+                  "set up a memory pool");
+    }
+    return pool;
+  }
+  void trim() {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [device, pool] : pools_) cudaMemPoolTrimTo(pool, 0);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<int, cudaMemPool_t> pools_;
+};
+
+Pools& pools() {
+  static Pools* const all = new Pools;
+  return *all;
+}
+
+}  // namespace
+
+CudaStatus cuda_status() {
+  constexpr const char* kPrefix = "The CUDA backend is built but cannot be used: ";
+  if (forked()) return {false, std::string(kPrefix) + kForked + "."};
+  int driver = 0;
+  if (cudaDriverGetVersion(&driver) == cudaSuccess && driver == 0)
+    return {false, std::string(kPrefix) + "no NVIDIA driver is installed."};
+  int count = 0;
+  cudaError_t status = cudaGetDeviceCount(&count);
+  cudaDeviceProp device{};
+  if (status == cudaSuccess && count > 0) status = cudaGetDeviceProperties(&device, 0);
+  if (status != cudaSuccess || count == 0) {
+    cudaGetLastError();
+    const std::string why = status == cudaSuccess ? "no device found" : cudaGetErrorString(status);
+    return {false, kPrefix + why + "."};
+  }
+  std::string sentence = "The CUDA backend runs on " + std::string(device.name) +
+                         " (compute capability " + std::to_string(device.major) + "." +
+                         std::to_string(device.minor) + ")";
+  if (count > 1) sentence += " and " + std::to_string(count - 1) + " more";
+  return {true, sentence + "."};
+}
+
+namespace cuda {
+
+int device_count() {
+  if (forked()) return 0;
+  int count = 0;
+  if (cudaGetDeviceCount(&count) != cudaSuccess) {
+    cudaGetLastError();
+    return 0;
+  }
+  return count;
+}
+
+int current_device() {
+  int device = 0;
+  check(cudaGetDevice(&device), "find the current device");
+  return device;
+}
+
+int device_of(const void* pointer) {
+  cudaPointerAttributes attributes{};
+  if (cudaPointerGetAttributes(&attributes, pointer) != cudaSuccess) {
+    cudaGetLastError();
+    return -1;
+  }
+  const bool usable =
+      attributes.type == cudaMemoryTypeDevice || attributes.type == cudaMemoryTypeManaged;
+  return usable ? attributes.device : -1;
+}
+
+DeviceScope::DeviceScope(int index) {
+  const int now = current_device();
+  if (now == index) return;
+  check(cudaSetDevice(index), "change the device");
+  previous_ = now;
+}
+
+DeviceScope::~DeviceScope() {
+  if (previous_ >= 0) cudaSetDevice(previous_);
+}
+
+void enter() {
+  if (forked()) throw DeviceError(kForked);
+  pid_t nobody = 0;
+  owner.compare_exchange_strong(nobody, getpid());
+  // What an earlier call of somebody else left behind is not this call's error ...
+  if (cudaGetLastError() == cudaSuccess) return;
+  // ... unless it stays: then nothing can run in this context any more.
+  const cudaError_t status = cudaPeekAtLastError();
+  if (status != cudaSuccess)
+    throw DeviceError(std::string("CUDA: an earlier failure has left this process's context "
+                                  "unusable (") +
+                      cudaGetErrorString(status) + "); it happened before this call");
+}
+
+void* allocate(std::size_t bytes, Stream stream) {
+  const int device = current_device();
+  const cudaMemPool_t pool = pools().of(device);
+  void* memory = nullptr;
+  const std::size_t size = bytes > 0 ? bytes : 1;
+  cudaError_t status = cudaMallocFromPoolAsync(&memory, size, pool, handle_of(stream));
+  if (status == cudaErrorMemoryAllocation) {
+    // What other streams have freed counts once their work is over; and the pool may hold memory in
+    // pieces that do not fit.
+    cudaGetLastError();
+    check(cudaDeviceSynchronize(), "make room");
+    cudaMemPoolTrimTo(pool, 0);
+    status = cudaMallocFromPoolAsync(&memory, size, pool, handle_of(stream));
+  }
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    throw OutOfMemory(bytes, name_of(device));
+  }
+  check(status, "allocate memory");
+  return memory;
+}
+
+void release(void* memory, int device, Stream stream) noexcept {
+  if (!memory || forked()) return;
+  try {
+    const DeviceScope scope(device);
+    if (cudaFreeAsync(memory, handle_of(stream)) != cudaSuccess) cudaGetLastError();
+  } catch (const DeviceError&) {
+    // The context is gone, and the memory with it.
+  }
+}
+
+void trim_pools() {
+  if (forked()) return;
+  pools().trim();
+}
+
+void upload(void* to, const void* from, std::size_t bytes, Stream stream) {
+  if (bytes == 0) return;
+  // From memory that is not pinned the call returns once the bytes have been read.
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, handle_of(stream)),
+        "copy to the device");
+}
+
+void download(void* to, std::ptrdiff_t to_stride, const void* from, std::ptrdiff_t from_stride,
+              std::size_t row_bytes, std::size_t rows, Stream stream) {
+  if (row_bytes == 0 || rows == 0) return;
+  check(cudaMemcpy2DAsync(to, static_cast<std::size_t>(to_stride), from,
+                          static_cast<std::size_t>(from_stride), row_bytes, rows,
+                          cudaMemcpyDeviceToHost, handle_of(stream)),
+        "copy to the host");
+  synchronize(stream);
+}
+
+void synchronize(Stream stream) {
+  check(cudaStreamSynchronize(handle_of(stream)), "work on the stream");
+}
+
+Event Event::record(Stream stream) {
+  Event event;
+  event.device_ = current_device();
+  cudaEvent_t handle = nullptr;
+  check(cudaEventCreateWithFlags(&handle, cudaEventDisableTiming), "create an event");
+  event.handle_ = handle;
+  check(cudaEventRecord(handle, handle_of(stream)), "record an event");
+  return event;
+}
+
+Event::Event(Event&& other) noexcept
+    : handle_(std::exchange(other.handle_, nullptr)), device_(other.device_) {}
+
+Event& Event::operator=(Event&& other) noexcept {
+  std::swap(handle_, other.handle_);
+  std::swap(device_, other.device_);
+  return *this;
+}
+
+Event::~Event() {
+  if (handle_ && !forked() && cudaEventDestroy(static_cast<cudaEvent_t>(handle_)) != cudaSuccess)
+    cudaGetLastError();
+}
+
+bool Event::done() const {
+  if (!handle_) return true;
+  const cudaError_t status = cudaEventQuery(static_cast<cudaEvent_t>(handle_));
+  if (status == cudaErrorNotReady) cudaGetLastError();
+  return status != cudaErrorNotReady;  // what failed is over, too
+}
+
+void Event::wait(Stream stream) const {
+  if (handle_)
+    check(cudaStreamWaitEvent(handle_of(stream), static_cast<cudaEvent_t>(handle_), 0),
+          "wait for another stream");
+}
+
+void Event::synchronize() const {
+  if (handle_) check(cudaEventSynchronize(static_cast<cudaEvent_t>(handle_)), "wait for the work");
+}
+
+}  // namespace cuda
+}  // namespace trimatte
