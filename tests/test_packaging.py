@@ -7,6 +7,7 @@ import importlib.resources
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import trimatte
@@ -70,7 +71,7 @@ def test_cuda_status_is_one_sentence() -> None:
 @pytest.mark.skipif(trimatte.cuda_available(), reason="there is a GPU here")
 def test_cuda_without_gpu_says_why() -> None:
     with pytest.raises(trimatte.DeviceError, match="device='cuda' cannot be used here"):
-        trimatte.chroma_key([[[0, 255, 0]]], device="cuda")
+        trimatte.chroma_key(np.zeros((2, 3, 3), np.uint8), device="cuda")
 
 
 @pytest.mark.parametrize("target", ["baseline", "avx2", "avx512"])

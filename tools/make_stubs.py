@@ -33,6 +33,8 @@ def generate() -> str:
         text = (Path(folder) / "trimatte" / "_core.pyi").read_text()
     text = re.sub(r"^from trimatte import \w+\n", "", text, flags=re.M)
     text = re.sub(r"^(\w+: str) = .*$", r"\1", text, flags=re.M)  # facts of one build
+    text = re.sub(r"\bdict\b(?!\[)", "dict[str, typing.Any]", text)
+    text = re.sub(r"-> tuple:", "-> tuple[typing.Any, ...]:", text)
     return text.replace("__all__", ERRORS.lstrip("\n") + "__all__", 1)
 
 

@@ -1,7 +1,11 @@
 #include "bind/arrays.hpp"
 
+#include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <cmath>
+#include <deque>
+#include <utility>
 
 #include "core/parallel.hpp"
 
@@ -17,10 +21,10 @@ const char* shape_words(Layout layout) {
   return "(H, W)";
 }
 
-bool shape_fits(const py::array& array, Layout layout) {
-  if (layout == Layout::kPlane) return array.ndim() == 2;
-  if (array.ndim() != 3) return false;
-  return array.shape(2) == 4 || (layout == Layout::kColor && array.shape(2) == 3);
+bool shape_fits(const std::vector<std::ptrdiff_t>& shape, Layout layout) {
+  if (layout == Layout::kPlane) return shape.size() == 2;
+  if (shape.size() != 3) return false;
+  return shape[2] == 4 || (layout == Layout::kColor && shape[2] == 3);
 }
 
 // The first sample that is no number in [0, 1], give or take 1/255 of overshoot; 0.5 if there is
@@ -45,46 +49,133 @@ float worst_sample(const ImageView<const float>& view) {
   return worst.load();
 }
 
+// What a caller's device= asks for.
+struct Wish {
+  enum Kind { kWhereItLies, kAuto, kCpu, kCuda } kind;
+  int index = -1;  // of the GPU; -1: the current one
+
+  bool allows(int device) const {
+    return kind == kWhereItLies || kind == kAuto ||
+           (kind == kCuda && (index < 0 || index == device));
+  }
+};
+
+Wish parse_device(const py::object& device, const std::string& operation) {
+  if (device.is_none()) return {Wish::kWhereItLies};
+  const std::string text = py::isinstance<py::str>(device) ? device.cast<std::string>() : "";
+  if (text == "cpu") return {Wish::kCpu};
+  if (text == "auto") return {Wish::kAuto};
+  if (text == "cuda") return {Wish::kCuda};
+  if (text.rfind("cuda:", 0) == 0) {
+    int index = -1;
+    const char *begin = text.data() + 5, *end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(begin, end, index);
+    if (error == std::errc() && stop == end && index >= 0) return {Wish::kCuda, index};
+  }
+  throw ArgumentError(operation +
+                      ": device must be None, 'cpu', 'cuda', 'cuda:0' and so on, or 'auto', got " +
+                      py::repr(device).cast<std::string>().substr(0, 80));
+}
+
+// What device="auto" means for arrays on the host: a GPU that can be used, else the CPU. Says
+// which, and why, at its first use.
+bool auto_means_cuda() {
+  const CudaStatus status = cuda_status();
+  static bool said = false;  // guarded by the GIL
+  if (!std::exchange(said, true)) {
+    const py::object logger = py::module_::import("logging").attr("getLogger")("trimatte");
+    // A user who expected a GPU should see without asking that there is none.
+    logger.attr(status.available ? "info" : "warning")(
+        std::string("device='auto' uses ") + (status.available ? "the GPU. " : "the CPU. ") +
+        status.sentence);
+  }
+  return status.available;
+}
+
+// Arguments that others own stay alive until the work that reads them is done, in `kept`, which the
+// next call empties. Guarded by the GIL; never destroyed, since the interpreter may go first.
+struct Kept {
+  cuda::Event done;
+  std::vector<DeviceArray> arrays;
+};
+std::deque<Kept>& kept() {
+  static auto* const all = new std::deque<Kept>;
+  return *all;
+}
+
 }  // namespace
 
-Argument::Argument(std::string operation, std::string name, py::array array, Layout layout)
-    : operation_(std::move(operation)), name_(std::move(name)), array_(std::move(array)) {
+void collect(bool wait) {
+  auto& all = kept();
+  std::deque<Kept> over;  // destroyed last: that may run Python code, which may call us
+  while (!all.empty()) {
+    if (wait) {
+      const py::gil_scoped_release release;
+      all.front().done.synchronize();
+    } else if (!all.front().done.done()) {
+      break;
+    }
+    over.push_back(std::move(all.front()));
+    all.pop_front();
+  }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Argument
+
+Argument::Argument(std::string operation, std::string name, const py::object& value, Layout layout)
+    : operation_(std::move(operation)), name_(std::move(name)) {
+  std::vector<std::ptrdiff_t> strides;
+  std::optional<Depth> depth;
+  if (py::isinstance<DeviceArray>(value)) {
+    given_ = value.cast<DeviceArray>();
+    shape_ = given_->shape();
+    strides = given_->strides();
+    depth = given_->depth();
+    data_ = given_->data();
+    dtype_ = py::str(dtype_of(*depth)).cast<std::string>();
+  } else {
+    host_ = py::reinterpret_borrow<py::array>(value);
+    shape_.assign(host_->shape(), host_->shape() + host_->ndim());
+    strides.assign(host_->strides(), host_->strides() + host_->ndim());
+    depth = depth_of(host_->dtype());
+    dtype_ = py::str(host_->dtype()).cast<std::string>();
+    data_ = host_->data();
+  }
   const std::string wanted =
       std::string("must be ") + shape_words(layout) + " of uint8, uint16 or float32";
-  if (!shape_fits(array_, layout)) {
+  if (!shape_fits(shape_, layout)) {
     std::string hint;
-    if (layout == Layout::kColor && array_.ndim() == 2) hint = "; stack a grey image three times";
-    if (layout == Layout::kPlane && array_.ndim() == 3) hint = "; take one channel of it";
+    if (layout == Layout::kColor && shape_.size() == 2) hint = "; stack a grey image three times";
+    if (layout == Layout::kPlane && shape_.size() == 3) hint = "; take one channel of it";
     refuse(wanted + hint, describe());
   }
-  if (py::isinstance<py::array_t<std::uint8_t>>(array_)) {
-    depth_ = Depth::kUint8;
-  } else if (py::isinstance<py::array_t<std::uint16_t>>(array_)) {
-    depth_ = Depth::kUint16;
-  } else if (py::isinstance<py::array_t<float>>(array_)) {
-    depth_ = Depth::kFloat32;
-  } else {
-    refuse(wanted, describe());
-  }
-  const py::ssize_t item = array_.itemsize();
-  const bool packed =
-      array_.ndim() == 2
-          ? array_.strides(1) == item || width() <= 1
-          : array_.strides(2) == item && (array_.strides(1) == item * channels() || width() <= 1);
-  if (!packed && array_.size() > 0)
-    refuse("must have contiguous pixels within a row", "strided pixels");
-  if (reinterpret_cast<std::uintptr_t>(array_.data()) % static_cast<std::uintptr_t>(item) != 0 ||
-      (height() > 1 && array_.strides(0) % item != 0))
+  if (!depth || *depth == Depth::kFloat16 || *depth == Depth::kBool) refuse(wanted, describe());
+  depth_ = *depth;
+  read_layout(strides);
+  if (host_ && depth_ == Depth::kFloat32) check_values();
+}
+
+// Takes the stride of the rows, and refuses what rows may not be like.
+void Argument::read_layout(const std::vector<std::ptrdiff_t>& strides) {
+  const std::ptrdiff_t item = size_of(depth_);
+  const bool empty = std::find(shape_.begin(), shape_.end(), 0) != shape_.end();
+  const std::ptrdiff_t pixel = item * channels();
+  packed_rows_ = empty || ((strides[1] == pixel || width() <= 1) &&
+                           (shape_.size() == 2 || strides[2] == item));
+  if (!packed_rows_ && host_) refuse("must have contiguous pixels within a row", "strided pixels");
+  if (reinterpret_cast<std::uintptr_t>(data_) % static_cast<std::uintptr_t>(item) != 0 ||
+      (height() > 1 && strides[0] % item != 0))
     refuse("must be aligned to its samples", "a misaligned array");
-  if (depth_ == Depth::kFloat32) check_values();
+  stride_ = strides[0];
 }
 
 std::string Argument::describe() const {
+  if (given_) return given_->describe();
   std::string text = "(";
-  for (py::ssize_t i = 0; i < array_.ndim(); ++i)
-    text += (i ? ", " : "") + std::to_string(array_.shape(i));
-  text += array_.ndim() == 1 ? ",) " : ") ";
-  return text + py::str(array_.dtype()).cast<std::string>();
+  for (std::size_t i = 0; i < shape_.size(); ++i)
+    text += (i ? ", " : "") + std::to_string(shape_[i]);
+  return text + (shape_.size() == 1 ? ",) " : ") ") + dtype_;
 }
 
 void Argument::check_values() const {
@@ -106,6 +197,112 @@ void Argument::require_depth_of(const Argument& other) const {
 
 void Argument::refuse(const std::string& wanted, const std::string& got) const {
   throw ArgumentError(operation_ + ": " + name_ + " " + wanted + ", got " + got);
+}
+
+// Makes the argument readable by work on a stream of a GPU, which is current.
+void Argument::move_to(int device, const StreamArgument& stream) {
+  if (host_) {
+    copy_ = DeviceArray::upload(*host_, device, stream);
+  } else {
+    given_->make_ready_for(stream.stream);
+    if (packed_rows_) return;
+    copy_ = given_->packed(stream);
+  }
+  data_ = copy_->data();
+  stride_ = copy_->strides()[0];
+}
+
+// ---------------------------------------------------------------------------------------------
+// Call
+
+Call::Call(std::string operation, const py::object& device, const py::object& stream,
+           std::vector<Argument*> arguments)
+    : operation_(std::move(operation)), arguments_(std::move(arguments)) {
+  choose_device(device);
+  if (device_.kind == DeviceKind::kCPU) {
+    if (!stream.is_none())
+      throw ArgumentError(operation_ + ": stream must be None for work on the CPU, got " +
+                          py::repr(stream).cast<std::string>().substr(0, 80));
+    return;
+  }
+  cuda::enter();
+  collect(false);
+  if (!stream.is_none()) {
+    stream_ = parse_stream(stream, operation_);
+  } else if (kept_on_gpu_) {
+    stream_ = arguments_[0]->given_->stream();
+  }
+  scope_.emplace(device_.index);
+  for (Argument* argument : arguments_) argument->move_to(device_.index, stream_);
+}
+
+void Call::choose_device(const py::object& device) {
+  const Argument& first = *arguments_[0];
+  for (const Argument* argument : arguments_) {
+    const bool together = argument->given_.has_value() == first.given_.has_value() &&
+                          (!first.given_ || argument->given_->device() == first.given_->device());
+    if (!together)
+      argument->refuse("must lie where " + first.name_ + " " + first.describe() +
+                           " lies; to_device() and to_host() copy an array",
+                       argument->describe());
+  }
+  const Wish wish = parse_device(device, operation_);
+  if (first.given_) {
+    kept_on_gpu_ = true;
+    device_ = {DeviceKind::kCUDA, first.given_->device()};
+    if (!wish.allows(device_.index))
+      throw ArgumentError(operation_ + ": device must be that of the arrays, cuda:" +
+                          std::to_string(device_.index) + ", or None, got " +
+                          py::repr(device).cast<std::string>() +
+                          "; to_device() and to_host() copy an array");
+  } else if (wish.kind == Wish::kCuda || (wish.kind == Wish::kAuto && auto_means_cuda())) {
+    device_ = {DeviceKind::kCUDA, require_cuda(wish.index, operation_)};
+  }
+}
+
+// Arguments that others own, or whose memory another stream may free, are held until this point of
+// the stream is reached.
+void Call::keep_until_done() {
+  if (!kept_on_gpu_) return;  // copies of our own
+  Kept entry;
+  for (const Argument* argument : arguments_)
+    if (argument->given_->borrowed() || !(argument->given_->stream().stream == stream_.stream))
+      entry.arrays.push_back(*argument->given_);
+  if (entry.arrays.empty()) return;
+  entry.done = cuda::Event::record(stream_.stream);
+  kept().push_back(std::move(entry));
+}
+
+void Call::download(const DeviceArray& from, py::array to) const {
+  void* data = to.mutable_data();
+  const auto bytes = static_cast<std::size_t>(to.nbytes());
+  const py::gil_scoped_release release;
+  cuda::download(data, bytes, from.data(), bytes, bytes, 1, stream_.stream);
+}
+
+DeviceArray to_device(const py::array& array, const py::object& device, const py::object& stream) {
+  const Wish wish = parse_device(device, "to_device");
+  if (wish.kind != Wish::kCuda)
+    throw ArgumentError("to_device: device must be 'cuda', 'cuda:0' and so on, got " +
+                        py::repr(device).cast<std::string>().substr(0, 80));
+  const int index = require_cuda(wish.index, "to_device");
+  cuda::enter();
+  const cuda::DeviceScope scope(index);
+  return DeviceArray::upload(
+      array, index, stream.is_none() ? StreamArgument{} : parse_stream(stream, "to_device"));
+}
+
+int require_cuda(int index, const std::string& operation) {
+  const std::string asked = index < 0 ? "cuda" : "cuda:" + std::to_string(index);
+  const CudaStatus status = cuda_status();
+  if (!status.available)
+    throw DeviceError(operation + ": device='" + asked + "' cannot be used here. " +
+                      status.sentence);
+  const int count = cuda::device_count();
+  if (index >= count)
+    throw DeviceError(operation + ": device='" + asked + "' is not there: this machine has " +
+                      (count == 1 ? "cuda:0 only" : "cuda:0 to cuda:" + std::to_string(count - 1)));
+  return index < 0 ? cuda::current_device() : index;
 }
 
 }  // namespace trimatte::bind

@@ -3,6 +3,8 @@
 
 #include <new>
 
+#include "bind/arrays.hpp"
+#include "bind/device_array.hpp"
 #include "bind/operations.hpp"
 #include "core/cuda.hpp"
 #include "core/error.hpp"
@@ -72,5 +74,11 @@ PYBIND11_MODULE(_core, m) {
   m.attr("cuda_architectures") = TRIMATTE_CUDA_ARCHITECTURES;
   m.attr("compiler") = TRIMATTE_COMPILER;
 
+  trimatte::bind::define_device_array(m);
+  m.def("to_device", &trimatte::bind::to_device, py::arg("array"), py::arg("device"),
+        py::arg("stream"));
+  m.def("collect", &trimatte::bind::collect, py::arg("wait"));
+  m.def("trim_pools", &trimatte::cuda::trim_pools);
+  m.def("device_count", &trimatte::cuda::device_count);
   trimatte::bind::define_operations(m);
 }

@@ -1,4 +1,4 @@
-// One m.def per operation: check the arguments, make the result, release the GIL, dispatch.
+// One m.def per operation: check the arguments, choose the device, make the result, run.
 #include "ops.hpp"
 
 #include <pybind11/stl.h>
@@ -9,19 +9,9 @@
 
 #include "bind/arrays.hpp"
 #include "bind/operations.hpp"
-#include "core/dispatch.hpp"
 
 namespace trimatte::bind {
 namespace {
-
-constexpr DeviceKind kCpu = DeviceKind::kCPU;
-
-// Runs f with the GIL released; nothing of Python may be touched inside, results included.
-template <class F>
-decltype(auto) without_gil(F&& f) {
-  const py::gil_scoped_release release;
-  return std::forward<F>(f)();
-}
 
 // A number in a closed range; NaN is in none.
 void require_range(const std::string& operation, const char* name, double value, double low,
@@ -32,163 +22,212 @@ void require_range(const std::string& operation, const char* name, double value,
                       "], got " + text(value));
 }
 
-py::array chroma_key_op(const py::array& image_array, int channel, double tolerance,
-                        double softness, int depth, bool cuda, const std::string& operation) {
-  const Argument image(operation, "image", image_array, Layout::kColor);
+KeyOptions key_options(const std::string& operation, int channel, double tolerance,
+                       double softness) {
   require_range(operation, "tolerance", tolerance, 0.0, 255.0);
   require_range(operation, "softness", softness, 0.0, 255.0);
-  const KeyOptions options{channel, tolerance, softness};
+  return {channel, tolerance, softness};
+}
+
+DespillOptions despill_options(const std::string& operation, int channel, int method,
+                               double strength) {
+  require_range(operation, "strength", strength, 0.0, 1.0);
+  return {channel, static_cast<DespillMethod>(method), strength};
+}
+
+py::object chroma_key_op(const py::object& image_array, int channel, double tolerance,
+                         double softness, int depth, const std::string& operation,
+                         const py::object& device, const py::object& stream) {
+  Argument image(operation, "image", image_array, Layout::kColor);
+  const KeyOptions options = key_options(operation, channel, tolerance, softness);
+  Call call(operation, device, stream, {&image});
   return with_depth(image.depth(), [&](auto t) {
     using T = decltype(t);
-    return with_depth(static_cast<Depth>(depth), [&](auto a) -> py::array {
+    return with_depth(static_cast<Depth>(depth), [&](auto a) {
       using A = decltype(a);
-      auto alpha = new_image<A>(image.height(), image.width());
-      const auto from = image.view<T>();
-      const auto to = view_of(alpha);
-      without_gil([&] {
-        on(cuda ? DeviceKind::kCUDA : DeviceKind::kCPU,
-           [&](auto device) { chroma_key<device.value, T, A>(from, to, options, Stream{}); });
+      auto alpha = call.output<A>(image.height(), image.width());
+      call.run([&](auto d, Stream s) {
+        chroma_key<d.value, T, A>(image.view<T>(), alpha.view(), options, s);
       });
-      return alpha;
+      return call.give(alpha);
     });
   });
 }
 
-// (trimap, (outside, inside)): the radii that were used.
-using TrimapResult = std::tuple<py::array, std::tuple<double, double>>;
-
-TrimapResult make_trimap_op(const py::array& mask_array, double low, double high, double outside,
-                            double inside, int square) {
-  const Argument mask("make_trimap", "mask", mask_array, Layout::kPlane);
-  const TrimapOptions options{low, high, outside, inside, square};
-  auto trimap = new_image<std::uint8_t>(mask.height(), mask.width());
-  const auto to = view_of(trimap);
-  TrimapRadii used;
-  with_depth(mask.depth(), [&](auto t) {
+py::object key_cutout_op(const py::object& image_array, int channel, double tolerance,
+                         double softness, int method, double strength, bool premultiplied,
+                         const py::object& device, const py::object& stream) {
+  const std::string operation = "key_cutout";
+  Argument image(operation, "image", image_array, Layout::kColor);
+  const KeyOptions key = key_options(operation, channel, tolerance, softness);
+  const DespillOptions spill = despill_options(operation, channel, method, strength);
+  Call call(operation, device, stream, {&image});
+  return with_depth(image.depth(), [&](auto t) {
     using T = decltype(t);
-    without_gil([&] { make_trimap<kCpu, T>(mask.view<T>(), to, options, &used, Stream{}); });
+    auto rgba = call.output<T>(image.height(), image.width(), 4);
+    call.run([&](auto d, Stream s) {
+      key_cutout<d.value, T>(image.view<T>(), rgba.view(), key, spill, premultiplied, s);
+    });
+    return call.give(rgba);
   });
-  return {trimap, {used.outside, used.inside}};
 }
 
-// (alpha, (unknown, iterations, residual, levels))
-using AlphaResult = std::tuple<py::array, std::tuple<std::int64_t, int, double, int>>;
+// (trimap, (outside, inside)): the radii that were used. On a GPU, where knowing them would mean to
+// wait, those that were asked for.
+using TrimapResult = std::tuple<py::object, std::tuple<double, double>>;
 
-AlphaResult estimate_alpha_op(const py::array& image_array, const py::array& trimap_array,
-                              int quality) {
-  const Argument image("estimate_alpha", "image", image_array, Layout::kColor);
-  const Argument trimap("estimate_alpha", "trimap", trimap_array, Layout::kPlane);
+TrimapResult make_trimap_op(const py::object& mask_array, double low, double high, double outside,
+                            double inside, int square, const std::string& operation,
+                            const py::object& device, const py::object& stream) {
+  Argument mask(operation, "mask", mask_array, Layout::kPlane);
+  const TrimapOptions options{low, high, outside, inside, square};
+  Call call(operation, device, stream, {&mask});
+  auto trimap = call.output<std::uint8_t>(mask.height(), mask.width());
+  TrimapRadii used{outside, inside};
+  with_depth(mask.depth(), [&](auto t) {
+    using T = decltype(t);
+    call.run([&](auto d, Stream s) {
+      make_trimap<d.value, T>(mask.view<T>(), trimap.view(), options,
+                              call.on_host() ? &used : nullptr, s);
+    });
+  });
+  return {call.give(trimap), {used.outside, used.inside}};
+}
+
+// (alpha, (unknown, iterations, residual, levels)); the latter only where asked for.
+using AlphaResult =
+    std::tuple<py::object, std::optional<std::tuple<std::int64_t, int, double, int>>>;
+
+AlphaResult estimate_alpha_op(const py::object& image_array, const py::object& trimap_array,
+                              int quality, bool want_info, const py::object& device,
+                              const py::object& stream) {
+  const std::string operation = "estimate_alpha";
+  Argument image(operation, "image", image_array, Layout::kColor);
+  Argument trimap(operation, "trimap", trimap_array, Layout::kPlane);
   trimap.require_size_of(image);
   if (trimap.depth() != Depth::kUint8)
-    throw ArgumentError(
-        "estimate_alpha: trimap must be uint8 (0 background, 128 unknown, 255 "
-        "foreground), got " +
-        trimap.describe());
+    throw ArgumentError(operation +
+                        ": trimap must be uint8 (0 background, 128 unknown, 255 "
+                        "foreground), got " +
+                        trimap.describe());
   const MattingOptions options{static_cast<MattingQuality>(quality)};
-  auto alpha = new_image<float>(image.height(), image.width());
-  const auto to = view_of(alpha);
+  Call call(operation, device, stream, {&image, &trimap});
+  auto alpha = call.output<float>(image.height(), image.width());
   MattingInfo info;
   with_depth(image.depth(), [&](auto t) {
     using T = decltype(t);
-    without_gil([&] {
-      estimate_alpha<kCpu, T>(image.view<T>(), trimap.view<std::uint8_t>(), to, options, &info,
-                              Stream{});
+    call.run([&](auto d, Stream s) {
+      estimate_alpha<d.value, T>(image.view<T>(), trimap.view<std::uint8_t>(), alpha.view(),
+                                 options, want_info ? &info : nullptr, s);
     });
   });
-  return {alpha, {info.unknown, info.iterations, info.residual, info.levels}};
+  if (!want_info) return {call.give(alpha), std::nullopt};
+  return {call.give(alpha), std::tuple{info.unknown, info.iterations, info.residual, info.levels}};
 }
 
-using ForegroundResult = std::tuple<py::array, std::optional<py::array>>;
+// (foreground, background or None)
+using ForegroundResult = std::tuple<py::object, py::object>;
 
-ForegroundResult estimate_foreground_op(const py::array& image_array, const py::array& alpha_array,
-                                        bool want_background) {
-  const Argument image("estimate_foreground", "image", image_array, Layout::kColor);
-  const Argument alpha("estimate_foreground", "alpha", alpha_array, Layout::kPlane);
+ForegroundResult estimate_foreground_op(const py::object& image_array,
+                                        const py::object& alpha_array, bool want_background,
+                                        const py::object& device, const py::object& stream) {
+  Argument image("estimate_foreground", "image", image_array, Layout::kColor);
+  Argument alpha("estimate_foreground", "alpha", alpha_array, Layout::kPlane);
   alpha.require_size_of(image);
+  Call call("estimate_foreground", device, stream, {&image, &alpha});
   return with_depth(image.depth(), [&](auto t) {
     using T = decltype(t);
     return with_depth(alpha.depth(), [&](auto a) -> ForegroundResult {
       using A = decltype(a);
-      auto foreground = new_image<T>(image.height(), image.width(), 3);
-      auto background = new_image<T>(want_background ? image.height() : 0,
-                                     want_background ? image.width() : 0, 3);
-      const auto f = view_of(foreground);
-      const auto b = want_background ? view_of(background) : ImageView<T>{};
-      without_gil([&] {
-        estimate_foreground<kCpu, T, A>(image.view<T>(), alpha.view<A>(), f, b, Stream{});
+      auto foreground = call.output<T>(image.height(), image.width(), 3);
+      std::optional<Output<T>> background;
+      if (want_background) background = call.output<T>(image.height(), image.width(), 3);
+      const auto to = background ? background->view() : ImageView<T>{};
+      call.run([&](auto d, Stream s) {
+        estimate_foreground<d.value, T, A>(image.view<T>(), alpha.view<A>(), foreground.view(), to,
+                                           s);
       });
-      return {foreground, want_background ? std::optional<py::array>(background) : std::nullopt};
+      return {call.give(foreground), background ? call.give(*background) : py::none()};
     });
   });
 }
 
-py::array despill_op(const py::array& image_array, int channel, int method, double strength) {
-  const Argument image("despill", "image", image_array, Layout::kColor);
-  require_range("despill", "strength", strength, 0.0, 1.0);
-  const DespillOptions options{channel, static_cast<DespillMethod>(method), strength};
-  return with_depth(image.depth(), [&](auto t) -> py::array {
+py::object despill_op(const py::object& image_array, int channel, int method, double strength,
+                      const py::object& device, const py::object& stream) {
+  Argument image("despill", "image", image_array, Layout::kColor);
+  const DespillOptions options = despill_options("despill", channel, method, strength);
+  Call call("despill", device, stream, {&image});
+  return with_depth(image.depth(), [&](auto t) {
     using T = decltype(t);
-    auto out = new_image<T>(image.height(), image.width(), image.channels());
-    const auto to = view_of(out);
-    without_gil([&] { despill<kCpu, T>(image.view<T>(), to, options, Stream{}); });
-    return out;
+    auto out = call.output<T>(image.height(), image.width(), image.channels());
+    call.run(
+        [&](auto d, Stream s) { despill<d.value, T>(image.view<T>(), out.view(), options, s); });
+    return call.give(out);
   });
 }
 
-py::array premultiply_op(const py::array& rgba_array, bool forward) {
-  const Argument rgba(forward ? "premultiply" : "unpremultiply", "rgba", rgba_array, Layout::kRgba);
-  return with_depth(rgba.depth(), [&](auto t) -> py::array {
+py::object premultiply_op(const py::object& rgba_array, bool forward, const py::object& device,
+                          const py::object& stream) {
+  const std::string operation = forward ? "premultiply" : "unpremultiply";
+  Argument rgba(operation, "rgba", rgba_array, Layout::kRgba);
+  Call call(operation, device, stream, {&rgba});
+  return with_depth(rgba.depth(), [&](auto t) {
     using T = decltype(t);
-    auto out = new_image<T>(rgba.height(), rgba.width(), 4);
-    const auto to = view_of(out);
-    without_gil([&] {
-      forward ? premultiply<kCpu, T>(rgba.view<T>(), to, Stream{})
-              : unpremultiply<kCpu, T>(rgba.view<T>(), to, Stream{});
+    auto out = call.output<T>(rgba.height(), rgba.width(), 4);
+    call.run([&](auto d, Stream s) {
+      forward ? premultiply<d.value, T>(rgba.view<T>(), out.view(), s)
+              : unpremultiply<d.value, T>(rgba.view<T>(), out.view(), s);
     });
-    return out;
+    return call.give(out);
   });
 }
 
-py::array cutout_op(const py::array& foreground_array, const py::array& alpha_array) {
-  const Argument foreground("cutout", "foreground", foreground_array, Layout::kColor);
-  const Argument alpha("cutout", "alpha", alpha_array, Layout::kPlane);
+py::object cutout_op(const py::object& foreground_array, const py::object& alpha_array,
+                     const py::object& device, const py::object& stream) {
+  Argument foreground("cutout", "foreground", foreground_array, Layout::kColor);
+  Argument alpha("cutout", "alpha", alpha_array, Layout::kPlane);
   alpha.require_size_of(foreground);
+  Call call("cutout", device, stream, {&foreground, &alpha});
   return with_depth(foreground.depth(), [&](auto t) {
     using T = decltype(t);
-    return with_depth(alpha.depth(), [&](auto a) -> py::array {
+    return with_depth(alpha.depth(), [&](auto a) {
       using A = decltype(a);
-      auto rgba = new_image<T>(foreground.height(), foreground.width(), 4);
-      const auto to = view_of(rgba);
-      without_gil([&] { cutout<kCpu, T, A>(foreground.view<T>(), alpha.view<A>(), to, Stream{}); });
-      return rgba;
+      auto rgba = call.output<T>(foreground.height(), foreground.width(), 4);
+      call.run([&](auto d, Stream s) {
+        cutout<d.value, T, A>(foreground.view<T>(), alpha.view<A>(), rgba.view(), s);
+      });
+      return call.give(rgba);
     });
   });
 }
 
-py::array composite_op(const py::array& foreground_array, const py::array& alpha_array,
-                       const std::optional<py::array>& background_array,
-                       const std::array<float, 3>& color, bool linear) {
-  const Argument foreground("composite", "foreground", foreground_array, Layout::kColor);
-  const Argument alpha("composite", "alpha", alpha_array, Layout::kPlane);
+py::object composite_op(const py::object& foreground_array, const py::object& alpha_array,
+                        const py::object& background_array, const std::array<float, 3>& color,
+                        bool linear, const py::object& device, const py::object& stream) {
+  Argument foreground("composite", "foreground", foreground_array, Layout::kColor);
+  Argument alpha("composite", "alpha", alpha_array, Layout::kPlane);
   alpha.require_size_of(foreground);
+  std::vector<Argument*> arguments{&foreground, &alpha};
   std::optional<Argument> background;
-  if (background_array) {
-    background.emplace("composite", "background", *background_array, Layout::kColor);
+  if (!background_array.is_none()) {
+    background.emplace("composite", "background", background_array, Layout::kColor);
     background->require_size_of(foreground);
     background->require_depth_of(foreground);
+    arguments.push_back(&*background);
   }
   const CompositeOptions options{{color[0], color[1], color[2]}, linear};
+  Call call("composite", device, stream, arguments);
   return with_depth(foreground.depth(), [&](auto t) {
     using T = decltype(t);
-    return with_depth(alpha.depth(), [&](auto a) -> py::array {
+    return with_depth(alpha.depth(), [&](auto a) {
       using A = decltype(a);
-      auto out = new_image<T>(foreground.height(), foreground.width(), 3);
-      const auto to = view_of(out);
+      auto out = call.output<T>(foreground.height(), foreground.width(), 3);
       const auto back = background ? background->view<T>() : ImageView<const T>{};
-      without_gil([&] {
-        composite<kCpu, T, A>(foreground.view<T>(), alpha.view<A>(), back, to, options, Stream{});
+      call.run([&](auto d, Stream s) {
+        composite<d.value, T, A>(foreground.view<T>(), alpha.view<A>(), back, out.view(), options,
+                                 s);
       });
-      return out;
+      return call.give(out);
     });
   });
 }
@@ -199,24 +238,29 @@ void define_operations(py::module_& m) {
   using py::arg;
   m.def(
       "check",
-      [](const py::array& array, const std::string& operation, const std::string& name,
+      [](const py::object& array, const std::string& operation, const std::string& name,
          bool color) {
         const Argument checked(operation, name, array, color ? Layout::kColor : Layout::kPlane);
       },
       "Raises what an operation would raise for this argument.", arg("array"), arg("operation"),
       arg("name"), arg("color"));
   m.def("chroma_key", &chroma_key_op, arg("image"), arg("channel"), arg("tolerance"),
-        arg("softness"), arg("depth"), arg("cuda"), arg("operation"));
+        arg("softness"), arg("depth"), arg("operation"), arg("device"), arg("stream"));
+  m.def("key_cutout", &key_cutout_op, arg("image"), arg("channel"), arg("tolerance"),
+        arg("softness"), arg("method"), arg("strength"), arg("premultiplied"), arg("device"),
+        arg("stream"));
   m.def("make_trimap", &make_trimap_op, arg("mask"), arg("low"), arg("high"), arg("outside"),
-        arg("inside"), arg("square"));
-  m.def("estimate_alpha", &estimate_alpha_op, arg("image"), arg("trimap"), arg("quality"));
+        arg("inside"), arg("square"), arg("operation"), arg("device"), arg("stream"));
+  m.def("estimate_alpha", &estimate_alpha_op, arg("image"), arg("trimap"), arg("quality"),
+        arg("want_info"), arg("device"), arg("stream"));
   m.def("estimate_foreground", &estimate_foreground_op, arg("image"), arg("alpha"),
-        arg("want_background"));
-  m.def("despill", &despill_op, arg("image"), arg("channel"), arg("method"), arg("strength"));
-  m.def("premultiply", &premultiply_op, arg("rgba"), arg("forward"));
-  m.def("cutout", &cutout_op, arg("foreground"), arg("alpha"));
+        arg("want_background"), arg("device"), arg("stream"));
+  m.def("despill", &despill_op, arg("image"), arg("channel"), arg("method"), arg("strength"),
+        arg("device"), arg("stream"));
+  m.def("premultiply", &premultiply_op, arg("rgba"), arg("forward"), arg("device"), arg("stream"));
+  m.def("cutout", &cutout_op, arg("foreground"), arg("alpha"), arg("device"), arg("stream"));
   m.def("composite", &composite_op, arg("foreground"), arg("alpha"), arg("background"),
-        arg("color"), arg("linear"));
+        arg("color"), arg("linear"), arg("device"), arg("stream"));
 }
 
 }  // namespace trimatte::bind

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "core/device.hpp"
 
@@ -50,6 +51,10 @@ void upload(void* to, const void* from, std::size_t bytes, Stream);
 void download(void* to, std::ptrdiff_t to_stride, const void* from, std::ptrdiff_t from_stride,
               std::size_t row_bytes, std::size_t rows, Stream);
 void synchronize(Stream);
+
+// Makes a strided array of up to 4 sides packed; strides and the size of an item in bytes.
+void pack(void* to, const void* from, const std::vector<std::ptrdiff_t>& shape,
+          const std::vector<std::ptrdiff_t>& strides, std::ptrdiff_t item, Stream);
 
 // A point in a stream's work.
 class Event {

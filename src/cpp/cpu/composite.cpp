@@ -19,24 +19,12 @@
 
 TRIMATTE_TARGET_BEGIN
 #include "cpu/strip-inl.hpp"
+#include "cpu/alpha-inl.hpp"
 
 template <class T>
 void premultiply_image(const ImageView<const T>& rgba, const ImageView<T>& out) {
-  map_strips<4, 4>(rgba, out, [](auto, auto, int count, T(*planes)[kStrip]) {
-    const T* __restrict alpha = planes[3];
-    for (int c = 0; c < 3; ++c) {
-      T* __restrict p = planes[c];
-      for (int i = 0; i < count; ++i) {
-        if constexpr (sizeof(T) == 1) {
-          p[i] = divide_255(p[i] * alpha[i]);
-        } else if constexpr (sizeof(T) == 2) {
-          p[i] = static_cast<T>(divide_65535(unsigned(p[i]) * alpha[i]));
-        } else {
-          p[i] *= alpha[i];
-        }
-      }
-    }
-  });
+  map_strips<4, 4>(
+      rgba, out, [](auto, auto, int count, T(*planes)[kStrip]) { multiply_planes(planes, count); });
 }
 
 template <class T>
@@ -45,31 +33,9 @@ void unpremultiply_image(const ImageView<const T>& rgba, const ImageView<T>& out
     const T* __restrict alpha = planes[3];
     for (int c = 0; c < 3; ++c) {
       T* __restrict p = planes[c];
-      for (int i = 0; i < count; ++i) {
-        // Real: exact enough that the rounded quotient is right (16-bit quotients need double).
-        using Real = std::conditional_t<sizeof(T) == 2, double, float>;
-        const Real full = static_cast<Real>(kFullScale<T>);
-        const Real a = static_cast<Real>(alpha[i]);
-        Real v = a > Real(0) ? static_cast<Real>(p[i]) * full / a : Real(0);
-        v = v < full ? v : full;
-        p[i] = std::is_same_v<T, float> ? static_cast<T>(v)
-                                        : static_cast<T>(static_cast<int>(v + Real(0.5)));
-      }
+      for (int i = 0; i < count; ++i) p[i] = divide_sample(p[i], alpha[i]);
     }
   });
-}
-
-template <class T, class A>
-inline T convert_alpha(A a) {
-  if constexpr (std::is_same_v<T, A>) {
-    return a;
-  } else if constexpr (sizeof(T) == 1 && sizeof(A) == 2) {
-    return static_cast<T>((unsigned(a) * 255u + 32767u) / 65535u);
-  } else if constexpr (sizeof(T) == 2 && sizeof(A) == 1) {
-    return static_cast<T>(a * 257);
-  } else {
-    return from_unit<T>(to_unit(a));
-  }
 }
 
 template <class T, class A>
@@ -79,10 +45,7 @@ void cutout_image(const ImageView<const T>& foreground, const ImageView<const A>
     const A* __restrict a = alpha.row(y) + x;
     T* __restrict out = planes[3];
     for (int i = 0; i < count; ++i) out[i] = convert_alpha<T>(a[i]);
-    for (int c = 0; c < 3; ++c) {
-      T* __restrict p = planes[c];
-      for (int i = 0; i < count; ++i) p[i] = out[i] > T(0) ? p[i] : T(0);
-    }
+    clear_hidden(planes, count);
   };
   foreground.channels == 3 ? map_strips<3, 4>(foreground, rgba, work)
                            : map_strips<4, 4>(foreground, rgba, work);
@@ -108,20 +71,6 @@ struct Transfer {
     }
   }
 };
-
-template <class T, class A>
-inline T over_sample(T f, A a, T b) {
-  if constexpr (std::is_same_v<T, std::uint8_t> && std::is_same_v<A, std::uint8_t>) {
-    return divide_255(f * a + b * (255 - a));
-  } else if constexpr (std::is_same_v<T, std::uint16_t> && std::is_same_v<A, std::uint16_t>) {
-    return static_cast<T>(divide_65535(unsigned(f) * a + unsigned(b) * (65535u - a)));
-  } else if constexpr (std::is_same_v<T, float>) {
-    return over(f, to_unit(a), b);
-  } else {
-    return static_cast<T>(
-        static_cast<int>(over(static_cast<float>(f), to_unit(a), static_cast<float>(b)) + 0.5f));
-  }
-}
 
 #if defined(TRIMATTE_BYTE_SHUFFLE)
 #if TRIMATTE_TARGET_ID == 2

@@ -1,13 +1,12 @@
-// Chroma key on the CPU. Integer images go through a table of alpha by difference, so that the hard
-// rule and the ramp are exact; the uint8 hard rule is one saturating compare.
+// Chroma key on the CPU; the uint8 hard rule is one saturating compare.
 #define TRIMATTE_THIS_FILE "cpu/key.cpp"
 #include "cpu/foreach_target.hpp"
 
 #include <cstdint>
 #include <utility>
-#include <vector>
 
 #include "core/parallel.hpp"
+#include "cpu/key_table.hpp"
 #include "cpu/stream_out.hpp"
 #include "ops.hpp"
 #include "pixel/depth.hpp"
@@ -15,43 +14,7 @@
 
 TRIMATTE_TARGET_BEGIN
 #include "cpu/strip-inl.hpp"
-
-template <class T, class A>
-struct KeyRow {
-  int k, a, b;    // channel indices: key and the two others
-  int threshold;  // hard rule on integers: keyed where difference > threshold
-  bool hard;
-  float tolerance, softness;  // float images, in 1/255
-  const A* table;             // integer images: alpha by difference
-
-  void strip(const T (*planes)[kStrip], int count, A* __restrict alpha) const {
-    const T* __restrict pk = planes[k];
-    const T* __restrict pa = planes[a];
-    const T* __restrict pb = planes[b];
-    if constexpr (std::is_same_v<T, float>) {
-      for (int i = 0; i < count; ++i) {
-        const float difference = 255.0f * (pk[i] - larger(pa[i], pb[i]));
-        alpha[i] = from_unit<A>(key_alpha(difference, tolerance, softness));
-      }
-    } else if (std::is_same_v<T, A> && hard) {
-      const T t = static_cast<T>(threshold);
-      const A one = static_cast<A>(kFullScale<A>);
-      for (int i = 0; i < count; ++i) {
-        const T other = larger(pa[i], pb[i]);
-        const T difference = pk[i] > other ? static_cast<T>(pk[i] - other) : T(0);
-        alpha[i] = difference > t ? A(0) : one;
-      }
-    } else {
-      T difference[kStrip];
-      for (int i = 0; i < count; ++i) {
-        const T other = larger(pa[i], pb[i]);
-        difference[i] = static_cast<T>(larger(pk[i], other) - other);
-      }
-      const volatile A* entries = table;  // volatile: plain loads, vector gathers are far slower
-      for (int i = 0; i < count; ++i) alpha[i] = entries[difference[i]];
-    }
-  }
-};
+#include "cpu/key-inl.hpp"
 
 #if defined(TRIMATTE_BYTE_SHUFFLE)
 // The hard rule on whole vectors of uint8 pixels, straight from the interleaved row; the pixels
@@ -78,8 +41,8 @@ int hard_key_bytes(const std::uint8_t* pixels, int count, int channel, int thres
 #endif
 
 template <int C, class T, class A>
-void key_rows(const ImageView<const T>& image, const ImageView<A>& alpha, const KeyRow<T, A>& rule,
-              bool stream, std::ptrdiff_t begin, std::ptrdiff_t end) {
+void key_rows(const ImageView<const T>& image, const ImageView<A>& alpha,
+              const KeyStrip<T, A>& rule, bool stream, std::ptrdiff_t begin, std::ptrdiff_t end) {
   alignas(64) T planes[3][kStrip];
   alignas(64) A out[kStrip];
   for (std::ptrdiff_t y = begin; y < end; ++y) {
@@ -94,7 +57,7 @@ void key_rows(const ImageView<const T>& image, const ImageView<A>& alpha, const 
 #endif
       if (done < count) {
         deinterleave<C, 3>(pixels + C * (x + done), count - done, planes);
-        rule.strip(planes, count - done, to + done);
+        rule(planes, count - done, to + done);
       }
       if (stream) stream_out(row + x, out, count);
     });
@@ -103,15 +66,8 @@ void key_rows(const ImageView<const T>& image, const ImageView<A>& alpha, const 
 
 template <class T, class A>
 void key(const ImageView<const T>& image, const ImageView<A>& alpha, const KeyOptions& options,
-         int threshold, const A* table) {
-  const KeyRow<T, A> rule{options.channel,
-                          (options.channel + 1) % 3,
-                          (options.channel + 2) % 3,
-                          threshold,
-                          options.softness <= 0.0,
-                          static_cast<float>(options.tolerance),
-                          static_cast<float>(options.softness),
-                          table};
+         const KeyTable<T, A>& levels) {
+  const KeyStrip<T, A> rule(options, levels);
   const bool stream = worth_streaming(alpha);
   parallel_rows(image.height, image.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     image.channels == 3 ? key_rows<3>(image, alpha, rule, stream, begin, end)
@@ -125,23 +81,8 @@ namespace trimatte {
 
 template <DeviceKind D, class T, class A>
 void chroma_key(ImageView<const T> image, ImageView<A> alpha, const KeyOptions& options, Stream) {
-  int threshold = 0;
-  std::vector<A> table;
-  if constexpr (!std::is_same_v<T, float>) {
-    const double unit = static_cast<double>(kFullScale<T>) / 255.0;
-    threshold = static_cast<int>(options.tolerance * unit);  // integer d > t  <=>  d > floor(t)
-    if (options.softness > 0.0 || !std::is_same_v<T, A>) {
-      table.resize(static_cast<std::size_t>(kFullScale<T>) + 1);
-      for (std::size_t d = 0; d < table.size(); ++d) {
-        const double v =
-            key_alpha(static_cast<double>(d) / unit, options.tolerance, options.softness);
-        table[d] = std::is_same_v<A, float>
-                       ? static_cast<A>(v)
-                       : static_cast<A>(v * static_cast<double>(kFullScale<A>) + 0.5);
-      }
-    }
-  }
-  TRIMATTE_CALL(key<T, A>)(image, alpha, options, threshold, table.data());
+  const KeyTable<T, A> levels(options);
+  TRIMATTE_CALL(key<T, A>)(image, alpha, options, levels);
 }
 
 #define TRIMATTE_INSTANTIATE(T, A)                                                   \

@@ -50,6 +50,10 @@ void download(void*, std::ptrdiff_t, const void*, std::ptrdiff_t, std::size_t, s
 void synchronize(Stream) {
   refuse();
 }
+void pack(void*, const void*, const std::vector<std::ptrdiff_t>&,
+          const std::vector<std::ptrdiff_t>&, std::ptrdiff_t, Stream) {
+  refuse();
+}
 Event Event::record(Stream) {
   refuse();
 }

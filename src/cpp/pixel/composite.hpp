@@ -4,8 +4,10 @@
 
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 #include "core/host_device.hpp"
+#include "pixel/depth.hpp"
 
 namespace trimatte {
 
@@ -38,6 +40,57 @@ TRIMATTE_HD float linear_to_srgb(float v) {
 
 TRIMATTE_HD float over(float foreground, float alpha, float background) {
   return background + alpha * (foreground - background);
+}
+
+// Alpha in the samples of an image of another depth.
+template <class T, class A>
+TRIMATTE_HD T convert_alpha(A a) {
+  if constexpr (std::is_same_v<T, A>) {
+    return a;
+  } else if constexpr (sizeof(T) == 1 && sizeof(A) == 2) {
+    return static_cast<T>((unsigned(a) * 255u + 32767u) / 65535u);
+  } else if constexpr (sizeof(T) == 2 && sizeof(A) == 1) {
+    return static_cast<T>(a * 257);
+  } else {
+    return from_unit<T>(to_unit(a));
+  }
+}
+
+// Premultiplied and straight colour; integers are rounded to nearest.
+template <class T>
+TRIMATTE_HD T multiply_sample(T v, T alpha) {
+  if constexpr (sizeof(T) == 1) {
+    return divide_255(v * alpha);
+  } else if constexpr (sizeof(T) == 2) {
+    return static_cast<T>(divide_65535(unsigned(v) * alpha));
+  } else {
+    return v * alpha;
+  }
+}
+template <class T>
+TRIMATTE_HD T divide_sample(T v, T alpha) {
+  // Real: exact enough that the rounded quotient is right (16-bit quotients need double).
+  using Real = std::conditional_t<sizeof(T) == 2, double, float>;
+  constexpr Real full = sizeof(T) == 1 ? 255 : sizeof(T) == 2 ? 65535 : 1;
+  const Real a = static_cast<Real>(alpha);
+  Real quotient = a > Real(0) ? static_cast<Real>(v) * full / a : Real(0);
+  quotient = quotient < full ? quotient : full;
+  return std::is_same_v<T, float> ? static_cast<T>(quotient)
+                                  : static_cast<T>(static_cast<int>(quotient + Real(0.5)));
+}
+
+template <class T, class A>
+TRIMATTE_HD T over_sample(T f, A a, T b) {
+  if constexpr (std::is_same_v<T, std::uint8_t> && std::is_same_v<A, std::uint8_t>) {
+    return divide_255(f * a + b * (255 - a));
+  } else if constexpr (std::is_same_v<T, std::uint16_t> && std::is_same_v<A, std::uint16_t>) {
+    return static_cast<T>(divide_65535(unsigned(f) * a + unsigned(b) * (65535u - a)));
+  } else if constexpr (std::is_same_v<T, float>) {
+    return over(f, to_unit(a), b);
+  } else {
+    return static_cast<T>(
+        static_cast<int>(over(static_cast<float>(f), to_unit(a), static_cast<float>(b)) + 0.5f));
+  }
 }
 
 }  // namespace trimatte

@@ -1,6 +1,8 @@
 // De-spill of one pixel: the key channel k may not rise above a limit drawn from the other two.
 #pragma once
 
+#include <cstdint>
+
 #include "core/host_device.hpp"
 
 namespace trimatte {
@@ -31,6 +33,47 @@ TRIMATTE_HD N scaled_spill(N k, N a, N b, const DespillWeights& w, bool max_limi
   const N excess =
       max_limit ? k - (a > b ? a : b) : N(w.divisor) * k - N(w.light) * a - N(w.heavy) * b;
   return excess > N(0) ? excess : N(0);
+}
+
+// The options as arithmetic wants them.
+struct DespillRule {
+  int k, a, b;  // channels: key, light and heavy
+  bool max_limit;
+  DespillWeights weights;
+  double fraction;       // strength / divisor
+  std::uint32_t factor;  // the same in units of 2^-22, rounded down
+};
+inline DespillRule despill_rule(const DespillOptions& options) {
+  const DespillWeights weights = despill_weights(options.method);
+  // The heavy channel: blue beside a red or green key, green beside a blue one.
+  const int heavy = options.channel == 2 ? 1 : 2;
+  const double fraction = options.strength / weights.divisor;
+  return {options.channel,
+          3 - options.channel - heavy,
+          heavy,
+          options.method == DespillMethod::kMaxLimit,
+          weights,
+          fraction,
+          static_cast<std::uint32_t>(fraction * (1u << 22))};
+}
+
+// The key channel without spill; integers round half up. uint8 is exact in 32-bit integers: 765 *
+// 2^22 fits.
+TRIMATTE_HD std::uint8_t despill_sample(std::uint8_t k, std::uint8_t a, std::uint8_t b,
+                                        const DespillRule& rule) {
+  constexpr std::uint32_t kHalf = 1u << 21;
+  const auto spill =
+      static_cast<std::uint32_t>(scaled_spill<int>(k, a, b, rule.weights, rule.max_limit));
+  return static_cast<std::uint8_t>(k - ((spill * rule.factor + kHalf - 1) >> 22));
+}
+TRIMATTE_HD std::uint16_t despill_sample(std::uint16_t k, std::uint16_t a, std::uint16_t b,
+                                         const DespillRule& rule) {
+  const int spill = scaled_spill<int>(k, a, b, rule.weights, rule.max_limit);
+  return static_cast<std::uint16_t>(static_cast<int>(k + 0.5 - spill * rule.fraction));
+}
+TRIMATTE_HD float despill_sample(float k, float a, float b, const DespillRule& rule) {
+  return k - static_cast<float>(rule.fraction) *
+                 scaled_spill<float>(k, a, b, rule.weights, rule.max_limit);
 }
 
 }  // namespace trimatte

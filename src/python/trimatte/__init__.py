@@ -8,21 +8,26 @@ them in one call.
 from trimatte._core import __version__
 from trimatte.compositing import composite, cutout, premultiply, unpremultiply
 from trimatte.devices import (
+    DeviceArray,
     build_info,
     cpu_target,
     cuda_available,
     cuda_status,
+    free_memory,
     get_num_threads,
     set_num_threads,
+    synchronize,
+    to_device,
 )
 from trimatte.errors import ArgumentError, DeviceError, EngineError, Error, TrimapWarning
-from trimatte.keying import Probe, chroma_key, probe
+from trimatte.keying import Probe, chroma_key, key_cutout, probe
 from trimatte.matting import MattingInfo, despill, estimate_alpha, estimate_foreground
 from trimatte.pipeline import Remover, Result, remove
 from trimatte.trimap import make_trimap
 
 __all__ = [
     "ArgumentError",
+    "DeviceArray",
     "DeviceError",
     "EngineError",
     "Error",
@@ -42,11 +47,15 @@ __all__ = [
     "despill",
     "estimate_alpha",
     "estimate_foreground",
+    "free_memory",
     "get_num_threads",
+    "key_cutout",
     "make_trimap",
     "premultiply",
     "probe",
     "remove",
     "set_num_threads",
+    "synchronize",
+    "to_device",
     "unpremultiply",
 ]

@@ -10,34 +10,126 @@ class ArgumentError(Error, ValueError): ...
 class DeviceError(Error, RuntimeError): ...
 class EngineError(Error, RuntimeError): ...
 
-__all__: list[str] = ['ArgumentError', 'DeviceError', 'EngineError', 'Error', 'check', 'chroma_key', 'compiler', 'composite', 'cpu_target', 'cuda_architectures', 'cuda_status', 'cutout', 'despill', 'estimate_alpha', 'estimate_foreground', 'get_num_threads', 'make_trimap', 'premultiply', 'set_num_threads']
-def check(array: numpy.ndarray, operation: str, name: str, color: bool) -> None:
+__all__: list[str] = ['ArgumentError', 'DeviceArray', 'DeviceError', 'EngineError', 'Error', 'borrow', 'check', 'chroma_key', 'collect', 'compiler', 'composite', 'cpu_target', 'cuda_architectures', 'cuda_status', 'cutout', 'despill', 'device_count', 'estimate_alpha', 'estimate_foreground', 'get_num_threads', 'key_cutout', 'make_trimap', 'premultiply', 'set_num_threads', 'to_device', 'trim_pools']
+class DeviceArray:
+    """
+    An array in GPU memory: what operations return for arrays on a GPU.
+    
+    CuPy, PyTorch, JAX, Numba and PyCUDA take it without a copy: it has ``__dlpack__`` and
+    ``__cuda_array_interface__``. Its contents are in the order of ``stream``; both protocols
+    tell the taker, so that work on another stream waits. As long as work on another stream
+    uses it, keep a reference to it.
+    """
+    def __array__(self, dtype: typing.Any = None, copy: typing.Any = None) -> numpy.ndarray:
+        """
+        Refuses: use `to_host`.
+        """
+    def __dlpack__(self, *, stream: typing.Any = None, max_version: typing.Any = None, dl_device: typing.Any = None, copy: typing.Any = None) -> typing.Any:
+        """
+        A DLPack capsule, ready for work on `stream`.
+        """
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """
+        (2, index of the GPU).
+        """
+    def __len__(self) -> int:
+        ...
+    def __repr__(self) -> str:
+        ...
+    def to_host(self) -> numpy.ndarray:
+        """
+        A copy as a NumPy array; waits for the work.
+        """
+    def view(self, dtype: typing.Any) -> DeviceArray:
+        """
+        The same memory as items of another dtype of the same size.
+        """
+    @property
+    def __cuda_array_interface__(self) -> dict[str, typing.Any]:
+        """
+        CUDA Array Interface, version 3.
+        """
+    @property
+    def device(self) -> str:
+        """
+        Where it lies: "cuda:0".
+        """
+    @property
+    def dtype(self) -> numpy.dtype[typing.Any]:
+        """
+        NumPy dtype.
+        """
+    @property
+    def nbytes(self) -> int:
+        """
+        Bytes of all items.
+        """
+    @property
+    def ndim(self) -> int:
+        """
+        Number of sides.
+        """
+    @property
+    def shape(self) -> tuple[typing.Any, ...]:
+        """
+        Sides, as a tuple.
+        """
+    @property
+    def size(self) -> int:
+        """
+        Number of items.
+        """
+    @property
+    def stream(self) -> int:
+        """
+        Handle of the stream that its contents are in the order of; 0 is the legacy default.
+        """
+    @property
+    def strides(self) -> tuple[typing.Any, ...]:
+        """
+        Bytes from one item to the next along each side.
+        """
+def borrow(array: typing.Any, stream: typing.Any, operation: str, name: str) -> DeviceArray:
+    """
+    Another library's GPU array as a DeviceArray, ready for work on the stream.
+    """
+def check(array: typing.Any, operation: str, name: str, color: bool) -> None:
     """
     Raises what an operation would raise for this argument.
     """
-def chroma_key(image: numpy.ndarray, channel: typing.SupportsInt | typing.SupportsIndex, tolerance: typing.SupportsFloat | typing.SupportsIndex, softness: typing.SupportsFloat | typing.SupportsIndex, depth: typing.SupportsInt | typing.SupportsIndex, cuda: bool, operation: str) -> numpy.ndarray:
+def chroma_key(image: typing.Any, channel: typing.SupportsInt | typing.SupportsIndex, tolerance: typing.SupportsFloat | typing.SupportsIndex, softness: typing.SupportsFloat | typing.SupportsIndex, depth: typing.SupportsInt | typing.SupportsIndex, operation: str, device: typing.Any, stream: typing.Any) -> typing.Any:
     ...
-def composite(foreground: numpy.ndarray, alpha: numpy.ndarray, background: numpy.ndarray | None, color: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"], linear: bool) -> numpy.ndarray:
+def collect(wait: bool) -> None:
+    ...
+def composite(foreground: typing.Any, alpha: typing.Any, background: typing.Any, color: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"], linear: bool, device: typing.Any, stream: typing.Any) -> typing.Any:
     ...
 def cpu_target() -> str:
     ...
 def cuda_status() -> tuple[bool, str]:
     ...
-def cutout(foreground: numpy.ndarray, alpha: numpy.ndarray) -> numpy.ndarray:
+def cutout(foreground: typing.Any, alpha: typing.Any, device: typing.Any, stream: typing.Any) -> typing.Any:
     ...
-def despill(image: numpy.ndarray, channel: typing.SupportsInt | typing.SupportsIndex, method: typing.SupportsInt | typing.SupportsIndex, strength: typing.SupportsFloat | typing.SupportsIndex) -> numpy.ndarray:
+def despill(image: typing.Any, channel: typing.SupportsInt | typing.SupportsIndex, method: typing.SupportsInt | typing.SupportsIndex, strength: typing.SupportsFloat | typing.SupportsIndex, device: typing.Any, stream: typing.Any) -> typing.Any:
     ...
-def estimate_alpha(image: numpy.ndarray, trimap: numpy.ndarray, quality: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.ndarray, tuple[int, int, float, int]]:
+def device_count() -> int:
     ...
-def estimate_foreground(image: numpy.ndarray, alpha: numpy.ndarray, want_background: bool) -> tuple[numpy.ndarray, numpy.ndarray | None]:
+def estimate_alpha(image: typing.Any, trimap: typing.Any, quality: typing.SupportsInt | typing.SupportsIndex, want_info: bool, device: typing.Any, stream: typing.Any) -> tuple[typing.Any, tuple[int, int, float, int] | None]:
+    ...
+def estimate_foreground(image: typing.Any, alpha: typing.Any, want_background: bool, device: typing.Any, stream: typing.Any) -> tuple[typing.Any, typing.Any]:
     ...
 def get_num_threads() -> int:
     ...
-def make_trimap(mask: numpy.ndarray, low: typing.SupportsFloat | typing.SupportsIndex, high: typing.SupportsFloat | typing.SupportsIndex, outside: typing.SupportsFloat | typing.SupportsIndex, inside: typing.SupportsFloat | typing.SupportsIndex, square: typing.SupportsInt | typing.SupportsIndex) -> tuple[numpy.ndarray, tuple[int, int, int, int]]:
+def key_cutout(image: typing.Any, channel: typing.SupportsInt | typing.SupportsIndex, tolerance: typing.SupportsFloat | typing.SupportsIndex, softness: typing.SupportsFloat | typing.SupportsIndex, method: typing.SupportsInt | typing.SupportsIndex, strength: typing.SupportsFloat | typing.SupportsIndex, premultiplied: bool, device: typing.Any, stream: typing.Any) -> typing.Any:
     ...
-def premultiply(rgba: numpy.ndarray, forward: bool) -> numpy.ndarray:
+def make_trimap(mask: typing.Any, low: typing.SupportsFloat | typing.SupportsIndex, high: typing.SupportsFloat | typing.SupportsIndex, outside: typing.SupportsFloat | typing.SupportsIndex, inside: typing.SupportsFloat | typing.SupportsIndex, square: typing.SupportsInt | typing.SupportsIndex, operation: str, device: typing.Any, stream: typing.Any) -> tuple[typing.Any, tuple[float, float]]:
+    ...
+def premultiply(rgba: typing.Any, forward: bool, device: typing.Any, stream: typing.Any) -> typing.Any:
     ...
 def set_num_threads(count: typing.SupportsInt | typing.SupportsIndex) -> None:
+    ...
+def to_device(array: numpy.ndarray, device: typing.Any, stream: typing.Any) -> DeviceArray:
+    ...
+def trim_pools() -> None:
     ...
 __version__: str
 compiler: str

@@ -1,33 +1,61 @@
 """The one place where inputs are coerced and named options are looked up.
 
 Shapes, dtypes and values are checked by the compiled module, which knows the names to put into the
-message; here anything array-like becomes an array whose rows it can read.
+message; here anything array-like becomes an array whose rows it can read: NumPy's, or a
+`DeviceArray` that borrows the memory of a GPU array of whatever library.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from trimatte import _core
-from trimatte.errors import ArgumentError, DeviceError
+from trimatte._core import DeviceArray
+from trimatte.errors import ArgumentError
+
+
+class SupportsDLPack(Protocol):
+    """An array that other libraries can borrow by DLPack: CuPy, PyTorch, JAX."""
+
+    def __dlpack__(self, *, stream: Any = ...) -> Any: ...
+    def __dlpack_device__(self) -> tuple[int, int]: ...
+
+
+class SupportsCudaArrayInterface(Protocol):
+    """A GPU array that others can borrow by ``__cuda_array_interface__``: Numba, PyCUDA."""
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]: ...
+
 
 Array = npt.NDArray[Any]
-ArrayLike = npt.ArrayLike
+ArrayLike = npt.ArrayLike | SupportsDLPack | SupportsCudaArrayInterface
 V = TypeVar("V")
 
+_GPU_DEVICES = (2, 13)  # DLPack's kDLCUDA and kDLCUDAManaged
+
 _DEPTHS = {"uint8": 0, "uint16": 1, "float32": 2}
+_TRIMAP_LIMITS = {"uint8": (26, 229), "uint16": (6656, 58879), "float32": (0.1, 0.9)}
+DESPILL_METHODS = {"average": 0, "double-average": 1, "max-limit": 2}
 _CHANNELS = {"red": 0, "green": 1, "blue": 2}
 
 
-def as_array(value: ArrayLike, operation: str, name: str) -> Array:
+def as_array(value: ArrayLike, operation: str, name: str, stream: Any = None) -> Array:
     """Anything array-like as an array whose pixels are contiguous within each row.
 
     Row-strided views, also backwards ones, are passed on without a copy; other strides are copied.
+    An array on a GPU is borrowed as a `DeviceArray`, its contents ready for work on the stream.
     """
+    if isinstance(value, DeviceArray):
+        return value  # type: ignore[return-value]
+    if is_on_gpu(value):
+        ours = current_stream(value) if stream is None else stream
+        return _core.borrow(value, ours, operation, name)  # type: ignore[return-value]
     try:
         array = np.asarray(value)
     except (TypeError, ValueError):
@@ -44,24 +72,53 @@ def as_array(value: ArrayLike, operation: str, name: str) -> Array:
     return array
 
 
-def as_mask(value: ArrayLike, operation: str, name: str) -> Array:
+def is_on_gpu(value: Any) -> bool:
+    """Whether an array of any library lies in the memory of a GPU."""
+    if isinstance(value, np.ndarray):
+        return False
+    if hasattr(value, "__dlpack_device__"):
+        return int(value.__dlpack_device__()[0]) in _GPU_DEVICES
+    return hasattr(value, "__cuda_array_interface__")
+
+
+def current_stream(value: Any) -> Any:
+    """The stream that the array's library works on now, where it has such a notion; or None."""
+    library = type(value).__module__.partition(".")[0]
+    module = sys.modules.get(library)
+    if module is not None and library == "torch":
+        return module.cuda.current_stream(value.device)
+    if module is not None and library == "cupy":
+        return module.cuda.get_current_stream()
+    return None
+
+
+def as_mask(value: ArrayLike, operation: str, name: str, stream: Any = None) -> Array:
     """Like `as_array`; a bool mask becomes uint8 of 0 and 1, sharing its memory."""
-    array = as_array(value, operation, name)
+    array = as_array(value, operation, name, stream)
     return array.view(np.uint8) if array.dtype == np.bool_ else array
 
 
-def as_trimap(value: ArrayLike, operation: str, name: str) -> Array:
-    """A trimap as uint8: 0 background, 128 unknown, 255 foreground.
+def as_alpha(value: ArrayLike, operation: str, name: str, stream: Any = None) -> Array:
+    """Like `as_array`; a bool alpha becomes uint8 of 0 and 255."""
+    array = as_array(value, operation, name, stream)
+    if array.dtype != np.bool_ or array.ndim != 2:
+        return array
+    return threshold(array.view(np.uint8), 0.5, 0.5, operation, stream)
 
-    uint8 is taken as it is, float32 in [0, 1] and uint16 are scaled to it.
-    """
-    array = as_array(value, operation, name)
+
+def as_trimap(value: ArrayLike, operation: str, name: str, stream: Any = None) -> Array:
+    """A trimap as uint8 of 0, 128 and 255, by PyMatting's limits: known is what lies below 0.1 or
+    above 0.9 of full scale."""
+    array = as_array(value, operation, name, stream)
     _core.check(array, operation, name, color=False)
-    if array.dtype == np.uint16:
-        return (array >> 8).astype(np.uint8)
-    if array.dtype == np.float32:
-        return (array * 255 + 0.5).astype(np.uint8)
-    return array
+    return threshold(array, *_TRIMAP_LIMITS[array.dtype.name], operation, stream)
+
+
+def threshold(
+    array: Array, low: float, high: float, operation: str, stream: Any = None
+) -> npt.NDArray[np.uint8]:
+    """0 where array < low, 255 where it is > high, 128 between; on the array's device."""
+    return _core.make_trimap(array, low, high, 0.0, 0.0, 0, operation, None, stream)[0]
 
 
 def choice(table: Mapping[str, V], value: Any, operation: str, name: str) -> V:
@@ -109,25 +166,3 @@ def key_channel(key_color: Any, operation: str) -> int:
     if np.count_nonzero(rgb == rgb.max()) > 1:
         raise ArgumentError(f"{wanted} with one channel above the others, got {key_color!r:.80}")
     return int(rgb.argmax())
-
-
-def use_cuda(device: str | None, operation: str, *, built: bool = False) -> bool:
-    """Whether a call runs on the GPU; raises where it cannot run where it was asked to."""
-    if device is None or device == "cpu":
-        return False
-    if device != "cuda":
-        raise ArgumentError(f"{operation}: device must be None, 'cpu' or 'cuda', got {device!r}")
-    available, sentence = _core.cuda_status()
-    if not available:
-        raise DeviceError(f"{operation}: device='cuda' cannot be used here. {sentence}")
-    if not built:
-        raise DeviceError(f"{operation}: there is no CUDA kernel of it yet; use device='cpu'")
-    return True
-
-
-def no_stream(stream: Any, operation: str) -> None:
-    """The CPU backend runs in call order; a stream is an argument for arrays on a GPU."""
-    if stream is not None:
-        raise ArgumentError(
-            f"{operation}: stream must be None for arrays on the CPU, got {stream!r:.80}"
-        )

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import ImageColor
 
 from trimatte import _core
-from trimatte.arrays import Array, ArrayLike, as_array, as_mask, no_stream, use_cuda
+from trimatte.arrays import Array, ArrayLike, as_alpha, as_array
 from trimatte.errors import ArgumentError
 
 __all__ = ["composite", "cutout", "premultiply", "unpremultiply"]
@@ -19,8 +19,8 @@ def premultiply(rgba: ArrayLike, *, device: str | None = None, stream: Any = Non
 
     Args:
         rgba: (H, W, 4), uint8, uint16 or float32 in [0, 1], straight.
-        device: ``"cpu"`` (None).
-        stream: None for arrays on the CPU.
+        device: see `trimatte.devices`.
+        stream: likewise.
 
     Returns:
         (H, W, 4) of the same dtype, premultiplied; integers are rounded to nearest.
@@ -28,9 +28,7 @@ def premultiply(rgba: ArrayLike, *, device: str | None = None, stream: Any = Non
     Raises:
         ArgumentError: an argument is not what is listed above.
     """
-    use_cuda(device, "premultiply")
-    no_stream(stream, "premultiply")
-    return _core.premultiply(as_array(rgba, "premultiply", "rgba"), True)
+    return _core.premultiply(as_array(rgba, "premultiply", "rgba", stream), True, device, stream)
 
 
 def unpremultiply(rgba: ArrayLike, *, device: str | None = None, stream: Any = None) -> Array:
@@ -38,8 +36,8 @@ def unpremultiply(rgba: ArrayLike, *, device: str | None = None, stream: Any = N
 
     Args:
         rgba: (H, W, 4), uint8, uint16 or float32 in [0, 1], premultiplied.
-        device: ``"cpu"`` (None).
-        stream: None for arrays on the CPU.
+        device: see `trimatte.devices`.
+        stream: likewise.
 
     Returns:
         (H, W, 4) of the same dtype, straight; integers are rounded to nearest, colours that exceed
@@ -48,9 +46,7 @@ def unpremultiply(rgba: ArrayLike, *, device: str | None = None, stream: Any = N
     Raises:
         ArgumentError: an argument is not what is listed above.
     """
-    use_cuda(device, "unpremultiply")
-    no_stream(stream, "unpremultiply")
-    return _core.premultiply(as_array(rgba, "unpremultiply", "rgba"), False)
+    return _core.premultiply(as_array(rgba, "unpremultiply", "rgba", stream), False, device, stream)
 
 
 def cutout(
@@ -62,8 +58,8 @@ def cutout(
         foreground: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
             ignored.
         alpha: (H, W), bool, uint8, uint16 or float32 in [0, 1].
-        device: ``"cpu"`` (None).
-        stream: None for arrays on the CPU.
+        device: see `trimatte.devices`.
+        stream: likewise.
 
     Returns:
         (H, W, 4) of the foreground's dtype.
@@ -71,11 +67,11 @@ def cutout(
     Raises:
         ArgumentError: an argument is not what is listed above.
     """
-    use_cuda(device, "cutout")
-    no_stream(stream, "cutout")
     return _core.cutout(
-        as_array(foreground, "cutout", "foreground"),
-        _full_scale(as_mask(alpha, "cutout", "alpha"), alpha),
+        as_array(foreground, "cutout", "foreground", stream),
+        as_alpha(alpha, "cutout", "alpha", stream),
+        device,
+        stream,
     )
 
 
@@ -98,8 +94,8 @@ def composite(
             whatever the dtype, or a CSS name or ``"#rrggbb"``.
         linear: blend in linear light: the values are decoded from sRGB (IEC 61966-2-1), blended and
             encoded again. By default the encoded values are blended, as most image programs do.
-        device: ``"cpu"`` (None).
-        stream: None for arrays on the CPU.
+        device: see `trimatte.devices`.
+        stream: likewise.
 
     Returns:
         (H, W, 3) of the foreground's dtype; integers are rounded to nearest.
@@ -107,24 +103,21 @@ def composite(
     Raises:
         ArgumentError: an argument is not what is listed above.
     """
-    use_cuda(device, "composite")
-    no_stream(stream, "composite")
-    color, plate = _background(background)
+    color, plate = _background(background, stream)
     return _core.composite(
-        as_array(foreground, "composite", "foreground"),
-        _full_scale(as_mask(alpha, "composite", "alpha"), alpha),
+        as_array(foreground, "composite", "foreground", stream),
+        as_alpha(alpha, "composite", "alpha", stream),
         plate,
         color,
         bool(linear),
+        device,
+        stream,
     )
 
 
-def _full_scale(mask: Array, given: ArrayLike) -> Array:
-    """A bool alpha counts as 0 and full scale."""
-    return mask * np.uint8(255) if np.asarray(given).dtype == np.bool_ else mask
-
-
-def _background(background: ArrayLike | str) -> tuple[tuple[float, float, float], Array | None]:
+def _background(
+    background: ArrayLike | str, stream: Any
+) -> tuple[tuple[float, float, float], Array | None]:
     """(colour in [0, 1], None) or (black, image)."""
     wanted = "composite: background must be an image, (r, g, b) in 0..255 or a colour name"
     if isinstance(background, str):
@@ -133,7 +126,7 @@ def _background(background: ArrayLike | str) -> tuple[tuple[float, float, float]
         except ValueError:
             raise ArgumentError(f"{wanted}, got {background!r:.80}") from None
         return (red / 255, green / 255, blue / 255), None
-    array = as_array(background, "composite", "background")
+    array = as_array(background, "composite", "background", stream)
     if array.ndim > 1:
         return (0.0, 0.0, 0.0), array
     rgb = array.astype(np.float64) if array.shape == (3,) and array.dtype.kind in "uif" else None

@@ -1,19 +1,53 @@
-"""What was built and what runs here."""
+"""What was built, what runs here, and where operations run.
+
+Every operation takes ``device`` and ``stream``.
+
+``device=None``: where its arrays lie. NumPy arrays (and anything array-like) are worked on by
+the CPU; an array on a GPU (`DeviceArray`, or one of CuPy, PyTorch, JAX, Numba or PyCUDA) by that
+GPU, without a copy, and the result is a `DeviceArray` there. ``"cuda"`` or ``"cuda:1"`` with
+NumPy arrays: they are copied to the GPU, the result is copied back and complete when the call
+returns; where the GPU cannot be used a `DeviceError` says why. ``"auto"``: the GPU where one can
+be used, else the CPU; the logger ``trimatte`` says once which, and why. ``"cpu"`` with an array
+on a GPU is refused: nothing is copied unasked.
+
+``stream=None``: the stream of the first array: a `DeviceArray`'s own; what PyTorch and CuPy call
+current; else the legacy default stream. A stream is an object with ``__cuda_stream__``,
+``.cuda_stream`` (PyTorch), ``.ptr`` (CuPy) or ``.handle`` (PyCUDA, Numba), or its handle as a
+number. Work is put on the stream and not waited for; arrays that are read stay alive until it is
+done, and arrays made on other streams are waited for on the GPU.
+
+The samples of float arrays on a GPU are not looked at before the work, as those of NumPy arrays
+are: those outside of [0, 1] give results without meaning, NaN too.
+
+Errors: `ArgumentError` for what is not accepted; `DeviceError` for what the GPU refuses; running
+out of GPU memory is a ``MemoryError`` that names the bytes, and leaves the GPU usable. CUDA does
+not survive a fork: a child that was forked after CUDA's first use gets a `DeviceError`; start
+workers with ``spawn`` or ``forkserver``.
+"""
 
 from __future__ import annotations
 
+import atexit
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from trimatte import _core
+from trimatte._core import DeviceArray
 from trimatte.errors import ArgumentError
 
 __all__ = [
+    "DeviceArray",
     "build_info",
     "cpu_target",
     "cuda_available",
     "cuda_status",
+    "free_memory",
     "get_num_threads",
     "set_num_threads",
+    "synchronize",
+    "to_device",
 ]
 
 
@@ -25,6 +59,36 @@ def cuda_available() -> bool:
 def cuda_status() -> str:
     """One sentence on what the CUDA backend found, or why it cannot be used."""
     return str(_core.cuda_status()[1])
+
+
+def to_device(array: npt.ArrayLike, device: str = "cuda", *, stream: Any = None) -> DeviceArray:
+    """Copies an array to a GPU.
+
+    Args:
+        array: bool, uint8, uint16, float16 or float32.
+        device: ``"cuda"``, which is the current GPU, or ``"cuda:1"``.
+        stream: as for every operation.
+
+    Returns:
+        A `DeviceArray` of the same shape and dtype; its ``to_host()`` is the way back.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+        DeviceError: there is no such GPU, or it cannot be used; the message says why.
+        MemoryError: it has no room.
+    """
+    return _core.to_device(np.asarray(array), device, stream)
+
+
+def synchronize() -> None:
+    """Waits until the GPU has read everything that operations were given, and lets go of it."""
+    _core.collect(True)
+
+
+def free_memory() -> None:
+    """Gives GPU memory that trimatte keeps for later calls back to the driver."""
+    _core.collect(True)
+    _core.trim_pools()
 
 
 def cpu_target() -> str:
@@ -63,3 +127,7 @@ def build_info() -> dict[str, Any]:
         "cuda_architectures": _core.cuda_architectures,
         "cpu_target": cpu_target(),
     }
+
+
+# Borrowed arrays go back to their libraries while those are still there.
+atexit.register(_core.collect, False)

@@ -10,18 +10,18 @@ import numpy.typing as npt
 
 from trimatte import _core
 from trimatte.arrays import (
+    DESPILL_METHODS,
     Array,
     ArrayLike,
     as_array,
+    choice,
     depth_code,
     key_channel,
-    no_stream,
     number,
-    use_cuda,
 )
 from trimatte.errors import ArgumentError
 
-__all__ = ["Probe", "chroma_key", "probe"]
+__all__ = ["Probe", "chroma_key", "key_cutout", "probe"]
 
 KeyColor = str | tuple[float, float, float]
 
@@ -57,8 +57,8 @@ def chroma_key(
         tolerance: in [0, 255], in units of 1/255 of full scale whatever the image's dtype.
         softness: width of the ramp, in [0, 255], same units.
         dtype: of the result: uint8, uint16 or float32; None means the image's.
-        device: ``"cpu"`` (None) or ``"cuda"``.
-        stream: None for arrays on the CPU.
+        device: see `trimatte.devices`.
+        stream: likewise.
 
     Returns:
         (H, W) alpha: 0 is screen, full scale (255, 65535 or 1.0) is kept. Integer results are
@@ -66,12 +66,9 @@ def chroma_key(
 
     Raises:
         ArgumentError: an argument is not what is listed above.
-        DeviceError: the device cannot be used; the message says why.
     """
-    no_stream(stream, "chroma_key")
-    cuda = use_cuda(device, "chroma_key", built=True)
-    array = as_array(image, "chroma_key", "image")
-    return _key("chroma_key", array, key_color, tolerance, softness, dtype, cuda)
+    array = as_array(image, "chroma_key", "image", stream)
+    return _key("chroma_key", array, key_color, tolerance, softness, dtype, device, stream)
 
 
 def _key(
@@ -81,7 +78,8 @@ def _key(
     tolerance: float,
     softness: float,
     dtype: npt.DTypeLike | None,
-    cuda: bool,
+    device: str | None = None,
+    stream: Any = None,
 ) -> Array:
     """`chroma_key` under the name of the operation that a message should name."""
     # An image of a wrong dtype is refused by the core, which names it; any depth will do here.
@@ -92,8 +90,58 @@ def _key(
         tolerance=number(tolerance, operation, "tolerance"),
         softness=number(softness, operation, "softness"),
         depth=depth_code(array.dtype if dtype is None and known else dtype or np.uint8, operation),
-        cuda=cuda,
         operation=operation,
+        device=device,
+        stream=stream,
+    )
+
+
+def key_cutout(
+    image: ArrayLike,
+    *,
+    key_color: KeyColor = "green",
+    tolerance: float = 30.0,
+    softness: float = 0.0,
+    despill: str | None = "average",
+    despill_strength: float = 1.0,
+    premultiplied: bool = False,
+    device: str | None = None,
+    stream: Any = None,
+) -> Array:
+    """Chroma key, de-spill and RGBA in one pass over the image: for live video, or where a hard or
+    soft key is all that is wanted.
+
+    The same as `chroma_key`, `despill` and `cutout` (and `premultiply`) one after the other.
+
+    Args:
+        image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
+            ignored.
+        key_color, tolerance, softness: as for `chroma_key`.
+        despill: the method of `trimatte.despill`; None leaves the colours.
+        despill_strength: its strength, in [0, 1].
+        premultiplied: multiply the colours by alpha; by default they are straight, and 0 where
+            alpha is 0.
+        device: see `trimatte.devices`.
+        stream: likewise.
+
+    Returns:
+        (H, W, 4) of the image's dtype.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+    """
+    method = "average" if despill is None else despill
+    strength = number(despill_strength, "key_cutout", "despill_strength")
+    return _core.key_cutout(
+        as_array(image, "key_cutout", "image", stream),
+        channel=key_channel(key_color, "key_cutout"),
+        tolerance=number(tolerance, "key_cutout", "tolerance"),
+        softness=number(softness, "key_cutout", "softness"),
+        method=choice(DESPILL_METHODS, method, "key_cutout", "despill"),
+        strength=0.0 if despill is None else strength,
+        premultiplied=bool(premultiplied),
+        device=device,
+        stream=stream,
     )
 
 
@@ -162,7 +210,7 @@ def probe(
             )
     # The operation itself gives the verdict: what it says here is what it does to the image.
     pixel = array[y : y + 1, x : x + 1]
-    alpha = _key("probe", pixel, key_color, tolerance, softness, np.float32, cuda=False)
+    alpha = _key("probe", pixel, key_color, tolerance, softness, np.float32)
     channel = key_channel(key_color, "probe")
     values = [v.item() for v in pixel[0, 0, :3]]
     first, second = (values[channel] - values[c] for c in range(3) if c != channel)

@@ -8,23 +8,21 @@ from typing import Any, Literal, overload
 
 from trimatte import _core
 from trimatte.arrays import (
+    DESPILL_METHODS,
     Array,
     ArrayLike,
+    as_alpha,
     as_array,
-    as_mask,
     as_trimap,
     choice,
     key_channel,
-    no_stream,
     number,
-    use_cuda,
 )
 from trimatte.keying import KeyColor
 
 __all__ = ["MattingInfo", "despill", "estimate_alpha", "estimate_foreground"]
 
 _QUALITIES = {"fast": 0, "balanced": 1, "exact": 2}
-_DESPILL_METHODS = {"average": 0, "double-average": 1, "max-limit": 2}
 
 
 @dataclass(frozen=True)
@@ -84,9 +82,9 @@ def estimate_alpha(
         quality: ``"fast"``: one step a level. ``"balanced"``: four, on photographs nearer to true
             alpha than the converged solution. ``"exact"``: converged (PyMatting's
             ``estimate_alpha_cf``), or after 100 steps on the finest level.
-        return_info: also return a `MattingInfo`.
-        device: ``"cpu"`` (None).
-        stream: None for arrays on the CPU.
+        return_info: also return a `MattingInfo`; on a GPU this waits for the work to end.
+        device: see `trimatte.devices`.
+        stream: likewise.
 
     Returns:
         (H, W) float32 in [0, 1], or (alpha, info). Where the trimap has no known pixel at all there
@@ -95,16 +93,18 @@ def estimate_alpha(
     Raises:
         ArgumentError: an argument is not what is listed above.
     """
-    use_cuda(device, "estimate_alpha")
-    no_stream(stream, "estimate_alpha")
     started = time.perf_counter()
-    alpha, (unknown, iterations, residual, levels) = _core.estimate_alpha(
-        as_array(image, "estimate_alpha", "image"),
-        as_trimap(trimap, "estimate_alpha", "trimap"),
+    alpha, info = _core.estimate_alpha(
+        as_array(image, "estimate_alpha", "image", stream),
+        as_trimap(trimap, "estimate_alpha", "trimap", stream),
         choice(_QUALITIES, quality, "estimate_alpha", "quality"),
+        bool(return_info),
+        device,
+        stream,
     )
-    if not return_info:
+    if info is None:
         return alpha
+    unknown, iterations, residual, levels = info
     seconds = time.perf_counter() - started
     return alpha, MattingInfo(unknown, iterations, residual, levels, seconds)
 
@@ -147,8 +147,8 @@ def estimate_foreground(
             ignored.
         alpha: (H, W), bool, uint8, uint16 or float32 in [0, 1].
         return_background: also return B.
-        device: ``"cpu"`` (None).
-        stream: None for arrays on the CPU.
+        device: see `trimatte.devices`.
+        stream: likewise.
 
     Returns:
         F, or (F, B): (H, W, 3) of the image's dtype. F is the image where alpha is 1, B where it is
@@ -157,12 +157,12 @@ def estimate_foreground(
     Raises:
         ArgumentError: an argument is not what is listed above.
     """
-    use_cuda(device, "estimate_foreground")
-    no_stream(stream, "estimate_foreground")
     foreground, background = _core.estimate_foreground(
-        as_array(image, "estimate_foreground", "image"),
-        as_mask(alpha, "estimate_foreground", "alpha"),
+        as_array(image, "estimate_foreground", "image", stream),
+        as_alpha(alpha, "estimate_foreground", "alpha", stream),
         bool(return_background),
+        device,
+        stream,
     )
     return foreground if background is None else (foreground, background)
 
@@ -190,8 +190,8 @@ def despill(
             r) / 3 for a green key, (2 g + r) / 3 for a blue one, (2 b + g) / 3 for a red one;
             ``"max-limit"``, the larger of the two.
         strength: in [0, 1].
-        device: ``"cpu"`` (None).
-        stream: None for arrays on the CPU.
+        device: see `trimatte.devices`.
+        stream: likewise.
 
     Returns:
         An array of the image's shape and dtype; integers are rounded to nearest, half up.
@@ -199,11 +199,11 @@ def despill(
     Raises:
         ArgumentError: an argument is not what is listed above.
     """
-    use_cuda(device, "despill")
-    no_stream(stream, "despill")
     return _core.despill(
-        as_array(image, "despill", "image"),
+        as_array(image, "despill", "image", stream),
         key_channel(key_color, "despill"),
-        choice(_DESPILL_METHODS, method, "despill", "method"),
+        choice(DESPILL_METHODS, method, "despill", "method"),
         number(strength, "despill", "strength"),
+        device,
+        stream,
     )

@@ -155,7 +155,7 @@ class Remover:
             )
 
         if coarse is not None and mask is None:
-            known = _three_values(coarse)
+            known = as_trimap(coarse, "Remover", "trimap")
             coarse = None
         else:
             if coarse is None:
@@ -255,17 +255,6 @@ def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     timings[stage] = time.perf_counter() - start
-
-
-def _three_values(trimap: Array) -> NDArray[np.uint8]:
-    """A trimap of any depth as 0 / 128 / 255, by the limits of estimate_alpha."""
-    values = as_trimap(trimap, "Remover", "trimap")
-    if values.dtype != np.uint8:
-        raise ArgumentError(
-            "Remover: trimap must be uint8 (0 background, 128 unknown, 255 foreground), "
-            f"got {values.dtype}"
-        )
-    return np.array([0, 128, 255], np.uint8)[np.digitize(values, [26, 230])]
 
 
 def own_alpha(pixels: Array, alpha: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,9 +15,7 @@ from trimatte.arrays import (
     as_array,
     choice,
     is_number,
-    no_stream,
     number,
-    use_cuda,
 )
 from trimatte.errors import ArgumentError, TrimapWarning
 
@@ -53,8 +51,8 @@ def make_trimap(
             255. A bool mask needs none.
         network_size: side, or (height, width), of the network that made the mask: ``radius`` then
             counts network pixels, and is scaled by sqrt((H / height) * (W / width)).
-        device: ``"cpu"`` (None).
-        stream: None for arrays on the CPU.
+        device: see `trimatte.devices`.
+        stream: likewise.
 
     Returns:
         (H, W) uint8: 0 background, 128 unknown, 255 foreground.
@@ -64,11 +62,10 @@ def make_trimap(
 
     Warns:
         TrimapWarning: the mask has foreground (background), but none of it survives the radius;
-            that side's radius is then reduced to the largest that keeps some.
+            that side's radius is then reduced to the largest that keeps some. For an array on a
+            GPU it is reduced as well, but nothing waits for it to say so.
     """
-    use_cuda(device, "make_trimap")
-    no_stream(stream, "make_trimap")
-    array = as_array(mask, "make_trimap", "mask")
+    array = as_array(mask, "make_trimap", "mask", stream)
     is_bool = array.dtype == np.bool_
     array = array.view(np.uint8) if is_bool else array
     low, high = _limits(thresholds, array, is_bool)
@@ -80,9 +77,13 @@ def make_trimap(
                 f"make_trimap: radius must be a whole number in [1, {2**20}] for shape='rembg', "
                 f"got {radius!r}"
             )
-        return _core.make_trimap(array, low, high, 0.0, 0.0, int(size))[0]
+        return _core.make_trimap(
+            array, low, high, 0.0, 0.0, int(size), "make_trimap", device, stream
+        )[0]
     outside, inside = _radii(radius, array, network_size)
-    trimap, used = _core.make_trimap(array, low, high, outside, inside, 0)
+    trimap, used = _core.make_trimap(
+        array, low, high, outside, inside, 0, "make_trimap", device, stream
+    )
     if used[1] != inside:
         _warn("foreground", inside, used[1])
     if used[0] != outside:

@@ -1,0 +1,441 @@
+#include "bind/device_array.hpp"
+
+#include <array>
+#include <utility>
+
+#include "bind/dlpack.hpp"
+#include "core/cuda.hpp"
+#include "core/error.hpp"
+
+namespace trimatte::bind {
+namespace {
+
+// The legacy default stream is 0 to CUDA, and 1 where 0 would be taken for "none".
+std::uintptr_t number_of(Stream stream) {
+  const auto handle = reinterpret_cast<std::uintptr_t>(stream.handle);
+  return handle == 0 ? 1 : handle;
+}
+Stream stream_of(std::uintptr_t number) {
+  return {reinterpret_cast<void*>(number == 1 ? 0 : number)};
+}
+
+// Work given to `then` from now on waits for what `first` has been given.
+void order(Stream first, Stream then) {
+  if (first == then) return;
+  cuda::Event::record(first).wait(then);
+}
+
+std::vector<std::ptrdiff_t> packed_strides(const std::vector<std::ptrdiff_t>& shape,
+                                           std::ptrdiff_t item) {
+  std::vector<std::ptrdiff_t> strides(shape.size());
+  for (std::size_t i = shape.size(); i-- > 0; item *= shape[i]) strides[i] = item;
+  return strides;
+}
+
+py::tuple tuple_of(const std::vector<std::ptrdiff_t>& values) {
+  py::tuple tuple(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) tuple[i] = values[i];
+  return tuple;
+}
+
+class PooledMemory : public Memory {
+ public:
+  PooledMemory(std::size_t bytes, int device, const StreamArgument& stream)
+      : device_(device), stream_(stream), data_(cuda::allocate(bytes, stream.stream)) {}
+  ~PooledMemory() override { cuda::release(data_, device_, stream_.stream); }
+  void* data() const { return data_; }
+
+ private:
+  int device_;
+  StreamArgument stream_;  // has to live as long as the memory
+  void* data_;
+};
+
+class ObjectMemory : public Memory {
+ public:
+  explicit ObjectMemory(py::object owner) : owner_(std::move(owner)) {}
+
+ private:
+  py::object owner_;
+};
+
+template <class Managed>
+class CapsuleMemory : public Memory {
+ public:
+  explicit CapsuleMemory(Managed* managed) : managed_(managed) {}
+  ~CapsuleMemory() override {
+    if (managed_->deleter) managed_->deleter(managed_);
+  }
+
+ private:
+  Managed* managed_;
+};
+
+std::optional<Depth> depth_named(const dlpack::DataType& type) {
+  if (type.lanes != 1) return std::nullopt;
+  if (type.code == dlpack::kBool && type.bits == 8) return Depth::kBool;
+  if (type.code == dlpack::kUInt && type.bits == 8) return Depth::kUint8;
+  if (type.code == dlpack::kUInt && type.bits == 16) return Depth::kUint16;
+  if (type.code == dlpack::kFloat && type.bits == 16) return Depth::kFloat16;
+  if (type.code == dlpack::kFloat && type.bits == 32) return Depth::kFloat32;
+  return std::nullopt;
+}
+
+dlpack::DataType type_of(Depth depth) {
+  const auto bits = static_cast<std::uint8_t>(8 * size_of(depth));
+  switch (depth) {
+    case Depth::kBool: return {dlpack::kBool, bits, 1};
+    case Depth::kFloat16:
+    case Depth::kFloat32: return {dlpack::kFloat, bits, 1};
+    default: return {dlpack::kUInt, bits, 1};
+  }
+}
+
+std::string words_for(const dlpack::DataType& type) {
+  const char* kind = type.code == dlpack::kInt     ? "int"
+                     : type.code == dlpack::kUInt  ? "uint"
+                     : type.code == dlpack::kFloat ? "float"
+                                                   : "type ";
+  return kind + std::to_string(type.bits);
+}
+
+// A tensor on its way out: what its pointers point to.
+template <class Managed>
+struct Exported {
+  Managed managed{};
+  DeviceArray array;
+  std::vector<std::int64_t> shape, strides;
+};
+
+template <class Managed>
+py::object export_capsule(const DeviceArray& array, const char* name, bool read_only) {
+  auto out = std::make_unique<Exported<Managed>>(Exported<Managed>{{}, array, {}, {}});
+  for (std::size_t i = 0; i < array.shape().size(); ++i) {
+    out->shape.push_back(array.shape()[i]);
+    out->strides.push_back(array.strides()[i] / size_of(array.depth()));
+  }
+  dlpack::Tensor& tensor = out->managed.tensor;
+  tensor.data = array.data();
+  tensor.device = {dlpack::kCUDA, array.device()};
+  tensor.ndim = static_cast<std::int32_t>(out->shape.size());
+  tensor.dtype = type_of(array.depth());
+  tensor.shape = out->shape.data();
+  tensor.strides = out->strides.data();
+  if constexpr (std::is_same_v<Managed, dlpack::VersionedTensor>) {
+    out->managed.version = dlpack::kVersion;
+    out->managed.flags = read_only ? dlpack::kReadOnly : 0;
+  }
+  out->managed.context = out.get();
+  out->managed.deleter = [](Managed* managed) {  // from any thread, with or without the GIL
+    const py::gil_scoped_acquire gil;
+    delete static_cast<Exported<Managed>*>(managed->context);
+  };
+  const auto destroy = [](PyObject* capsule) {  // unless somebody has taken it
+    const char* now = PyCapsule_GetName(capsule);
+    if (std::string(now).rfind("used_", 0) == 0) return;
+    auto* managed = static_cast<Managed*>(PyCapsule_GetPointer(capsule, now));
+    managed->deleter(managed);
+  };
+  PyObject* capsule = PyCapsule_New(&out->managed, name, destroy);
+  if (!capsule) throw py::error_already_set();
+  out.release();
+  return py::reinterpret_steal<py::object>(capsule);
+}
+
+}  // namespace
+
+StreamArgument parse_stream(const py::object& value, const std::string& operation) {
+  const auto handle_in = [&](const py::object& number) -> std::optional<std::uintptr_t> {
+    if (number.is_none()) return 0;
+    const py::object plain = py::hasattr(number, "value") ? number.attr("value") : number;
+    if (plain.is_none()) return 0;  // a null ctypes pointer
+    if (!py::isinstance<py::int_>(plain) || py::isinstance<py::bool_>(plain)) return std::nullopt;
+    const long long signed_value = plain.cast<long long>();
+    if (signed_value < 0) return std::nullopt;
+    return static_cast<std::uintptr_t>(signed_value);
+  };
+  std::optional<std::uintptr_t> handle;
+  if (py::hasattr(value, "__cuda_stream__")) {
+    const py::object protocol = value.attr("__cuda_stream__");
+    const py::tuple pair = PyCallable_Check(protocol.ptr()) ? protocol() : protocol;
+    handle = handle_in(pair[1]);
+  } else {
+    for (const char* name : {"cuda_stream", "ptr", "handle"})
+      if (!handle && py::hasattr(value, name)) handle = handle_in(value.attr(name));
+    if (!handle) handle = handle_in(value);
+  }
+  if (!handle)
+    throw ArgumentError(operation +
+                        ": stream must be a CUDA stream (an object with __cuda_stream__, "
+                        ".cuda_stream, .ptr or .handle, or its handle as a number), got " +
+                        py::repr(value).cast<std::string>().substr(0, 80));
+  return {stream_of(*handle), value};
+}
+
+DeviceArray::DeviceArray(std::vector<std::ptrdiff_t> shape, Depth depth, int device,
+                         StreamArgument stream)
+    : shape_(std::move(shape)),
+      strides_(packed_strides(shape_, size_of(depth))),
+      depth_(depth),
+      device_(device),
+      stream_(std::move(stream)) {
+  const auto memory = std::make_shared<PooledMemory>(
+      static_cast<std::size_t>(size() * size_of(depth)), device, stream_);
+  data_ = memory->data();
+  memory_ = memory;
+}
+
+std::ptrdiff_t DeviceArray::size() const {
+  std::ptrdiff_t count = 1;
+  for (const std::ptrdiff_t side : shape_) count *= side;
+  return count;
+}
+
+std::string DeviceArray::describe() const {
+  return py::str(tuple_of(shape_)).cast<std::string>() + " " +
+         py::str(dtype_of(depth_)).cast<std::string>() + " on cuda:" + std::to_string(device_);
+}
+
+DeviceArray DeviceArray::borrow(const py::object& other, const py::object& stream,
+                                const std::string& operation, const std::string& name) {
+  const std::string wanted = operation + ": " + name + " ";
+  cuda::enter();
+  const StreamArgument ours = stream.is_none() ? StreamArgument{} : parse_stream(stream, operation);
+  return py::hasattr(other, "__dlpack_device__") ? from_dlpack(other, ours, wanted)
+                                                 : from_interface(other, ours, wanted);
+}
+
+DeviceArray DeviceArray::from_dlpack(const py::object& other, const StreamArgument& stream,
+                                     const std::string& wanted) {
+  using namespace py::literals;
+  const py::object number = py::int_(number_of(stream.stream));
+  py::object capsule;
+  try {
+    capsule = other.attr("__dlpack__")("stream"_a = number, "max_version"_a = py::make_tuple(1, 1));
+  } catch (const py::error_already_set& error) {
+    if (!error.matches(PyExc_TypeError)) throw;
+    capsule = other.attr("__dlpack__")("stream"_a = number);  // older than version 1
+  }
+  DeviceArray array;
+  const auto take = [&](const dlpack::Tensor& tensor) {
+    const auto depth = depth_named(tensor.dtype);
+    if (!depth)
+      throw ArgumentError(wanted + "must be bool, uint8, uint16, float16 or float32, got " +
+                          words_for(tensor.dtype));
+    array.depth_ = *depth;
+    array.device_ = tensor.device.index;
+    array.data_ = static_cast<std::byte*>(tensor.data) + tensor.byte_offset;
+    array.shape_.assign(tensor.shape, tensor.shape + tensor.ndim);
+    array.strides_ = packed_strides(array.shape_, size_of(*depth));
+    for (std::int32_t i = 0; tensor.strides && i < tensor.ndim; ++i)
+      array.strides_[static_cast<std::size_t>(i)] = tensor.strides[i] * size_of(*depth);
+  };
+  // From the moment that the capsule is renamed its tensor is ours to delete.
+  if (PyCapsule_IsValid(capsule.ptr(), "dltensor_versioned")) {
+    auto* managed = static_cast<dlpack::VersionedTensor*>(
+        PyCapsule_GetPointer(capsule.ptr(), "dltensor_versioned"));
+    if (managed->version.major != dlpack::kVersion.major)
+      throw ArgumentError(wanted + "comes as DLPack " + std::to_string(managed->version.major) +
+                          ", and version 1 is understood");
+    PyCapsule_SetName(capsule.ptr(), "used_dltensor_versioned");
+    array.memory_ = std::make_shared<CapsuleMemory<dlpack::VersionedTensor>>(managed);
+    array.read_only_ = (managed->flags & dlpack::kReadOnly) != 0;
+    take(managed->tensor);
+  } else if (PyCapsule_IsValid(capsule.ptr(), "dltensor")) {
+    auto* managed =
+        static_cast<dlpack::ManagedTensor*>(PyCapsule_GetPointer(capsule.ptr(), "dltensor"));
+    PyCapsule_SetName(capsule.ptr(), "used_dltensor");
+    array.memory_ = std::make_shared<CapsuleMemory<dlpack::ManagedTensor>>(managed);
+    take(managed->tensor);
+  } else {
+    throw ArgumentError(wanted + "must give a DLPack capsule that nobody has taken yet");
+  }
+  array.stream_ = stream;
+  array.borrowed_ = true;
+  return array;
+}
+
+DeviceArray DeviceArray::from_interface(const py::object& other, const StreamArgument& stream,
+                                        const std::string& wanted) {
+  const py::dict interface = other.attr("__cuda_array_interface__");
+  const auto has = [&](const char* key) {
+    return interface.contains(key) && !interface[key].is_none();
+  };
+  if (has("mask")) throw ArgumentError(wanted + "must not have a mask of missing values");
+  DeviceArray array;
+  const py::object typestr = interface["typestr"];
+  const auto depth = depth_of(py::dtype(typestr.cast<std::string>()));
+  if (!depth)
+    throw ArgumentError(wanted + "must be bool, uint8, uint16, float16 or float32, got " +
+                        py::str(typestr).cast<std::string>());
+  array.depth_ = *depth;
+  array.shape_ = interface["shape"].cast<std::vector<std::ptrdiff_t>>();
+  array.strides_ = has("strides") ? interface["strides"].cast<std::vector<std::ptrdiff_t>>()
+                                  : packed_strides(array.shape_, size_of(*depth));
+  const py::tuple data = interface["data"];
+  array.data_ = reinterpret_cast<void*>(data[0].cast<std::uintptr_t>());
+  array.read_only_ = data[1].cast<bool>();
+  array.device_ = array.size() == 0 ? cuda::current_device() : cuda::device_of(array.data_);
+  if (array.device_ < 0)
+    throw ArgumentError(wanted + "must lie in the memory of a GPU that this process can use");
+  array.memory_ = std::make_shared<ObjectMemory>(other);
+  array.stream_ = stream;
+  array.borrowed_ = true;
+  if (has("stream")) {
+    const cuda::DeviceScope scope(array.device_);
+    order(stream_of(interface["stream"].cast<std::uintptr_t>()), stream.stream);
+  }
+  return array;
+}
+
+DeviceArray DeviceArray::upload(const py::array& array, int device, const StreamArgument& stream) {
+  const py::array packed = py::array::ensure(array, py::array::c_style);
+  if (!packed) throw py::error_already_set();
+  const auto depth = depth_of(packed.dtype());
+  if (!depth)
+    throw ArgumentError("to_device: array must be bool, uint8, uint16, float16 or float32, got " +
+                        py::str(packed.dtype()).cast<std::string>());
+  DeviceArray out({packed.shape(), packed.shape() + packed.ndim()}, *depth, device, stream);
+  const void* from = packed.data();
+  const auto bytes = static_cast<std::size_t>(packed.nbytes());
+  const py::gil_scoped_release release;
+  cuda::upload(out.data(), from, bytes, stream.stream);
+  return out;
+}
+
+DeviceArray DeviceArray::packed(const StreamArgument& stream) const {
+  DeviceArray out(shape_, depth_, device_, stream);
+  cuda::pack(out.data_, data_, shape_, strides_, size_of(depth_), stream.stream);
+  return out;
+}
+
+DeviceArray DeviceArray::view_as(const py::object& dtype) const {
+  const auto wanted = depth_of(py::dtype::from_args(dtype));
+  if (!wanted || size_of(*wanted) != size_of(depth_))
+    throw ArgumentError("view: dtype must be of the size of " +
+                        py::str(dtype_of(depth_)).cast<std::string>() + ", got " +
+                        py::str(dtype).cast<std::string>());
+  DeviceArray out = *this;
+  out.depth_ = *wanted;
+  return out;
+}
+
+void DeviceArray::make_ready_for(Stream stream) const {
+  order(stream_.stream, stream);
+}
+
+py::array DeviceArray::to_host() const {
+  py::array out(dtype_of(depth_), shape_);
+  cuda::enter();
+  const cuda::DeviceScope scope(device_);
+  const bool side_by_side = strides_ == packed_strides(shape_, size_of(depth_));
+  const DeviceArray from = side_by_side ? *this : packed(stream_);
+  void* to = out.mutable_data();
+  const auto bytes = static_cast<std::size_t>(out.nbytes());
+  const py::gil_scoped_release release;
+  cuda::download(to, bytes, from.data_, bytes, bytes, 1, stream_.stream);
+  return out;
+}
+
+py::dict DeviceArray::cuda_array_interface() const {
+  py::dict interface;
+  interface["shape"] = tuple_of(shape_);
+  interface["typestr"] = dtype_of(depth_).attr("str");
+  const auto address = size() == 0 ? 0 : reinterpret_cast<std::uintptr_t>(data_);
+  interface["data"] = py::make_tuple(address, read_only_);
+  interface["version"] = 3;
+  const bool packed = strides_ == packed_strides(shape_, size_of(depth_));
+  interface["strides"] = packed ? py::object(py::none()) : py::object(tuple_of(strides_));
+  interface["stream"] = number_of(stream_.stream);
+  return interface;
+}
+
+py::object DeviceArray::dlpack(const py::object& stream, const py::object& max_version,
+                               const py::object& device, const py::object& copy) const {
+  if (!device.is_none() && !device.equal(py::make_tuple(int{dlpack::kCUDA}, device_)))
+    throw py::buffer_error("__dlpack__: the array stays on cuda:" + std::to_string(device_) +
+                           "; to_host() copies it to the host");
+  if (!copy.is_none() && copy.cast<bool>())
+    throw py::buffer_error("__dlpack__: the array is shared, never copied");
+  const bool versioned =
+      !max_version.is_none() && max_version.cast<py::tuple>()[0].cast<int>() >= 1;
+  if (read_only_ && !versioned)
+    throw py::buffer_error("__dlpack__: the array is read-only, which only DLPack 1 can say");
+  const long long number = stream.is_none() ? 1 : stream.cast<long long>();
+  if (number == 0 || number < -1)
+    throw ArgumentError("__dlpack__: stream must be None, -1, 1, 2 or a handle, got " +
+                        std::to_string(number));
+  if (number != -1) {
+    cuda::enter();
+    const cuda::DeviceScope scope(device_);
+    order(stream_.stream, stream_of(static_cast<std::uintptr_t>(number)));
+  }
+  return versioned
+             ? export_capsule<dlpack::VersionedTensor>(*this, "dltensor_versioned", read_only_)
+             : export_capsule<dlpack::ManagedTensor>(*this, "dltensor", read_only_);
+}
+
+void define_device_array(py::module_& m) {
+  using py::arg;
+  py::class_<DeviceArray>(
+      m, "DeviceArray",
+      "An array in GPU memory: what operations return for arrays on a GPU.\n\n"
+      "CuPy, PyTorch, JAX, Numba and PyCUDA take it without a copy: it has ``__dlpack__`` and\n"
+      "``__cuda_array_interface__``. Its contents are in the order of ``stream``; both protocols\n"
+      "tell the taker, so that work on another stream waits. As long as work on another stream\n"
+      "uses it, keep a reference to it.")
+      .def_property_readonly(
+          "shape", [](const DeviceArray& a) { return tuple_of(a.shape()); }, "Sides, as a tuple.")
+      .def_property_readonly(
+          "strides", [](const DeviceArray& a) { return tuple_of(a.strides()); },
+          "Bytes from one item to the next along each side.")
+      .def_property_readonly(
+          "dtype", [](const DeviceArray& a) { return dtype_of(a.depth()); }, "NumPy dtype.")
+      .def_property_readonly(
+          "ndim", [](const DeviceArray& a) { return a.shape().size(); }, "Number of sides.")
+      .def_property_readonly("size", &DeviceArray::size, "Number of items.")
+      .def_property_readonly(
+          "nbytes", [](const DeviceArray& a) { return a.size() * size_of(a.depth()); },
+          "Bytes of all items.")
+      .def_property_readonly(
+          "device", [](const DeviceArray& a) { return "cuda:" + std::to_string(a.device()); },
+          "Where it lies: \"cuda:0\".")
+      .def_property_readonly(
+          "stream",
+          [](const DeviceArray& a) {
+            return reinterpret_cast<std::uintptr_t>(a.stream().stream.handle);
+          },
+          "Handle of the stream that its contents are in the order of; 0 is the legacy default.")
+      .def("view", &DeviceArray::view_as, arg("dtype"),
+           "The same memory as items of another dtype of the same size.")
+      .def("to_host", &DeviceArray::to_host, "A copy as a NumPy array; waits for the work.")
+      .def("__len__",
+           [](const DeviceArray& a) {
+             if (a.shape().empty())
+               throw py::type_error("a DeviceArray without sides has no len()");
+             return a.shape()[0];
+           })
+      .def("__repr__",
+           [](const DeviceArray& a) { return "<trimatte.DeviceArray " + a.describe() + ">"; })
+      .def(
+          "__array__",
+          [](const DeviceArray&, const py::object&, const py::object&) -> py::array {
+            throw py::type_error(
+                "a DeviceArray is not copied to the host unasked; use its to_host()");
+          },
+          arg("dtype") = py::none(), arg("copy") = py::none(), "Refuses: use `to_host`.")
+      .def_property_readonly("__cuda_array_interface__", &DeviceArray::cuda_array_interface,
+                             "CUDA Array Interface, version 3.")
+      .def(
+          "__dlpack_device__",
+          [](const DeviceArray& a) { return py::make_tuple(int{dlpack::kCUDA}, a.device()); },
+          "(2, index of the GPU).")
+      .def("__dlpack__", &DeviceArray::dlpack, py::kw_only(), arg("stream") = py::none(),
+           arg("max_version") = py::none(), arg("dl_device") = py::none(), arg("copy") = py::none(),
+           "A DLPack capsule, ready for work on `stream`.");
+  m.def("borrow", &DeviceArray::borrow,
+        "Another library's GPU array as a DeviceArray, ready for work on the stream.", arg("array"),
+        arg("stream"), arg("operation"), arg("name"));
+}
+
+}  // namespace trimatte::bind
