@@ -11,8 +11,6 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstdio>
-#include <list>
-#include <memory>
 #include <mutex>
 #include <numeric>
 #include <random>
@@ -38,6 +36,8 @@ void* __tsan_create_fiber(unsigned flags);
 void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 void __tsan_acquire(void* address);
 void __tsan_release(void* address);
+void __tsan_ignore_thread_begin();
+void __tsan_ignore_thread_end();
 }
 #endif
 
@@ -58,11 +58,19 @@ void release(Order& order) {
 void acquire(Order& order) {
   __tsan_acquire(&order);
 }
+// What a fiber takes from the heap for the shim, and gives back, is not the kernel's doing.
+struct Untracked {
+  Untracked() { __tsan_ignore_thread_begin(); }
+  ~Untracked() { __tsan_ignore_thread_end(); }
+};
 #else
 constexpr bool kTracked = false;
 struct Order {};
 void release(Order&) {}
 void acquire(Order&) {}
+struct Untracked {
+  ~Untracked() {}
+};
 #endif
 
 // ---- Stacks, and the switch from one to another
@@ -162,7 +170,7 @@ struct Fiber {
   void* tsan = nullptr;
 };
 
-// Fibers that no block uses, for the next one: they are never ended.
+// Fibers that no block uses, for the next one: they never end.
 class FiberPool {
  public:
   Fiber* take() {
@@ -181,10 +189,7 @@ class FiberPool {
   std::mutex mutex_;
   std::vector<Fiber*> idle_;
 };
-FiberPool& fiber_pool() {
-  static FiberPool* const pool = new FiberPool;
-  return *pool;
-}
+FiberPool& fiber_pool = *new FiberPool;  // never destroyed: static destructors may use it
 
 // ---- Messages
 
@@ -281,7 +286,7 @@ class GridBarrier {
 // Lanes of a warp that wait for each other.
 struct Meeting {
   const char* what;
-  unsigned mask, arrived = 0, unread;
+  unsigned mask, arrived, unread;
   std::uint64_t values[kWarp];
   Order order;
 };
@@ -314,13 +319,13 @@ class Crew {
     State state;
     Fiber* fiber;
   };
-  using Meetings = std::list<std::unique_ptr<Meeting>>;
+  using Meetings = std::vector<Meeting*>;
 
   void start_threads();
   bool resume_ready();
   void resume(Fiber&);
   void open_barrier();
-  std::unique_ptr<Meeting>& join(Meetings&, const char* what, unsigned mask);
+  Meeting& join(Meetings&, const char* what, unsigned mask);
   [[noreturn]] void report_divergence() const;
 
   const Launch& launch_;
@@ -369,7 +374,7 @@ Crew::Crew(const Launch& launch, GridBarrier* grid)
 
 Crew::~Crew() {
   crew = nullptr;
-  fiber_pool().give_back(fibers_);
+  fiber_pool.give_back(fibers_);
 }
 
 void Crew::run_block(unsigned block) {
@@ -390,7 +395,7 @@ void Crew::start_threads() {
   idle_ = fibers_;
   while (started_ < count_) {
     if (idle_.empty()) {
-      fibers_.push_back(fiber_pool().take());
+      fibers_.push_back(fiber_pool.take());
       idle_.push_back(fibers_.back());
     }
     Fiber* const fiber = idle_.back();
@@ -501,16 +506,14 @@ void Crew::open_barrier() {
 }
 
 // The meeting of this lane with the others of the mask, who call the same function.
-std::unique_ptr<Meeting>& Crew::join(Meetings& meetings, const char* what, unsigned mask) {
-  for (auto& meeting : meetings)
-    if (meeting->mask == mask && meeting->what == what) return meeting;
-  meetings.push_back(std::make_unique<Meeting>());
-  Meeting& meeting = *meetings.back();
-  meeting.what = what;
-  meeting.mask = mask;
-  meeting.unread = static_cast<unsigned>(std::popcount(mask));
-  std::fill_n(meeting.values, kWarp, 0xCBCBCBCBCBCBCBCBu);  // what a lane outside the mask gives
-  return meetings.back();
+Meeting& Crew::join(Meetings& meetings, const char* what, unsigned mask) {
+  for (Meeting* meeting : meetings)
+    if (meeting->mask == mask && meeting->what == what) return *meeting;
+  const Untracked untracked;
+  meetings.push_back(new Meeting{what, mask, 0, static_cast<unsigned>(std::popcount(mask)), {}, {}});
+  // What a lane outside the mask gives:
+  std::fill_n(meetings.back()->values, kWarp, 0xCBCBCBCBCBCBCBCBu);
+  return *meetings.back();
 }
 
 // Leaves `value` for the other lanes of the mask, waits for theirs, and reads them.
@@ -520,22 +523,23 @@ auto Crew::meet(const char* what, unsigned mask, std::uint64_t value, const Read
   const unsigned bit = 1u << lane(), first = fiber.thread / kWarp * kWarp;
   if (!(mask & bit)) stop(launch_, std::string(what) + ": a lane is not in its own mask,");
   Meetings& meetings = meetings_[fiber.thread / kWarp];
-  std::unique_ptr<Meeting>& joined = join(meetings, what, mask);
-  Meeting* const meeting = joined.get();
-  meeting->arrived |= bit;
-  meeting->values[lane()] = value;
-  release(meeting->order);
-  if (meeting->arrived == mask) {
-    (void)joined.release();  // the last that reads it deletes it
-    meetings.remove(nullptr);
+  Meeting& meeting = join(meetings, what, mask);
+  meeting.arrived |= bit;
+  meeting.values[lane()] = value;
+  release(meeting.order);
+  if (meeting.arrived == mask) {
+    std::erase(meetings, &meeting);
     for (unsigned i = 0; i < kWarp; ++i)
       if (mask >> i & 1u) threads_[first + i].state = State::kReady;
   } else {
     threads_[fiber.thread].state = State::kInWarp;
     leave();
   }
-  const auto result = read(*meeting);
-  if (--meeting->unread == 0) delete meeting;
+  const auto result = read(meeting);
+  if (--meeting.unread == 0) {
+    const Untracked untracked;
+    delete &meeting;
+  }
   return result;
 }
 
@@ -544,7 +548,7 @@ void Crew::report_divergence() const {
       std::to_string(ended_) + " of " + std::to_string(count_) + " threads have ended";
   if (waiting_ > 0) where = std::to_string(waiting_) + " wait at " + name_of(kind_) + ", " + where;
   for (const Meetings& meetings : meetings_)
-    for (const auto& meeting : meetings) {
+    for (const Meeting* meeting : meetings) {
       char lanes[96];
       std::snprintf(lanes, sizeof(lanes), "; of lanes %08x, %08x wait in %s", meeting->mask,
                     meeting->arrived, meeting->what);
