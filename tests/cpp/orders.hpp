@@ -8,11 +8,16 @@
 namespace trimatte::test {
 
 // body() with blocks and threads ascending, descending and in two shuffled orders; once on a GPU,
-// which has its own order.
+// which has its own order. ThreadSanitizer is slow, and sees a race in any order.
 template <class Body>
 void for_orders(const Body& body) {
 #if TRIMATTE_CUDA_SHIM
-  for (const unsigned order : {cuda_shim::kAscending, cuda_shim::kDescending, 17u, 18u}) {
+#if defined(__SANITIZE_THREAD__)
+  const auto orders = {cuda_shim::kAscending};
+#else
+  const auto orders = {cuda_shim::kAscending, cuda_shim::kDescending, 17u, 18u};
+#endif
+  for (const unsigned order : orders) {
     cuda_shim::schedule = order;
     body();
   }

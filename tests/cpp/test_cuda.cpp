@@ -44,8 +44,9 @@ double difference(const DeviceImage<T>& result, const Image<T>& wanted) {
   return intact ? worst : 1e30;
 }
 
-// call(device, inputs..., out) on both devices, for every size, layout and order. `make(h, w)` gives
-// the inputs as a tuple; `out_channels` are the result's; results may differ by `tolerance` samples.
+// call(device, inputs..., out) on both devices, for every size, layout and order. `make(h, w)`
+// gives the inputs as a tuple; `out_channels` are the result's; results may differ by `tolerance`
+// samples.
 template <class Out, class Make, class Call>
 void same_on_both(const char* what, int out_channels, double tolerance, const Make& make,
                   const Call& call) {
@@ -55,10 +56,12 @@ void same_on_both(const char* what, int out_channels, double tolerance, const Ma
     std::apply(
         [&](const auto&... in) {
           call(DeviceTag<DeviceKind::kCPU>{}, in.read()..., wanted.view());
-          for (const Layout& layout : kLayouts) for_orders([&] {
-              const std::tuple device(std::make_unique<DeviceImage<
-                  std::remove_const_t<std::remove_pointer_t<decltype(in.read().data)>>>>(
-                  in.read(), layout)...);
+          for (const Layout& layout : kLayouts)
+            for_orders([&] {
+              const std::tuple device(
+                  std::make_unique<DeviceImage<
+                      std::remove_const_t<std::remove_pointer_t<decltype(in.read().data)>>>>(
+                      in.read(), layout)...);
               const DeviceImage<Out> out(h, w, out_channels, layout);
               std::apply(
                   [&](const auto&... there) {

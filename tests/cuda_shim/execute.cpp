@@ -197,7 +197,8 @@ std::string name_of(const Launch& launch) {
   std::string name;
 #if defined(__SANITIZE_ADDRESS__) || CUDA_SHIM_TSAN
   char text[512] = "";
-  __sanitizer_symbolize_pc(const_cast<void*>(launch.kernel), "%f, %S", text, sizeof(text));
+  const auto inside = reinterpret_cast<std::uintptr_t>(launch.kernel) + 1;
+  __sanitizer_symbolize_pc(reinterpret_cast<void*>(inside), "%f, %S", text, sizeof(text));
   name = text;
 #else
   name = launch.signature;
@@ -510,7 +511,8 @@ Meeting& Crew::join(Meetings& meetings, const char* what, unsigned mask) {
   for (Meeting* meeting : meetings)
     if (meeting->mask == mask && meeting->what == what) return *meeting;
   const Untracked untracked;
-  meetings.push_back(new Meeting{what, mask, 0, static_cast<unsigned>(std::popcount(mask)), {}, {}});
+  meetings.push_back(
+      new Meeting{what, mask, 0, static_cast<unsigned>(std::popcount(mask)), {}, {}});
   // What a lane outside the mask gives:
   std::fill_n(meetings.back()->values, kWarp, 0xCBCBCBCBCBCBCBCBu);
   return *meetings.back();

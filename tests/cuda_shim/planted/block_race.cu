@@ -14,8 +14,8 @@ __global__ void sum_kernel(const int* in, int* out) {
 }  // namespace
 
 int main() {
-  const int* in = planted::device_array({1, 2, 3, 4});
-  int* out = planted::device_array({0});
+  const int* in = planted::array_of({1, 2, 3, 4});
+  int* out = planted::array_of({0});
   planted::launch(sum_kernel, dim3(4), dim3(32), nullptr, in, out);
   return planted::expect(out, {10});
 }

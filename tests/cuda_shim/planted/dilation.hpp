@@ -1,4 +1,5 @@
-// The largest of 2 r + 1 neighbours in a row, through shared memory; three bugs can be planted in it.
+// The largest of 2 r + 1 neighbours in a row, through shared memory; three bugs can be planted in
+// it.
 #pragma once
 
 #include <algorithm>
@@ -31,8 +32,8 @@ template <Bug kBug>
 int dilate() {
   constexpr int kWidth = 3 * kTile + 17;
   const auto values = numbers(kWidth);
-  const int* in = device_array(values);
-  int* out = device_array(kWidth);
+  const int* in = array_of(values);
+  int* out = fresh_array(kWidth);
   launch(dilate_kernel<kBug>, dim3(4), dim3(kTile), nullptr, in, out, kWidth);
   std::vector<int> wanted(kWidth);
   for (int x = 0; x < kWidth; ++x)

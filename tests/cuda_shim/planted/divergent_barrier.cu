@@ -15,8 +15,8 @@ __global__ void shift_kernel(const int* in, int* out, int count) {
 }  // namespace
 
 int main() {
-  const int* in = planted::device_array({1, 2, 3});
-  int* out = planted::device_array(3);
+  const int* in = planted::array_of({1, 2, 3});
+  int* out = planted::fresh_array(3);
   planted::launch(shift_kernel, dim3(1), dim3(64), nullptr, in, out, 3);
   return planted::expect(out, {2, 3, 1});
 }

@@ -15,8 +15,8 @@ int main() {
   cudaStreamCreateWithFlags(&two, cudaStreamNonBlocking);
   cudaEvent_t copied;
   cudaEventCreateWithFlags(&copied, cudaEventDisableTiming);
-  int* in = planted::device_array({1, 2, 3});
-  int* out = planted::device_array(3);
+  int* in = planted::array_of({1, 2, 3});
+  int* out = planted::fresh_array(3);
   cudaDeviceSynchronize();
   planted::launch(copy_kernel, dim3(1), dim3(3), one, in, out);
   cudaEventRecord(copied, one);

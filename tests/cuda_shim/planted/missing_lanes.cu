@@ -14,8 +14,8 @@ __global__ void sum_kernel(const int* in, int* out, int count) {
 }  // namespace
 
 int main() {
-  const int* in = planted::device_array({1, 2, 3});
-  int* out = planted::device_array(1);
+  const int* in = planted::array_of({1, 2, 3});
+  int* out = planted::fresh_array(1);
   planted::launch(sum_kernel, dim3(1), dim3(32), nullptr, in, out, 3);
   return planted::expect(out, {6});
 }

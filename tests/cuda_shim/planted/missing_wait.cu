@@ -15,9 +15,9 @@ int main() {
   cudaStreamCreateWithFlags(&two, cudaStreamNonBlocking);
   cudaEvent_t written;
   cudaEventCreateWithFlags(&written, cudaEventDisableTiming);
-  const int* in = planted::device_array({1, 2, 3});
-  int* between = planted::device_array(3);
-  int* out = planted::device_array(3);
+  const int* in = planted::array_of({1, 2, 3});
+  int* between = planted::fresh_array(3);
+  int* out = planted::fresh_array(3);
   cudaDeviceSynchronize();
   planted::launch(double_kernel, dim3(1), dim3(3), one, in, between);
   cudaEventRecord(written, one);

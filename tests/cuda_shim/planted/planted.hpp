@@ -5,9 +5,16 @@
 #include <cuda_runtime.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <vector>
 
 namespace planted {
+
+inline void need(cudaError_t status) {
+  if (status == cudaSuccess) return;
+  std::puts(cudaGetErrorName(status));
+  std::exit(2);
+}
 
 template <class... P, class... A>
 void launch(void (*kernel)(P...), dim3 grid, dim3 block, cudaStream_t stream, A... arguments) {
@@ -15,18 +22,18 @@ void launch(void (*kernel)(P...), dim3 grid, dim3 block, cudaStream_t stream, A.
   config.gridDim = grid;
   config.blockDim = block;
   config.stream = stream;
-  cudaLaunchKernelEx(&config, kernel, arguments...);
+  need(cudaLaunchKernelEx(&config, kernel, arguments...));
 }
 
-inline int* device_array(int count, cudaStream_t stream = nullptr) {
+inline int* fresh_array(int count) {
   void* memory = nullptr;
-  cudaMallocAsync(&memory, static_cast<std::size_t>(count) * sizeof(int), stream);
+  need(cudaMallocAsync(&memory, static_cast<std::size_t>(count) * sizeof(int), nullptr));
   return static_cast<int*>(memory);
 }
 
-inline int* device_array(const std::vector<int>& values) {
-  int* const memory = device_array(static_cast<int>(values.size()));
-  cudaMemcpy(memory, values.data(), values.size() * sizeof(int), cudaMemcpyHostToDevice);
+inline int* array_of(const std::vector<int>& values) {
+  int* const memory = fresh_array(static_cast<int>(values.size()));
+  need(cudaMemcpy(memory, values.data(), values.size() * sizeof(int), cudaMemcpyHostToDevice));
   return memory;
 }
 
@@ -39,7 +46,7 @@ inline std::vector<int> numbers(int count) {
 // The exit status: whether the device has what is wanted.
 inline int expect(const int* memory, const std::vector<int>& wanted) {
   std::vector<int> values(wanted.size());
-  cudaMemcpy(values.data(), memory, values.size() * sizeof(int), cudaMemcpyDeviceToHost);
+  need(cudaMemcpy(values.data(), memory, values.size() * sizeof(int), cudaMemcpyDeviceToHost));
   if (values == wanted) return 0;
   std::puts("wrong result");
   return 1;

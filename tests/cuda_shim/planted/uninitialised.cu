@@ -10,8 +10,8 @@ __global__ void sum_kernel(const int* in, int* out) {
 }  // namespace
 
 int main() {
-  const int* in = planted::device_array({1, 2, 3});
-  int* out = planted::device_array(1);
+  const int* in = planted::array_of({1, 2, 3});
+  int* out = planted::fresh_array(1);
   if (!PLANTED) cudaMemsetAsync(out, 0, sizeof(int), nullptr);
   planted::launch(sum_kernel, dim3(1), dim3(3), nullptr, in, out);
   return planted::expect(out, {6});
