@@ -27,7 +27,8 @@
 #define __align__(n) __attribute__((aligned(n)))
 
 // Blocks that run at the same time are OS threads. Thread-local memory has no red zones, though, so
-// under AddressSanitizer one block runs at a time and shared memory is one for all.
+// under AddressSanitizer one block runs at a time and shared memory is one for all. (It has red
+// zones only in kernels of unnamed namespaces: others may be defined in several files.)
 #if defined(__SANITIZE_ADDRESS__)
 #define __shared__ static
 #else

@@ -67,11 +67,10 @@ struct Task {
 
 struct Stream {
   int device;
-  bool legacy, blocking;  // blocking: takes turns with the legacy default stream
+  bool legacy, blocking;  // blocking: it and the legacy default stream take turns
   std::deque<Task> queue;
   std::uint64_t given = 0, done = 0;
-  std::vector<Point> awaited;  // what the next task waits for
-  std::size_t freeing = 0;     // bytes that tasks in the queue will give back
+  std::size_t freeing = 0;  // bytes that tasks in the queue will give back
   unsigned queries = 0;
 };
 
@@ -136,8 +135,9 @@ class Runtime {
     delete handle;
   }
 
-  void give(const std::shared_ptr<Stream>& stream, std::function<void()> work) {
-    Task task{std::move(work), std::exchange(stream->awaited, {})};
+  void give(const std::shared_ptr<Stream>& stream, std::function<void()> work,
+            std::vector<Point> after = {}) {
+    Task task{std::move(work), std::move(after)};
     if (stream->legacy) {
       for (const auto& other : all_)
         if (other->blocking && other->device == stream->device)
@@ -164,10 +164,7 @@ class Runtime {
       ++point.stream->done;
     }
   }
-  static void finish(const std::shared_ptr<Stream>& stream) {
-    reach(now(stream));
-    for (const Point& earlier : std::exchange(stream->awaited, {})) reach(earlier);
-  }
+  static void finish(const std::shared_ptr<Stream>& stream) { reach(now(stream)); }
   void finish_device(int device) {
     for (const auto& stream : std::vector(all_))
       if (stream->device == device) finish(stream);
@@ -212,8 +209,7 @@ class Runtime {
 
  private:
   std::shared_ptr<Stream> add_stream(bool legacy, bool blocking) {
-    all_.push_back(std::make_shared<Stream>(Stream{
-        .device = current, .legacy = legacy, .blocking = blocking, .queue = {}, .awaited = {}}));
+    all_.push_back(std::make_shared<Stream>(Stream{current, legacy, blocking, {}}));
     return all_.back();
   }
   std::shared_ptr<Stream> standard(std::shared_ptr<Stream>& stream, bool legacy) {
@@ -638,7 +634,7 @@ cudaError_t cudaStreamQuery(cudaStream_t handle) {
 cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned) {
   return call_on(handle, [&](Runtime& all, const std::shared_ptr<Stream>& stream) {
     if (!all.is_event(event)) return cudaErrorInvalidResourceHandle;
-    if (event->moment) stream->awaited.push_back(event->moment->point);
+    if (event->moment) all.give(stream, [] {}, {event->moment->point});
     return cudaSuccess;
   });
 }

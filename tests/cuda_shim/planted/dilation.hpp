@@ -7,6 +7,7 @@
 #include "planted.hpp"
 
 namespace planted {
+namespace {  // where shared memory has red zones
 
 constexpr int kTile = 64, kRadius = 5;
 
@@ -43,4 +44,5 @@ int dilate() {
   return expect(out, wanted);
 }
 
+}  // namespace
 }  // namespace planted
