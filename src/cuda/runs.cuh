@@ -15,26 +15,28 @@ namespace trimatte::cuda {
 template <class T>
 inline constexpr int kRun = 16 / static_cast<int>(sizeof(T));
 
-template <class T>
-struct alignas(16) Chunk {
-  T v[16 / sizeof(T)];
-};
+// The samples that one access moves: 16 bytes, or the whole of a shorter run.
+template <class T, int N>
+struct alignas(N * sizeof(T) < 16 ? N * sizeof(T) : 16) Chunk {
+  static constexpr int kCount = N * sizeof(T) < 16 ? N : 16 / static_cast<int>(sizeof(T));
+  static_assert(N % kCount == 0);
+  T v[kCount];
 
-__device__ inline bool is_aligned(const void* p) {
-  return reinterpret_cast<std::uintptr_t>(p) % 16 == 0;
-}
+  __device__ static bool fits(const T* p) {
+    return reinterpret_cast<std::uintptr_t>(p) % alignof(Chunk) == 0;
+  }
+};
 
 // `count` <= N samples; those beyond are zero.
 template <class T, int N>
 __device__ inline void load_run(const T* from, int count, T (&to)[N]) {
-  constexpr int kEach = 16 / static_cast<int>(sizeof(T));
-  static_assert(N % kEach == 0);
-  if (count == N && is_aligned(from)) {
+  using Piece = Chunk<T, N>;
+  if (count == N && Piece::fits(from)) {
 #pragma unroll
-    for (int i = 0; i < N / kEach; ++i) {
-      const Chunk<T> chunk = reinterpret_cast<const Chunk<T>*>(from)[i];
+    for (int i = 0; i < N / Piece::kCount; ++i) {
+      const Piece piece = reinterpret_cast<const Piece*>(from)[i];
 #pragma unroll
-      for (int j = 0; j < kEach; ++j) to[i * kEach + j] = chunk.v[j];
+      for (int j = 0; j < Piece::kCount; ++j) to[i * Piece::kCount + j] = piece.v[j];
     }
     return;
   }
@@ -44,15 +46,14 @@ __device__ inline void load_run(const T* from, int count, T (&to)[N]) {
 
 template <class T, int N>
 __device__ inline void store_run(T* to, int count, const T (&from)[N]) {
-  constexpr int kEach = 16 / static_cast<int>(sizeof(T));
-  static_assert(N % kEach == 0);
-  if (count == N && is_aligned(to)) {
+  using Piece = Chunk<T, N>;
+  if (count == N && Piece::fits(to)) {
 #pragma unroll
-    for (int i = 0; i < N / kEach; ++i) {
-      Chunk<T> chunk;
+    for (int i = 0; i < N / Piece::kCount; ++i) {
+      Piece piece;
 #pragma unroll
-      for (int j = 0; j < kEach; ++j) chunk.v[j] = from[i * kEach + j];
-      reinterpret_cast<Chunk<T>*>(to)[i] = chunk;
+      for (int j = 0; j < Piece::kCount; ++j) piece.v[j] = from[i * Piece::kCount + j];
+      reinterpret_cast<Piece*>(to)[i] = piece;
     }
     return;
   }

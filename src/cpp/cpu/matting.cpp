@@ -24,33 +24,6 @@
 #include "pixel/matting.hpp"
 #include "pixel/trimap.hpp"
 
-#if !defined(TRIMATTE_CPU_MATTING_SHARED)
-#define TRIMATTE_CPU_MATTING_SHARED
-namespace trimatte {
-
-// Ridges of the windows: the finest level's operator has PyMatting's; those of the coarse operators
-// and of the models that join levels are where the error against true alpha on photographs is
-// smallest.
-inline constexpr double kEpsilon = 1e-7;
-inline constexpr double kCoarseEpsilon = 1e-6;
-inline constexpr double kModelEpsilon = 2e-5;
-inline constexpr std::ptrdiff_t kSmallestSide = 48;
-inline constexpr int kScaleSteps = 10;
-// Chebyshev polynomials damp [kSpectrumEnd / 8, kSpectrumEnd] of D^-1 A. With D the absolute row
-// sums nothing lies above 1, and most of it below 0.8; at 1 the polynomials are still contractions.
-inline constexpr float kSpectrumEnd = 0.9f;
-
-// Steps of conjugate gradients a level and Chebyshev steps before and after each coarse correction.
-struct Schedule {
-  int steps;
-  int smoothing;
-  int finest_steps;
-  double tolerance;  // stops the finest level at this |r| / |b|
-};
-
-}  // namespace trimatte
-#endif
-
 TRIMATTE_TARGET_BEGIN
 
 typedef float F16 __attribute__((vector_size(64), aligned(4), may_alias));
@@ -107,14 +80,6 @@ double dot(const Level& level, const float* a, const float* b) {
 // ---------------------------------------------------------------------------------------------
 // The operator
 
-// Plane d of the stencil couples a pixel with the one at this offset ahead of it.
-constexpr int kOffsets[13][2] = {{0, 0}, {0, 1},  {0, 2},  {1, -2}, {1, -1}, {1, 0}, {1, 1},
-                                 {1, 2}, {2, -2}, {2, -1}, {2, 0},  {2, 1},  {2, 2}};
-
-constexpr int offset_index(int dy, int dx) {
-  return dy == 0 ? dx : 5 * dy + dx;  // (1, -2) -> 3, (2, -2) -> 8
-}
-
 struct Rows {  // lane offsets of a block and those two above and below
   std::ptrdiff_t up2, up1, here, down1, down2;
 };
@@ -140,8 +105,8 @@ ALWAYS_INLINE F16 apply_block(const Level& level, std::int32_t block, const floa
   F16 far{};
 #pragma GCC unroll 5
   for (int dx = -2; dx <= 2; ++dx) {
-    const float* near_plane = c + static_cast<std::size_t>(offset_index(1, dx)) * n;
-    const float* far_plane = c + static_cast<std::size_t>(offset_index(2, dx)) * n;
+    const float* near_plane = c + static_cast<std::size_t>(matting_offset_index(1, dx)) * n;
+    const float* far_plane = c + static_cast<std::size_t>(matting_offset_index(2, dx)) * n;
     sum += load(near_plane + at.here) * load(v + at.down1 + dx);
     far += load(near_plane + at.up1 - dx) * load(v + at.up1 - dx);
     sum += load(far_plane + at.here) * load(v + at.down2 + dx);
@@ -159,10 +124,10 @@ ALWAYS_INLINE F16 absolute_row_sums(const Level& level, std::int32_t block) {
   const std::ptrdiff_t ahead[3] = {at.here, at.here, at.here},
                        behind[3] = {at.here, at.up1, at.up2};
   F16 sum = absolute(load(level.stencil + at.here));
-  for (int d = 1; d < 13; ++d) {
+  for (int d = 1; d < kMattingOffsets; ++d) {
     const float* plane = level.stencil + static_cast<std::size_t>(d) * level.lanes();
-    sum += absolute(load(plane + ahead[kOffsets[d][0]]));
-    sum += absolute(load(plane + behind[kOffsets[d][0]] - kOffsets[d][1]));
+    sum += absolute(load(plane + ahead[matting_offset_dy(d)]));
+    sum += absolute(load(plane + behind[matting_offset_dy(d)] - matting_offset_dx(d)));
   }
   return sum;
 }
@@ -253,7 +218,7 @@ void add_windows(Level& level, std::int32_t block, double epsilon) {
   const std::size_t n = level.lanes();
   for (int p = 0; p < 9; ++p) {
     for (int q = p; q < 9; ++q) {
-      const int d = offset_index(q / 3 - p / 3, q % 3 - p % 3);
+      const int d = matting_offset_index(q / 3 - p / 3, q % 3 - p % 3);
       float* plane = level.stencil + static_cast<std::size_t>(d) * n + row[p / 3] + p % 3 - 1;
       const float diagonal = p == q ? 1.0f : 0.0f;
       for (int i = 0; i < kLanes; ++i)
@@ -291,7 +256,7 @@ void fill_blocks(Level& level, const DenseLevel& dense, const Pixel& pixel) {
 
 void build_operator(Level& level, double epsilon) {
   const std::size_t n = level.lanes();
-  level.stencil = level.arena.take(n, 13);
+  level.stencil = level.arena.take(n, kMattingOffsets);
   for (Plane* v : {&level.inverse_diagonal, &level.rhs, &level.solution, &level.r, &level.z,
                    &level.p, &level.q, &level.old, &level.direction, &level.product})
     *v = level.arena.take(n);
@@ -315,10 +280,10 @@ void build_operator(Level& level, double epsilon) {
     const Rows rows = rows_of(level, b);
     const std::ptrdiff_t ahead[3] = {rows.here, rows.down1, rows.down2};
     const F16 mask = load(level.unknown_mask + rows.here);
-    for (int d = 0; d < 13; ++d) {
+    for (int d = 0; d < kMattingOffsets; ++d) {
       float* plane = level.stencil + static_cast<std::size_t>(d) * n + rows.here;
-      store(plane,
-            load(plane) * mask * load(level.unknown_mask + ahead[kOffsets[d][0]] + kOffsets[d][1]));
+      const std::ptrdiff_t there = ahead[matting_offset_dy(d)] + matting_offset_dx(d);
+      store(plane, load(plane) * mask * load(level.unknown_mask + there));
     }
   });
   // Row sums of absolute values: D^-1 A with this D has no eigenvalue above 1, whatever the image.
@@ -345,10 +310,6 @@ void build_models(Level& level, double epsilon) {
     load_windows(level, b, epsilon, w);
     const auto k = static_cast<std::size_t>(b);
     const std::ptrdiff_t at = b * std::ptrdiff_t{kLanes}, y = level.y[k];
-    const auto windows_over = [](std::ptrdiff_t i,
-                                 std::ptrdiff_t size) {  // centres in 1 .. size - 2
-      return std::min(i + 1, size - 2) - std::max<std::ptrdiff_t>(i - 1, 1) + 1;
-    };
     for (int i = 0; i < kLanes; ++i) {
       const std::ptrdiff_t x = level.x[k] * std::ptrdiff_t{kLanes} + i;
       if (x >= level.width) continue;
@@ -358,7 +319,8 @@ void build_models(Level& level, double epsilon) {
       for (int c = 0; c < 3; ++c)
         level.mean[c][at + i] = static_cast<float>(w.mean[c][i] + level.image[c][at + i]);
       level.window_valid[at + i] = static_cast<float>(w.valid[i]);
-      const std::ptrdiff_t count = windows_over(x, level.width) * windows_over(y, level.height);
+      const int count =
+          matting_windows_over(x, level.width) * matting_windows_over(y, level.height);
       level.window_weight[at + i] = count > 0 ? 1.0f / static_cast<float>(count) : 0.0f;
     }
   });
@@ -521,11 +483,8 @@ void restrict_residual(const Level& fine, Level& coarse, const float* r, float* 
 // ---------------------------------------------------------------------------------------------
 // Smoothing and cycles
 
-// `steps` Chebyshev steps for A z = b on [largest / 8, largest] of D^-1 A; from zero, or from z.
+// `steps` Chebyshev steps for A z = b; from zero, or from z.
 void smooth(Level& level, const float* b, float* z, int steps, bool from_zero) {
-  constexpr float low = kSpectrumEnd / 8.0f, theta = 0.5f * (kSpectrumEnd + low);
-  constexpr float delta = 0.5f * (kSpectrumEnd - low), sigma = theta / delta;
-  float rho = 1.0f / sigma;
   float *r = level.q, *p = level.p, *next = level.old;
   for_blocks(level.core, [&](auto, std::int32_t block) {
     const std::ptrdiff_t at = block * std::ptrdiff_t{kLanes};
@@ -534,11 +493,12 @@ void smooth(Level& level, const float* b, float* z, int steps, bool from_zero) {
     if (!from_zero) res -= apply_block(level, block, z);
     res *= inverse;
     store(r + at, res);
-    store(p + at, res / theta);
+    store(p + at, res / ChebyshevSteps::kTheta);
   });
-  for (int step = 1;; ++step) {
-    if (step == steps) break;
-    const float rho2 = 1.0f / (2.0f * sigma - rho), keep = rho2 * rho, take = 2.0f * rho2 / delta;
+  ChebyshevSteps chebyshev;
+  for (int step = 1; step < steps; ++step) {
+    chebyshev.next();
+    const float keep = chebyshev.keep, take = chebyshev.take;
     const bool first = step == 1 && from_zero;
     for_blocks(level.core, [&](auto, std::int32_t block) {
       const std::ptrdiff_t at = block * std::ptrdiff_t{kLanes};
@@ -550,7 +510,6 @@ void smooth(Level& level, const float* b, float* z, int steps, bool from_zero) {
       store(next + at, keep * direction + take * res);
     });
     std::swap(p, next);
-    rho = rho2;
   }
   const bool only = steps == 1 && from_zero;
   for_blocks(level.core, [&](auto, std::int32_t block) {
@@ -600,7 +559,7 @@ void solve_coarsest(Level& level, const float* b, float* z, int most, double tol
 void cycle(std::vector<Level>& levels, std::size_t l, const float* b, float* z, int smoothing) {
   Level& level = levels[l];
   if (l + 1 == levels.size()) {
-    solve_coarsest(level, b, z, 60, 1e-4);
+    solve_coarsest(level, b, z, kMattingCoarsestSteps, kMattingCoarsestTolerance);
     return;
   }
   Level& coarse = levels[l + 1];
@@ -658,16 +617,13 @@ void clip_solution(Level& level) {
   });
 }
 
-// Values in [-1, 1] that look random and are the same in every run.
 void fill_noise(const Level& level, float* v) {
   for_blocks(level.core, [&](auto, std::int32_t block) {
-    for (int i = 0; i < kLanes; ++i) {
-      auto h = static_cast<std::uint32_t>(block * kLanes + i) * 2654435761u;
-      h ^= h >> 15, h *= 2246822519u, h ^= h >> 13;
+    const auto k = static_cast<std::size_t>(block);
+    for (int i = 0; i < kLanes; ++i)
       v[block * std::ptrdiff_t{kLanes} + i] =
-          (static_cast<float>(h >> 8) * (1.0f / 8388608.0f) - 1.0f) *
+          matting_noise(level.y[k], level.x[k] * std::ptrdiff_t{kLanes} + i) *
           level.unknown_mask[block * std::ptrdiff_t{kLanes} + i];
-    }
   });
 }
 
@@ -684,7 +640,7 @@ void damp(Level& level, float* v) {
 void find_coarse_scale(Level& fine, Level& coarse) {
   float *v = coarse.z, *w = fine.z;
   fill_noise(coarse, v);
-  for (int it = 0; it < kScaleSteps; ++it) damp(coarse, v);
+  for (int it = 0; it < kMattingScaleSteps; ++it) damp(coarse, v);
   apply(coarse, v, coarse.q);
   const double coarse_energy = dot(coarse, v, coarse.q);
   fit_models(coarse, v);
@@ -712,7 +668,7 @@ void start_from(Level& coarse, Level& fine) {
 
 template <class T>
 MattingInfo solve_band(const ImageView<const T>& image, std::vector<DenseLevel>& dense,
-                       const ImageView<float>& alpha, const Schedule& schedule) {
+                       const ImageView<float>& alpha, const MattingSchedule& schedule) {
   MattingInfo info;
   std::vector<Level> levels(dense.size());
   for (std::size_t l = 0; l < levels.size(); ++l) {
@@ -730,15 +686,16 @@ MattingInfo solve_band(const ImageView<const T>& image, std::vector<DenseLevel>&
         return pixels[(y * width + x) * 3 + c];
       });
     }
-    build_operator(levels[l], l == 0 ? kEpsilon : kCoarseEpsilon);
+    build_operator(levels[l], l == 0 ? kMattingEpsilon : kMattingCoarseEpsilon);
     if (l > 0) {
-      build_models(levels[l], kModelEpsilon);
+      build_models(levels[l], kMattingModelEpsilon);
       link_levels(levels[l - 1], levels[l]);
     }
     if (l > 0) find_coarse_scale(levels[l - 1], levels[l]);
   }
   const std::size_t last = levels.size() - 1;
-  solve_coarsest(levels[last], levels[last].rhs, levels[last].solution, 4000, 1e-6);
+  solve_coarsest(levels[last], levels[last].rhs, levels[last].solution, kMattingStartSteps,
+                 kMattingStartTolerance);
   clip_solution(levels[last]);
   for (std::size_t l = last; l-- > 0;) {
     start_from(levels[l + 1], levels[l]);
@@ -857,15 +814,6 @@ void solve_repeated(const ImageView<const T>& image, const ImageView<const std::
       alpha.row(y)[x] = solved[static_cast<std::size_t>(y * width + x)];
 }
 
-Schedule schedule_of(MattingQuality quality) {
-  switch (quality) {
-    case MattingQuality::kFast: return {1, 2, 1, 0.0};
-    case MattingQuality::kBalanced: return {4, 3, 4, 0.0};
-    case MattingQuality::kExact: break;
-  }
-  return {4, 3, 100, 2e-6};
-}
-
 }  // namespace
 
 template <DeviceKind D, class T>
@@ -885,13 +833,13 @@ void estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trim
   } else if (image.height < 3 || image.width < 3) {
     solve_repeated(image, trimap, alpha, options, &info);
   } else {
-    while (std::min(dense.back().height, dense.back().width) > kSmallestSide) {
+    while (std::min(dense.back().height, dense.back().width) > kMattingSmallestSide) {
       dense.emplace_back();
       const DenseLevel& fine = dense[dense.size() - 2];
       halve_trimap(fine, dense.back());
       dense.size() == 2 ? halve_image(image, dense.back()) : halve_image(fine, dense.back());
     }
-    info = TRIMATTE_CALL(solve_band<T>)(image, dense, alpha, schedule_of(options.quality));
+    info = TRIMATTE_CALL(solve_band<T>)(image, dense, alpha, matting_schedule(options.quality));
   }
   info.unknown = classes.unknown;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/parallel.hpp"
+#include "pixel/matting.hpp"
 #include "pixel/trimap.hpp"
 
 namespace trimatte {
@@ -142,17 +143,15 @@ void lay_out(const DenseLevel& dense, Level& level) {
 }
 
 void link_levels(Level& fine, Level& coarse) {
-  // Cell-centred halving: a fine pixel lies a quarter of a coarse pixel off its parent's centre.
   // The arrays start a block before the image, so that loads around its borders find zeros.
   const auto weights = [](std::ptrdiff_t size, std::ptrdiff_t coarse_size, std::vector<float>& near,
                           std::vector<float>& far) {
     near.assign(static_cast<std::size_t>(size + 4 * kLanes), 0.0f);
     far.assign(static_cast<std::size_t>(size + 4 * kLanes), 0.0f);
     for (std::ptrdiff_t i = 0; i < size; ++i) {
-      const std::ptrdiff_t other = i / 2 + (i % 2 ? 1 : -1);
-      const bool inside = other >= 0 && other < coarse_size;
-      near[static_cast<std::size_t>(i + kLanes)] = inside ? 0.75f : 1.0f;
-      far[static_cast<std::size_t>(i + kLanes)] = inside ? 0.25f : 0.0f;
+      const MattingWeights weights_here = matting_weights(i, coarse_size);
+      near[static_cast<std::size_t>(i + kLanes)] = weights_here.near;
+      far[static_cast<std::size_t>(i + kLanes)] = weights_here.far;
     }
   };
   weights(fine.width, coarse.width, fine.near_x, fine.far_x);
@@ -162,7 +161,7 @@ void link_levels(Level& fine, Level& coarse) {
     const auto k = static_cast<std::size_t>(b);
     const std::ptrdiff_t y = fine.y[k], column = fine.x[k];
     const std::int32_t half = (column & 1) * (kLanes / 2);
-    const std::ptrdiff_t other = y / 2 + (y % 2 ? 1 : -1);
+    const std::ptrdiff_t other = matting_far_pixel(y);
     fine.coarse_near.push_back(coarse.block_at(y / 2, column / 2) * kLanes + half);
     fine.coarse_far.push_back(coarse.block_at(other, column / 2) * kLanes + half);
   }

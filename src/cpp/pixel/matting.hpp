@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 
 #include "core/host_device.hpp"
@@ -24,6 +25,98 @@ struct MattingInfo {
   int iterations = 0;        // of conjugate gradients on the finest level
   double residual = 0.0;     // |b - A x| / |b| on the finest level
 };
+
+// The solver is the same on every device: a pyramid of images, on each the matting Laplacian of the
+// unknown pixels as a symmetric 5x5 stencil, and a coarse function carried to the finer image by
+// local linear models (cpu/matting.cpp says more).
+
+// Ridges of the windows: the finest level's operator has PyMatting's; those of the coarse operators
+// and of the models that join levels are where the error against true alpha on photographs is
+// smallest.
+inline constexpr double kMattingEpsilon = 1e-7;
+inline constexpr double kMattingCoarseEpsilon = 1e-6;
+inline constexpr double kMattingModelEpsilon = 2e-5;
+inline constexpr std::ptrdiff_t kMattingSmallestSide = 48;  // of a level that is halved no more
+inline constexpr int kMattingScaleSteps = 10;
+// Chebyshev polynomials damp [kMattingSpectrumEnd / 8, kMattingSpectrumEnd] of D^-1 A. With D the
+// absolute row sums nothing lies above 1, and most of it below 0.8; at 1 the polynomials are still
+// contractions.
+inline constexpr float kMattingSpectrumEnd = 0.9f;
+
+// Steps of conjugate gradients on the coarsest level: at its start, and in each cycle.
+inline constexpr int kMattingStartSteps = 4000, kMattingCoarsestSteps = 60;
+inline constexpr double kMattingStartTolerance = 1e-6, kMattingCoarsestTolerance = 1e-4;
+
+// Steps of conjugate gradients a level and Chebyshev steps before and after each coarse correction.
+struct MattingSchedule {
+  int steps;
+  int smoothing;
+  int finest_steps;
+  double tolerance;  // stops the finest level at this |r| / |b|
+};
+inline MattingSchedule matting_schedule(MattingQuality quality) {
+  switch (quality) {
+    case MattingQuality::kFast: return {1, 2, 1, 0.0};
+    case MattingQuality::kBalanced: return {4, 3, 4, 0.0};
+    case MattingQuality::kExact: break;
+  }
+  return {4, 3, 100, 2e-6};
+}
+
+// The coefficients of the Chebyshev steps z += p, r -= D^-1 A p, p = keep p + take r.
+struct ChebyshevSteps {
+  static constexpr float kLow = kMattingSpectrumEnd / 8.0f;
+  static constexpr float kTheta = 0.5f * (kMattingSpectrumEnd + kLow);
+  static constexpr float kDelta = 0.5f * (kMattingSpectrumEnd - kLow);
+  static constexpr float kSigma = kTheta / kDelta;
+
+  float rho = 1.0f / kSigma, keep = 0.0f, take = 0.0f;
+  TRIMATTE_HD void next() {
+    const float rho2 = 1.0f / (2.0f * kSigma - rho);
+    keep = rho2 * rho;
+    take = 2.0f * rho2 / kDelta;
+    rho = rho2;
+  }
+};
+
+// Plane d of the stencil couples a pixel with the one at this offset ahead of it: (0, 0), (0, 1),
+// (0, 2), (1, -2) ... (1, 2), (2, -2) ... (2, 2).
+inline constexpr int kMattingOffsets = 13;
+TRIMATTE_HD constexpr int matting_offset_index(int dy, int dx) {
+  return dy == 0 ? dx : 5 * dy + dx;
+}
+TRIMATTE_HD constexpr int matting_offset_dy(int d) {
+  return d < 3 ? 0 : d < 8 ? 1 : 2;
+}
+TRIMATTE_HD constexpr int matting_offset_dx(int d) {
+  return d < 3 ? d : (d - 3) % 5 - 2;
+}
+
+// Cell-centred halving: a fine pixel lies a quarter of a coarse pixel off its parent's centre. Its
+// weights on the parent and on the coarse pixel beyond, if there is one.
+struct MattingWeights {
+  float near, far;
+};
+TRIMATTE_HD std::ptrdiff_t matting_far_pixel(std::ptrdiff_t i) {
+  return i / 2 + (i % 2 ? 1 : -1);
+}
+TRIMATTE_HD MattingWeights matting_weights(std::ptrdiff_t i, std::ptrdiff_t coarse_size) {
+  const std::ptrdiff_t far = matting_far_pixel(i);
+  return far >= 0 && far < coarse_size ? MattingWeights{0.75f, 0.25f} : MattingWeights{1.0f, 0.0f};
+}
+
+// How many windows lie over pixel i along one side: their centres are 1 .. size - 2.
+TRIMATTE_HD int matting_windows_over(std::ptrdiff_t i, std::ptrdiff_t size) {
+  const std::ptrdiff_t first = i > 2 ? i - 1 : 1, last = i + 1 < size - 2 ? i + 1 : size - 2;
+  return last < first ? 0 : static_cast<int>(last - first + 1);
+}
+
+// A value in [-1, 1] that looks random and is the same in every run.
+TRIMATTE_HD float matting_noise(std::ptrdiff_t y, std::ptrdiff_t x) {
+  auto h = static_cast<std::uint32_t>(y) * 2654435761u + static_cast<std::uint32_t>(x) * 40503u;
+  h ^= h >> 15, h *= 2246822519u, h ^= h >> 13;
+  return static_cast<float>(h >> 8) * (1.0f / 8388608.0f) - 1.0f;
+}
 
 // Lower-triangular factor of a 3x3 covariance plus a multiple of the identity: Sigma = L D L'. The
 // factored form keeps its precision where the window's colours lie on a line and the inverse would

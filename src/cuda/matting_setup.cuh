@@ -1,0 +1,349 @@
+// Set-up of the alpha solver on the GPU: classes and pyramid, tiles, operators, local linear
+// models.
+#pragma once
+
+#include "matting_levels.cuh"
+#include "pixel/depth.hpp"
+#include "pixel/trimap.hpp"
+
+namespace trimatte::cuda {
+namespace {  // kernels: shared memory of inline functions is not checked as well
+
+// ---------------------------------------------------------------------------------------------
+// Pyramid
+
+// The trimap as 0, 128, 255; alpha of what is known; how many there are of each.
+__global__ void classify_kernel(ImageView<const std::uint8_t> trimap, ImageView<float> alpha,
+                                std::uint8_t* classes, MattingCounts* counts) {
+  int foreground = 0, background = 0, unknown = 0;
+  for (std::ptrdiff_t y = blockIdx.y; y < trimap.height; y += gridDim.y)
+    for (std::ptrdiff_t x = global_x(); x < trimap.width;
+         x += std::ptrdiff_t{gridDim.x} * blockDim.x) {
+      const std::uint8_t t = trimap.row(y)[x];
+      const bool is_fg = trimap_is_foreground(t), is_bg = trimap_is_background(t);
+      classes[y * trimap.width + x] = is_fg   ? kTrimapForeground
+                                      : is_bg ? kTrimapBackground
+                                              : kTrimapUnknown;
+      alpha.row(y)[x] = is_fg ? 1.0f : 0.0f;
+      foreground += is_fg, background += is_bg, unknown += !is_fg && !is_bg;
+    }
+  __shared__ unsigned long long total[3];
+  if (threadIdx.x < 3) total[threadIdx.x] = 0;
+  __syncthreads();
+  atomicAdd(&total[0], static_cast<unsigned long long>(foreground));
+  atomicAdd(&total[1], static_cast<unsigned long long>(background));
+  atomicAdd(&total[2], static_cast<unsigned long long>(unknown));
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  atomicAdd(&counts->foreground, total[0]);
+  atomicAdd(&counts->background, total[1]);
+  atomicAdd(&counts->unknown, total[2]);
+}
+
+// Samples of the image that a level is halved from.
+template <class T>
+struct ImageSamples {
+  ImageView<const T> image;
+  __device__ float operator()(std::ptrdiff_t y, std::ptrdiff_t x, int c) const {
+    return to_unit(image.row(y)[image.channels * x + c]);
+  }
+};
+struct LevelSamples {
+  const float* image;
+  std::ptrdiff_t width;
+  __device__ float operator()(std::ptrdiff_t y, std::ptrdiff_t x, int c) const {
+    return image[(y * width + x) * 3 + c];
+  }
+};
+
+// 2x2 means, edge replicated; a mixed class is unknown.
+template <class Samples>
+__global__ void halve_kernel(MattingLevel fine, MattingLevel coarse, Samples samples) {
+  const std::ptrdiff_t x = global_x();
+  if (x >= coarse.width) return;
+  const std::ptrdiff_t left = 2 * x, right = left + 1 < fine.width ? left + 1 : left;
+  for_rows(coarse.height, [&](std::ptrdiff_t y) {
+    const std::ptrdiff_t above = 2 * y, below = above + 1 < fine.height ? above + 1 : above;
+    const auto class_at = [&](std::ptrdiff_t v, std::ptrdiff_t u) {
+      return fine.classes[v * fine.width + u];
+    };
+    const std::uint8_t t = class_at(above, left);
+    const bool pure =
+        t == class_at(above, right) && t == class_at(below, left) && t == class_at(below, right);
+    const std::ptrdiff_t at = y * coarse.width + x;
+    coarse.classes[at] = pure ? t : kTrimapUnknown;
+    for (int c = 0; c < 3; ++c)
+      coarse.image[3 * at + c] = 0.25f * ((samples(above, left, c) + samples(above, right, c)) +
+                                          (samples(below, left, c) + samples(below, right, c)));
+  });
+}
+
+// ---------------------------------------------------------------------------------------------
+// Tiles
+
+// First and last row and column of a tile's unknown pixels, 4 bits each: 16 bits, and bit 16 if
+// there are any. A warp a tile, a lane half a row.
+__device__ unsigned pack_bounds(int top, int bottom, int left, int right) {
+  return 1u << 16 | static_cast<unsigned>(top << 12 | bottom << 8 | left << 4 | right);
+}
+// Whether unknown pixels with these bounds lie within `reach` of the neighbouring tile that is
+// (dy, dx) tiles away from theirs.
+__device__ bool reaches(unsigned bounds, int dy, int dx, int reach) {
+  if (!(bounds >> 16)) return false;
+  const int top = bounds >> 12 & 15, bottom = bounds >> 8 & 15;
+  const int left = bounds >> 4 & 15, right = bounds & 15;
+  return (dy == 0 || (dy < 0 ? top < reach : bottom >= kTile - reach)) &&
+         (dx == 0 || (dx < 0 ? left < reach : right >= kTile - reach));
+}
+
+constexpr int kMarkWarps = 8;
+
+__global__ void mark_kernel(MattingLevels levels) {
+  const MattingLevel& level = levels.level[blockIdx.y];
+  const int lane = threadIdx.x % 32, tiles = level.tiles_y * level.tiles_x;
+  const int row = lane / 2, first = lane % 2 * 8;
+  for (int tile = blockIdx.x * kMarkWarps + threadIdx.x / 32; tile < tiles;
+       tile += gridDim.x * kMarkWarps) {
+    const int y = tile / level.tiles_x * kTile + row;
+    const int x0 = tile % level.tiles_x * kTile + first;
+    unsigned bits = 0;
+    if (y < level.height) {
+      const std::uint8_t* classes = level.classes + std::ptrdiff_t{y} * level.width;
+      for (int i = 0; i < 8; ++i)
+        if (x0 + i < level.width && classes[x0 + i] == kTrimapUnknown) bits |= 1u << (first + i);
+    }
+    const unsigned lanes = __ballot_sync(~0u, bits != 0);
+    unsigned columns = bits;
+    for (int step = 16; step > 0; step /= 2) columns |= __shfl_xor_sync(~0u, columns, step);
+    if (lane != 0) continue;
+    level.bounds[tile] = lanes ? pack_bounds((__ffs(lanes) - 1) / 2, (31 - __clz(lanes)) / 2,
+                                             __ffs(columns) - 1, 31 - __clz(columns))
+                               : 0u;
+  }
+}
+
+// What this tile is: bit 0 stored, bit 1 core, bit 2 wide.
+__device__ unsigned kind_of_tile(const MattingLevel& level, int tile) {
+  const int ty = tile / level.tiles_x, tx = tile % level.tiles_x;
+  unsigned kind = level.bounds[tile] ? 7u : 0u;
+  for (int i = 0; i < 9 && kind != 7u; ++i) {
+    const int dy = i / 3 - 1, dx = i % 3 - 1;
+    if (ty + dy < 0 || tx + dx < 0 || ty + dy >= level.tiles_y || tx + dx >= level.tiles_x)
+      continue;
+    const unsigned bounds = level.bounds[tile + dy * level.tiles_x + dx];
+    if (reaches(bounds, -dy, -dx, kStoredReach)) kind |= 1u;
+    if (reaches(bounds, -dy, -dx, kWideReach)) kind |= 4u;
+  }
+  return kind;
+}
+
+constexpr int kListThreads = 256;
+
+// How many threads before this one have the flag, and how many have it at all; `scratch` has a
+// count a warp.
+__device__ int rank_in_block(bool flag, int (&scratch)[kListThreads / 32], int& all) {
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  const unsigned lanes = __ballot_sync(~0u, flag);
+  __syncthreads();
+  if (lane == 0) scratch[warp] = __popc(lanes);
+  __syncthreads();
+  int before = __popc(lanes & ((1u << lane) - 1u));
+  all = 0;
+  for (int w = 0; w < kListThreads / 32; ++w) {
+    before += w < warp ? scratch[w] : 0;
+    all += scratch[w];
+  }
+  return before;
+}
+
+// Lists of a level's tiles, in order. A block a level.
+__global__ void list_kernel(MattingLevels levels) {
+  const MattingLevel& level = levels.level[blockIdx.x];
+  __shared__ int scratch[kListThreads / 32];
+  const int tiles = level.tiles_y * level.tiles_x, thread = threadIdx.x;
+  const int border = (level.tiles_y + 2) * (level.tiles_x + 2);
+  for (int i = thread; i < border; i += kListThreads) level.slots[i] = 0;
+  int stored = 0, core = 0, wide = 0;
+  for (int start = 0; start < tiles; start += kListThreads) {
+    const int tile = start + thread;
+    const unsigned kind = tile < tiles ? kind_of_tile(level, tile) : 0u;
+    int all;
+    const int slot = 1 + stored + rank_in_block(kind & 1u, scratch, all);
+    stored += all;
+    if (kind & 1u) {
+      level.tiles[slot] = tile;
+      level.slots[(tile / level.tiles_x + 1) * (level.tiles_x + 2) + tile % level.tiles_x + 1] =
+          slot;
+    }
+    const int place = core + rank_in_block(kind & 2u, scratch, all);
+    core += all;
+    if (kind & 2u) level.core[place] = slot;
+    const int wide_place = wide + rank_in_block(kind & 4u, scratch, all);
+    wide += all;
+    if (kind & 4u) level.wide[wide_place] = slot;
+  }
+  if (thread != 0) return;
+  level.counts[0] = stored;
+  level.counts[1] = core;
+  level.counts[2] = wide;
+}
+
+// Cuts the image into the tiles; all other planes start at zero. Slot 0 is the tile of zeros.
+template <class Samples>
+__global__ void fill_kernel(MattingLevel level, Samples samples) {
+  for (int slot = blockIdx.x; slot <= level.stored(); slot += gridDim.x) {
+    const std::ptrdiff_t lane = level.tile_at(slot) + threadIdx.x;
+    for (int i = 0; i < level.tile_size; i += kTilePixels) level.planes[lane + i] = 0.0f;
+    if (slot == 0) continue;
+    const Tile tile(level, slot);
+    if (tile.y >= level.height || tile.x >= level.width) continue;
+    for (int c = 0; c < 3; ++c) level.plane(kImage + c)[lane] = samples(tile.y, tile.x, c);
+  }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Windows
+
+// A 3x3 window: colours less the centre's, their mean, and the factored covariance. In double:
+// where colours lie on a line, float would not tell the ridge from rounding.
+struct Window {
+  double color[9][3], mean[3];
+  ColorFactor<double> factor;
+
+  // Color: float(int dy, int dx, int c), of the pixel beside the centre.
+  template <class Color>
+  __device__ Window(const Color& at, double epsilon) {
+    double s00 = 0, s01 = 0, s02 = 0, s11 = 0, s12 = 0, s22 = 0;
+#pragma unroll
+    for (int c = 0; c < 3; ++c) {
+      double sum = 0.0;
+#pragma unroll
+      for (int q = 0; q < 9; ++q) {
+        color[q][c] = double{at(q / 3 - 1, q % 3 - 1, c)} - double{at(0, 0, c)};
+        sum += color[q][c];
+      }
+      mean[c] = sum / 9.0;
+    }
+#pragma unroll
+    for (int q = 0; q < 9; ++q) {
+      const double r = color[q][0] - mean[0], g = color[q][1] - mean[1], b = color[q][2] - mean[2];
+      s00 += r * r, s01 += r * g, s02 += r * b, s11 += g * g, s12 += g * b, s22 += b * b;
+    }
+    factor = factor_covariance(s00 / 9, s01 / 9, s02 / 9, s11 / 9, s12 / 9, s22 / 9, epsilon / 9);
+  }
+
+  // Whitened colours: (I_i - mu)' (Sigma + ridge)^-1 (I_j - mu) is their scalar product, which
+  // keeps the window's matrix positive semidefinite in any precision.
+  __device__ void whiten(int q, float& w0, float& w1, float& w2) const {
+    const double u0 = color[q][0] - mean[0];
+    const double u1 = color[q][1] - mean[1] - factor.l10 * u0;
+    const double u2 = color[q][2] - mean[2] - factor.l20 * u0 - factor.l21 * u1;
+    w0 = static_cast<float>(u0 * sqrt(factor.i0));
+    w1 = static_cast<float>(u1 * sqrt(factor.i1));
+    w2 = static_cast<float>(u2 * sqrt(factor.i2));
+  }
+};
+
+__device__ bool is_window_centre(const MattingLevel& level, int y, int x) {
+  return y >= 1 && y <= level.height - 2 && x >= 1 && x <= level.width - 2;
+}
+
+// The operator of the unknown pixels: row by row, all windows over a pixel are added up by its
+// thread, in one order, so that the stencil is symmetric to the bit and nothing is written twice.
+__global__ void __launch_bounds__(kTilePixels) operator_kernel(MattingLevel level, double epsilon) {
+  constexpr int kWindows = kTile + 2;
+  __shared__ Neighbours neighbours;
+  __shared__ float color[3][kTile + 4][kTile + 4];
+  __shared__ float white[27][kWindows * kWindows];
+  __shared__ std::uint8_t classes[kTile + 4][kTile + 4];
+  const int count = level.counts[1];
+  for (int i = blockIdx.x; i < count; i += gridDim.x) {
+    const Tile tile(level, level.core[i]);
+    neighbours.load(level, tile);
+    for (int c = 0; c < 3; ++c) {
+      const float* image = level.plane(kImage + c);
+      load_halo<2>(neighbours, color[c], [&](std::ptrdiff_t at) { return image[at]; });
+    }
+    for (int k = threadIdx.x; k < (kTile + 4) * (kTile + 4); k += kTilePixels) {
+      const int y = tile.y0 + k / (kTile + 4) - 2, x = tile.x0 + k % (kTile + 4) - 2;
+      const bool inside = y >= 0 && x >= 0 && y < level.height && x < level.width;
+      classes[k / (kTile + 4)][k % (kTile + 4)] =
+          inside ? level.classes[std::ptrdiff_t{y} * level.width + x] : kTrimapBackground;
+    }
+    __syncthreads();
+    for (int k = threadIdx.x; k < kWindows * kWindows; k += kTilePixels) {
+      const int wy = k / kWindows, wx = k % kWindows;  // centred on halo pixel (wy + 1, wx + 1)
+      const Window window([&](int dy, int dx, int c) { return color[c][wy + 1 + dy][wx + 1 + dx]; },
+                          epsilon);
+#pragma unroll
+      for (int q = 0; q < 9; ++q)
+        window.whiten(q, white[3 * q][k], white[3 * q + 1][k], white[3 * q + 2][k]);
+    }
+    __syncthreads();
+    const int ly = static_cast<int>(threadIdx.x) / kTile,
+              lx = static_cast<int>(threadIdx.x) % kTile;
+    if (classes[ly + 2][lx + 2] != kTrimapUnknown) continue;  // the next barrier is in load()
+    float row[25] = {};                                       // by (dy + 2) * 5 + dx + 2
+#pragma unroll
+    for (int w = 0; w < 9; ++w) {
+      const int wy = w / 3 - 1, wx = w % 3 - 1;
+      if (!is_window_centre(level, tile.y + wy, tile.x + wx)) continue;
+      const int k = (ly + 1 + wy) * kWindows + lx + 1 + wx;
+      const int mine = (1 - wy) * 3 + 1 - wx;
+      const float m0 = white[3 * mine][k], m1 = white[3 * mine + 1][k], m2 = white[3 * mine + 2][k];
+#pragma unroll
+      for (int q = 0; q < 9; ++q) {
+        const float product =
+            m0 * white[3 * q][k] + m1 * white[3 * q + 1][k] + m2 * white[3 * q + 2][k];
+        const int dy = q / 3 - 1 + wy, dx = q % 3 - 1 + wx;
+        row[(dy + 2) * 5 + dx + 2] += (q == mine ? 1.0f : 0.0f) - (1.0f + product) / 9.0f;
+      }
+    }
+    // Known pixels go to the right-hand side and out of the operator.
+    float rhs = 0.0f, sum = 0.0f;
+#pragma unroll
+    for (int k = 0; k < 25; ++k) {
+      const std::uint8_t t = classes[ly + k / 5][lx + k % 5];
+      if (t == kTrimapForeground) rhs -= row[k];
+      if (t != kTrimapUnknown) row[k] = 0.0f;
+      sum += row[k] < 0.0f ? -row[k] : row[k];
+    }
+#pragma unroll
+    for (int d = 0; d < kMattingOffsets; ++d)
+      level.plane(kStencil + d)[tile.lane] =
+          row[(matting_offset_dy(d) + 2) * 5 + matting_offset_dx(d) + 2];
+    level.plane(kInverse)[tile.lane] = 1.0f / (sum > 1e-6f ? sum : 1e-6f);
+    level.plane(kRhs)[tile.lane] = rhs;
+  }
+}
+
+// The linear models of a coarse level, for the finer one.
+__global__ void __launch_bounds__(kTilePixels) model_kernel(MattingLevel level, double epsilon) {
+  __shared__ Neighbours neighbours;
+  __shared__ Halo<1> color[3];
+  const int count = level.counts[2];
+  for (int i = blockIdx.x; i < count; i += gridDim.x) {
+    const Tile tile(level, level.wide[i]);
+    neighbours.load(level, tile);
+    for (int c = 0; c < 3; ++c) {
+      const float* image = level.plane(kImage + c);
+      load_halo<1>(neighbours, color[c], [&](std::ptrdiff_t at) { return image[at]; });
+    }
+    __syncthreads();
+    const int ly = static_cast<int>(threadIdx.x) / kTile,
+              lx = static_cast<int>(threadIdx.x) % kTile;
+    const Window window([&](int dy, int dx, int c) { return color[c][ly + 1 + dy][lx + 1 + dx]; },
+                        epsilon);
+    const ColorFactor<double>& f = window.factor;
+    const double parts[6] = {f.l10, f.l20, f.l21, f.i0, f.i1, f.i2};
+#pragma unroll
+    for (int p = 0; p < 6; ++p) level.plane(kFactor + p)[tile.lane] = static_cast<float>(parts[p]);
+#pragma unroll
+    for (int c = 0; c < 3; ++c)
+      level.plane(kMean + c)[tile.lane] =
+          static_cast<float>(window.mean[c] + double{color[c][ly + 1][lx + 1]});
+  }
+}
+
+}  // namespace
+}  // namespace trimatte::cuda
