@@ -1,7 +1,12 @@
 // Samples of an image as a network wants them, and a network's output as a mask.
 #pragma once
 
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
 #include "core/host_device.hpp"
+#include "pixel/depth.hpp"
 #include "pixel/half.hpp"
 #include "pixel/resize.hpp"
 
@@ -22,5 +27,60 @@ struct PostprocessOptions {
   ResizeFilter filter = ResizeFilter::kLanczos;
   bool min_max = true;
 };
+
+// A network's sample, float or Half, of a float, and back.
+template <class S>
+TRIMATTE_HD S to_sample(float value) {
+  return value;
+}
+template <>
+TRIMATTE_HD Half to_sample<Half>(float value) {
+  return to_half(value);
+}
+TRIMATTE_HD float from_sample(float sample) {
+  return sample;
+}
+TRIMATTE_HD float from_sample(Half sample) {
+  return from_half(sample);
+}
+
+// In this order, each step rounded to float32: no two of them can be fused.
+TRIMATTE_HD float normalized(std::uint8_t v, float scale, float mean, float deviation) {
+  return (static_cast<float>(v) / scale - mean) / deviation;
+}
+
+// A prediction's sample; one that is no finite number counts as 0.
+template <class S>
+TRIMATTE_HD float predicted(S sample) {
+  const float p = from_sample(sample);
+  return p - p == 0.0f ? p : 0.0f;
+}
+
+// The values that become 0 and 255. Equal ones, of a prediction without any difference, make all 0.
+struct PredictionRange {
+  float low, high;
+};
+
+TRIMATTE_HD std::uint8_t mask_sample(float p, PredictionRange range) {
+  if (!(range.high > range.low)) return 0;
+  const float unit = clip_unit((p - range.low) / (range.high - range.low));
+  return static_cast<std::uint8_t>(static_cast<int>(unit * 255.0f));
+}
+
+// Floats as integers of the same order, for maxima that many threads agree upon.
+TRIMATTE_HD std::int32_t ordered_bits(float v) {
+  std::int32_t bits;
+  memcpy(&bits, &v, 4);
+  return bits < 0 ? static_cast<std::int32_t>(0x80000000u - static_cast<std::uint32_t>(bits))
+                  : bits;
+}
+TRIMATTE_HD float from_ordered_bits(std::int32_t ordered) {
+  const std::int32_t bits =
+      ordered < 0 ? static_cast<std::int32_t>(0x80000000u - static_cast<std::uint32_t>(ordered))
+                  : ordered;
+  float v;
+  memcpy(&v, &bits, 4);
+  return v;
+}
 
 }  // namespace trimatte
