@@ -67,17 +67,14 @@ TRIMATTE_HD std::uint8_t mask_sample(float p, PredictionRange range) {
   return static_cast<std::uint8_t>(static_cast<int>(unit * 255.0f));
 }
 
-// Floats as integers of the same order, for maxima that many threads agree upon.
-TRIMATTE_HD std::int32_t ordered_bits(float v) {
-  std::int32_t bits;
+// Floats as unsigned numbers of the same order, none of them 0: for maxima over many threads.
+TRIMATTE_HD std::uint32_t order_key(float v) {
+  std::uint32_t bits;
   memcpy(&bits, &v, 4);
-  return bits < 0 ? static_cast<std::int32_t>(0x80000000u - static_cast<std::uint32_t>(bits))
-                  : bits;
+  return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
-TRIMATTE_HD float from_ordered_bits(std::int32_t ordered) {
-  const std::int32_t bits =
-      ordered < 0 ? static_cast<std::int32_t>(0x80000000u - static_cast<std::uint32_t>(ordered))
-                  : ordered;
+TRIMATTE_HD float from_order_key(std::uint32_t key) {
+  const std::uint32_t bits = key >> 31 ? key & 0x7fffffffu : ~key;
   float v;
   memcpy(&v, &bits, 4);
   return v;
