@@ -12,15 +12,16 @@ const char* shape_words(Layout layout) {
   switch (layout) {
     case Layout::kColor: return "(H, W, 3) or (H, W, 4)";
     case Layout::kRgba: return "(H, W, 4)";
+    case Layout::kImage: return "(H, W), (H, W, 3) or (H, W, 4)";
     case Layout::kPlane: break;
   }
   return "(H, W)";
 }
 
 bool shape_fits(const py::array& array, Layout layout) {
-  if (layout == Layout::kPlane) return array.ndim() == 2;
-  if (array.ndim() != 3) return false;
-  return array.shape(2) == 4 || (layout == Layout::kColor && array.shape(2) == 3);
+  if (array.ndim() == 2) return layout == Layout::kPlane || layout == Layout::kImage;
+  if (array.ndim() != 3 || layout == Layout::kPlane) return false;
+  return array.shape(2) == 4 || (layout != Layout::kRgba && array.shape(2) == 3);
 }
 
 // The first sample that is no number in [0, 1], give or take 1/255 of overshoot; 0.5 if there is
@@ -79,12 +80,12 @@ Argument::Argument(std::string operation, std::string name, py::array array, Lay
   if (depth_ == Depth::kFloat32) check_values();
 }
 
-std::string Argument::describe() const {
+std::string describe(const py::array& array) {
   std::string text = "(";
-  for (py::ssize_t i = 0; i < array_.ndim(); ++i)
-    text += (i ? ", " : "") + std::to_string(array_.shape(i));
-  text += array_.ndim() == 1 ? ",) " : ") ";
-  return text + py::str(array_.dtype()).cast<std::string>();
+  for (py::ssize_t i = 0; i < array.ndim(); ++i)
+    text += (i ? ", " : "") + std::to_string(array.shape(i));
+  text += array.ndim() == 1 ? ",) " : ") ";
+  return text + py::str(array.dtype()).cast<std::string>();
 }
 
 void Argument::check_values() const {

@@ -26,7 +26,10 @@ enum class Layout {
   kColor,  // (H, W, 3) or (H, W, 4)
   kRgba,   // (H, W, 4)
   kPlane,  // (H, W)
+  kImage,  // (H, W), (H, W, 3) or (H, W, 4)
 };
+
+std::string describe(const py::array& array);  // "(1080, 1920, 3) uint8"
 
 // An argument of an operation, named for the messages.
 class Argument {
@@ -37,7 +40,7 @@ class Argument {
   std::ptrdiff_t height() const { return array_.shape(0); }
   std::ptrdiff_t width() const { return array_.shape(1); }
   int channels() const { return array_.ndim() == 3 ? static_cast<int>(array_.shape(2)) : 1; }
-  std::string describe() const;  // "(1080, 1920, 3) uint8"
+  std::string describe() const { return bind::describe(array_); }
 
   template <class T>
   ImageView<const T> view() const {

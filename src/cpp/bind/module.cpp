@@ -73,4 +73,5 @@ PYBIND11_MODULE(_core, m) {
   m.attr("compiler") = TRIMATTE_COMPILER;
 
   trimatte::bind::define_operations(m);
+  trimatte::bind::define_resize_operations(m);
 }

@@ -19,6 +19,7 @@ from trimatte.errors import ArgumentError, DeviceError, EngineError, Error, Trim
 from trimatte.keying import Probe, chroma_key, probe
 from trimatte.matting import MattingInfo, despill, estimate_alpha, estimate_foreground
 from trimatte.pipeline import Remover, Result, remove
+from trimatte.resizing import matte_from_prediction, resize, to_tensor
 from trimatte.trimap import make_trimap
 
 __all__ = [
@@ -44,9 +45,12 @@ __all__ = [
     "estimate_foreground",
     "get_num_threads",
     "make_trimap",
+    "matte_from_prediction",
     "premultiply",
     "probe",
     "remove",
+    "resize",
     "set_num_threads",
+    "to_tensor",
     "unpremultiply",
 ]
