@@ -56,7 +56,7 @@ __global__ void rows_kernel(ImageView<const S> image, ImageView<ResizeResult<T, 
   using Number = ResizeNumber<T>;
   constexpr int kTile = kTileBytes / static_cast<int>(sizeof(S));
   constexpr int kEach = cuda::kRun<S>;
-  __shared__ alignas(16) S tile[kRows][kTile];
+  alignas(16) __shared__ S tile[kRows][kTile];
 
   // Threads beyond the last sample make it once more and do not write it.
   const std::ptrdiff_t samples = out.width * out.channels;

@@ -62,9 +62,9 @@ struct PredictionRange {
 };
 
 TRIMATTE_HD std::uint8_t mask_sample(float p, PredictionRange range) {
-  if (!(range.high > range.low)) return 0;
-  const float unit = clip_unit((p - range.low) / (range.high - range.low));
-  return static_cast<std::uint8_t>(static_cast<int>(unit * 255.0f));
+  const float unit = (p - range.low) / (range.high - range.low);
+  if (!(unit > 0.0f)) return 0;  // NaN is what an empty range makes, or one beyond all floats
+  return static_cast<std::uint8_t>(static_cast<int>((unit < 1.0f ? unit : 1.0f) * 255.0f));
 }
 
 // Floats as unsigned numbers of the same order, none of them 0: for maxima over many threads.

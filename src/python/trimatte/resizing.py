@@ -103,7 +103,7 @@ def to_tensor(
     use_cuda(device, "to_tensor")
     no_stream(stream, "to_tensor")
     deviation = _three(std, "std")
-    if min(deviation) <= 0.0:
+    if np.float32(min(deviation)) <= 0.0:
         raise ArgumentError(f"to_tensor: std must be three numbers above 0, got {std!r:.80}")
     by_maximum = isinstance(scale, str) and scale == "max"
     if not by_maximum and not (is_number(scale) and scale == 255):
