@@ -1,4 +1,4 @@
-"""Definition of resizing: the two passes of Pillow's `Image.resize`, with its integers for uint8."""
+"""Definition of resizing: the passes of Pillow's `Image.resize`, with its integers for uint8."""
 
 from __future__ import annotations
 
