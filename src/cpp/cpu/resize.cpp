@@ -116,7 +116,6 @@ inline void transpose(const S* __restrict from, int from_stride, S* __restrict t
     for (int y = 0; y < kTurned; ++y) to[x * to_stride + y] = from[y * from_stride + x];
 }
 
-#if defined(__GNUC__)
 inline void transpose(const std::uint8_t* __restrict from, int from_stride,
                       std::uint8_t* __restrict to, int to_stride) {
   using Row = Vector<std::uint8_t, 16>;
@@ -137,7 +136,6 @@ inline void transpose(const std::uint8_t* __restrict from, int from_stride,
   }
   for (int x = 0; x < 16; ++x) std::memcpy(to + x * to_stride, &rows[x], 16);
 }
-#endif
 
 // turned[x][r] = sample x of row y + r; rows below the last repeat it.
 template <class S>

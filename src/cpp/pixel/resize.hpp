@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cmath>
-#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
@@ -29,7 +28,7 @@ template <class T, bool Last>
 using ResizeResult = std::conditional_t<Last || sizeof(T) == 1, T, float>;
 
 inline constexpr int kResizeBits = 22;
-inline constexpr std::ptrdiff_t kLargestResizeSide = 1 << 24;  // windows stay within an int
+inline constexpr int kLargestResizeSide = 1 << 24;  // windows stay within an int
 
 // Passes -------------------------------------------------------------------------------------
 
