@@ -8,7 +8,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <type_traits>
 
 #include "core/host_device.hpp"
 #include "pixel/depth.hpp"
@@ -22,10 +21,28 @@ struct ResizeOptions {
 };
 
 // Weights and their sums, of an image of T; and what a pass makes of a sum.
-template <class T>
-using ResizeNumber = std::conditional_t<sizeof(T) == 1, std::int32_t, float>;
 template <class T, bool Last>
-using ResizeResult = std::conditional_t<Last || sizeof(T) == 1, T, float>;
+struct ResizeTypes {
+  using Number = float;
+  using Result = float;
+};
+template <class T>
+struct ResizeTypes<T, true> {
+  using Number = float;
+  using Result = T;
+};
+template <>
+struct ResizeTypes<std::uint8_t, false> {
+  using Number = std::int32_t;
+  using Result = std::uint8_t;
+};
+template <>
+struct ResizeTypes<std::uint8_t, true> : ResizeTypes<std::uint8_t, false> {};
+
+template <class T>
+using ResizeNumber = typename ResizeTypes<T, true>::Number;
+template <class T, bool Last>
+using ResizeResult = typename ResizeTypes<T, Last>::Result;
 
 inline constexpr int kResizeBits = 22;
 inline constexpr int kLargestResizeSide = 1 << 24;  // windows stay within an int
@@ -112,11 +129,11 @@ inline int resize_weights(const ResizeSide& side, int i, double* weights, int ta
 
 template <class Number>
 Number resize_weight(double weight) {
-  if constexpr (std::is_same_v<Number, float>) {
-    return static_cast<float>(weight);
-  } else {  // halves away from zero
-    return static_cast<Number>(weight * (1 << kResizeBits) + (weight < 0.0 ? -0.5 : 0.5));
-  }
+  return static_cast<Number>(weight);
+}
+template <>
+inline std::int32_t resize_weight(double weight) {  // halves away from zero
+  return static_cast<std::int32_t>(weight * (1 << kResizeBits) + (weight < 0.0 ? -0.5 : 0.5));
 }
 
 // Sums ---------------------------------------------------------------------------------------
@@ -134,7 +151,7 @@ TRIMATTE_HD ResizeResult<T, Last> resize_result(ResizeNumber<T> sum) {
     return static_cast<std::uint8_t>(v < 0 ? 0 : v > 255 ? 255 : v);
   } else if constexpr (!Last) {
     return sum;
-  } else if constexpr (std::is_same_v<T, float>) {
+  } else if constexpr (sizeof(T) == 4) {
     return clip_unit(sum);
   } else {
     const float v = sum + 0.5f;
