@@ -49,6 +49,11 @@ def mask() -> Array:
 
 
 @cache
+def small() -> Array:
+    return scenes.blob_mask(320, 320, seed=2)
+
+
+@cache
 def background() -> Array:
     return np.ascontiguousarray(image()[::-1])
 
@@ -71,6 +76,20 @@ CASES = (
     Case("premultiply", trimatte.premultiply, lambda: (rgba(),), {}),
     Case("composite", trimatte.composite, lambda: (image(), mask(), background()), {}),
     Case("cutout", trimatte.cutout, lambda: (image(), mask()), {}),
+    Case("resize to 320", trimatte.resize, lambda: (image(),), {"size": (320, 320)}),
+    Case("resize mask from 320", trimatte.resize, lambda: (small(),), {"size": (HEIGHT, WIDTH)}),
+    Case(
+        "to_tensor 320",
+        trimatte.to_tensor,
+        lambda: (image(),),
+        {"size": (320, 320), "scale": "max", "mean": (0.485, 0.456, 0.406), "std": (1, 1, 1)},
+    ),
+    Case(
+        "matte_from_prediction 320",
+        trimatte.matte_from_prediction,
+        lambda: (small() / np.float32(255),),
+        {"size": (HEIGHT, WIDTH)},
+    ),
     Case(
         "estimate_foreground 1 MP",
         trimatte.estimate_foreground,

@@ -180,6 +180,21 @@ def a_layer_and_color(dtype: DTypeLike, color: str | tuple[float, float, float])
     return make
 
 
+def a_plane(dtype: DTypeLike) -> Make:
+    return lambda rng, height, width: (noise(rng, height, width, 1, dtype)[..., 0],)
+
+
+def a_prediction(dtype: DTypeLike) -> Make:
+    """A segmentation network's output: what it holds to be opaque, and some that is no number."""
+
+    def make(rng: Generator, height: int, width: int) -> tuple[Any, ...]:
+        values = 0.1 + 0.85 * soft_disc(rng, height, width) + rng.normal(0.0, 0.05, (height, width))
+        values[rng.random((height, width)) < 0.01] = rng.choice([np.nan, np.inf, -np.inf])
+        return (values.astype(dtype),)
+
+    return make
+
+
 # Cases --------------------------------------------------------------------------------------------
 
 # Rounding in float32: the rest of a sum of a few terms, in samples of the result.
@@ -357,6 +372,50 @@ def composite_cases() -> Iterator[Case]:
         )
 
 
+# An image that is not empty can be resized, and only such a one.
+RESIZED = ("tiny", "line", "odd")
+
+
+def resize_cases() -> Iterator[Case]:
+    for dtype in DTYPES:
+        for filter in ("lanczos", "bilinear"):
+            for height, width in ((7, 9), (23, 31), (64, 65), (90, 17), (5, 300), (1, 1)):
+                for channels in (1, 3, 4):
+                    yield Case(
+                        f"resize-{dtype}x{channels}-{filter}-{height}x{width}",
+                        "resize",
+                        a_plane(dtype) if channels == 1 else an_image(dtype, channels),
+                        {"size": (height, width), "filter": filter},
+                        atol=EXACT_BUT_FOR_FLOAT32[dtype],
+                        sizes=RESIZED,
+                    )
+
+
+def network_cases() -> Iterator[Case]:
+    statistics = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+    for dtype, atol in (("float32", 1e-6), ("float16", 1e-3)):
+        for scale in (255, "max"):
+            for height, width in ((20, 24), (33, 7), (70, 140)):
+                for channels in (3, 4):
+                    yield Case(
+                        f"tensor-{dtype}-{scale}-{height}x{width}x{channels}",
+                        "to_tensor",
+                        an_image("uint8", channels),
+                        {"size": (height, width), "scale": scale, "dtype": dtype, **statistics},
+                        atol=atol,
+                        sizes=RESIZED,
+                    )
+        for min_max in (True, False):
+            for height, width in ((9, 11), (31, 64), (200, 77)):
+                yield Case(
+                    f"matte-{dtype}-{'min-max' if min_max else 'clipped'}-{height}x{width}",
+                    "matte_from_prediction",
+                    a_prediction(dtype),
+                    {"size": (height, width), "min_max": min_max},
+                    sizes=RESIZED,
+                )
+
+
 CASES: tuple[Case, ...] = (
     *key_cases(),
     *trimap_cases(),
@@ -364,6 +423,8 @@ CASES: tuple[Case, ...] = (
     *foreground_cases(),
     *despill_cases(),
     *composite_cases(),
+    *resize_cases(),
+    *network_cases(),
 )
 
 

@@ -15,6 +15,7 @@ HEIGHT, WIDTH = 6, 7
 IMAGE = np.full((HEIGHT, WIDTH, 3), 100, dtype=np.uint8)
 RGBA = np.full((HEIGHT, WIDTH, 4), 100, dtype=np.uint8)
 PLANE = np.full((HEIGHT, WIDTH), 100, dtype=np.uint8)
+PREDICTION = np.linspace(0, 1, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)
 TRIMAP = np.repeat(np.array([[0, 0, 128, 128, 128, 255, 255]], dtype=np.uint8), HEIGHT, axis=0)
 
 # Every operation with valid arguments, by name; the tables below replace one of them at a time.
@@ -29,6 +30,9 @@ VALID: dict[str, dict[str, Any]] = {
     "unpremultiply": {"rgba": RGBA},
     "cutout": {"foreground": IMAGE, "alpha": PLANE},
     "composite": {"foreground": IMAGE, "alpha": PLANE, "background": IMAGE},
+    "resize": {"image": IMAGE, "size": (4, 5)},
+    "to_tensor": {"image": IMAGE, "size": (4, 5), "mean": (0.5, 0.5, 0.5), "std": (1, 1, 1)},
+    "matte_from_prediction": {"prediction": PREDICTION, "size": (4, 5)},
 }
 
 
@@ -72,11 +76,13 @@ def bad_arrays() -> list[Bad]:
     rows = []
     for operation, arguments in VALID.items():
         for argument, valid in arguments.items():
-            if not isinstance(valid, np.ndarray):
+            if not isinstance(valid, np.ndarray) or argument == "prediction":
                 continue
             for value, came in wrong_arrays(valid.shape):
                 in_range = value.dtype == np.float32
                 accepted = "[0, 1]" if in_range else "uint8, uint16 or float32"
+                if operation == "to_tensor":
+                    accepted, came = "of uint8", str(value.dtype)
                 rows.append(Bad(operation, argument, value, came, accepted))
             if valid.ndim == 2:
                 shapes: list[tuple[int, ...]] = [
@@ -87,7 +93,8 @@ def bad_arrays() -> list[Bad]:
                 ]
                 accepted = "(H, W)"
             else:
-                shapes = [(), (WIDTH,), (HEIGHT, WIDTH), (2, HEIGHT, WIDTH, 3)]
+                shapes = [(), (WIDTH,), (2, HEIGHT, WIDTH, 3)]
+                shapes += [(HEIGHT, WIDTH)] if operation != "resize" else []
                 shapes += [(HEIGHT, WIDTH, channels) for channels in (0, 1, 2, 5)]
                 shapes += [(HEIGHT, WIDTH, 3)] if argument == "rgba" else []
                 accepted = "(H, W, 4)"
@@ -223,6 +230,52 @@ def bad_options() -> list[Bad]:
     return rows
 
 
+def bad_resizes() -> list[Bad]:
+    """What only resizing takes: sizes, predictions and a network's numbers."""
+    rows = []
+    for operation in ("resize", "to_tensor", "matte_from_prediction"):
+        for value, came in (
+            ((0, 5), "(0, 5)"),
+            ((5, -1), "(5, -1)"),
+            ((5, 2**24 + 1), "16777217"),
+            ((5, 2**70), str(2**70)),
+            ((5.0, 5), "(5.0, 5)"),
+            ((5,), "(5,)"),
+            ((5, 5, 3), "(5, 5, 3)"),
+            (5, "5"),
+            ("55", "'55'"),
+            ((True, 5), "True"),
+            (None, "None"),
+        ):
+            rows.append(Bad(operation, "size", value, came, "height"))
+        for value, came in (("bicubic", "bicubic"), (None, "None"), (1, "1")):
+            rows.append(Bad(operation, "filter", value, came, "lanczos"))
+    for shape in ((), (WIDTH,), (HEIGHT, WIDTH, 1), (1, 1, HEIGHT, WIDTH)):
+        value = np.zeros(shape, np.float32)
+        rows.append(Bad("matte_from_prediction", "prediction", value, str(shape), "(h, w)"))
+    for dtype in ("float64", "uint8", "int32", "bool", "object"):
+        value = np.zeros((HEIGHT, WIDTH), dtype)
+        rows.append(Bad("matte_from_prediction", "prediction", value, dtype, "float32 or float16"))
+    rows.append(Bad("to_tensor", "image", IMAGE.astype(np.uint16), "uint16", "of uint8"))
+    for argument in ("mean", "std"):
+        for value, came in (
+            ((1, 2), "(1, 2)"),
+            (1.0, "1.0"),
+            ("abc", "'abc'"),
+            (("a", 1, 1), "a"),
+            ((1, float("nan"), 1), "nan"),
+            (None, "None"),
+        ):
+            rows.append(Bad("to_tensor", argument, value, came, "three numbers"))
+    for value, came in (((1, 0, 1), "(1, 0, 1)"), ((1, 1, -1), "-1")):
+        rows.append(Bad("to_tensor", "std", value, came, "above 0"))
+    for value, came in ((1, "1"), ("min", "'min'"), (None, "None"), (True, "True")):
+        rows.append(Bad("to_tensor", "scale", value, came, "'max'"))
+    for value, came in (("uint8", "uint8"), ("float64", "float64"), ("x", "x")):
+        rows.append(Bad("to_tensor", "dtype", value, came, "float16"))
+    return rows
+
+
 def bad_devices() -> list[Bad]:
     """Devices and streams that there are none of."""
     rows = []
@@ -248,7 +301,9 @@ def call(operation: str, arguments: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize(
-    "bad", [*bad_arrays(), *bad_sizes(), *bad_options(), *bad_devices()], ids=str
+    "bad",
+    [*bad_arrays(), *bad_sizes(), *bad_options(), *bad_resizes(), *bad_devices()],
+    ids=str,
 )
 def test_wrong_argument_is_refused_in_words(bad: Bad) -> None:
     arguments = {**VALID[bad.operation], **bad.others, bad.argument: bad.value}

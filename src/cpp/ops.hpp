@@ -63,7 +63,7 @@ template <DeviceKind D, class T, class A>
 void composite(ImageView<const T> foreground, ImageView<const A> alpha,
                ImageView<const T> background, ImageView<T> out, const CompositeOptions&, Stream);
 
-// Any number of channels from 1 to 4.
+// Any number of channels from 1 to 4; those that `out` has fewer are left out.
 template <DeviceKind D, class T>
 void resize(ImageView<const T> image, ImageView<T> out, const ResizeOptions&, Stream);
 
@@ -81,6 +81,7 @@ void postprocess(ImageView<const S> prediction, ImageView<std::uint8_t> mask,
 
 // The sample types that operations are built for; a network's samples are float or Half.
 #define TRIMATTE_FOR_DEPTHS(X) X(std::uint8_t) X(std::uint16_t) X(float)
+#define TRIMATTE_FOR_NETWORK_SAMPLES(X) X(float) X(Half)
 #define TRIMATTE_FOR_DEPTH_PAIRS(X) \
   X(std::uint8_t, std::uint8_t)     \
   X(std::uint8_t, std::uint16_t)    \

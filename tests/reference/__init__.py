@@ -13,6 +13,8 @@ from .despill import despill
 from .foreground import estimate_foreground
 from .key import chroma_key
 from .matting import estimate_alpha
+from .resize import resize
+from .tensor import matte_from_prediction, to_tensor
 from .trimap import make_trimap
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
@@ -25,4 +27,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "unpremultiply": unpremultiply,
     "cutout": cutout,
     "composite": composite,
+    "resize": resize,
+    "to_tensor": to_tensor,
+    "matte_from_prediction": matte_from_prediction,
 }

@@ -12,19 +12,32 @@
 namespace trimatte::bind {
 namespace {
 
-const char* shape_words(Layout layout) {
+const char* words_for(Layout layout) {
   switch (layout) {
-    case Layout::kColor: return "(H, W, 3) or (H, W, 4)";
-    case Layout::kRgba: return "(H, W, 4)";
-    case Layout::kPlane: break;
+    case Layout::kColor: return "(H, W, 3) or (H, W, 4) of uint8, uint16 or float32";
+    case Layout::kRgba: return "(H, W, 4) of uint8, uint16 or float32";
+    case Layout::kPlane: return "(H, W) of uint8, uint16 or float32";
+    case Layout::kImage: return "(H, W), (H, W, 3) or (H, W, 4) of uint8, uint16 or float32";
+    case Layout::kPrediction: break;
   }
-  return "(H, W)";
+  return "(H, W) of float32 or float16";
 }
 
 bool shape_fits(const std::vector<std::ptrdiff_t>& shape, Layout layout) {
-  if (layout == Layout::kPlane) return shape.size() == 2;
-  if (shape.size() != 3) return false;
-  return shape[2] == 4 || (layout == Layout::kColor && shape[2] == 3);
+  const bool plane = shape.size() == 2;
+  const bool rgba = shape.size() == 3 && shape[2] == 4;
+  const bool color = rgba || (shape.size() == 3 && shape[2] == 3);
+  switch (layout) {
+    case Layout::kColor: return color;
+    case Layout::kRgba: return rgba;
+    case Layout::kImage: return plane || color;
+    default: return plane;
+  }
+}
+
+bool depth_fits(std::optional<Depth> depth, Layout layout) {
+  if (layout == Layout::kPrediction) return depth == Depth::kFloat32 || depth == Depth::kFloat16;
+  return depth == Depth::kUint8 || depth == Depth::kUint16 || depth == Depth::kFloat32;
 }
 
 // The first sample that is no number in [0, 1], give or take 1/255 of overshoot; 0.5 if there is
@@ -142,18 +155,17 @@ Argument::Argument(std::string operation, std::string name, const py::object& va
     dtype_ = py::str(host_->dtype()).cast<std::string>();
     data_ = host_->data();
   }
-  const std::string wanted =
-      std::string("must be ") + shape_words(layout) + " of uint8, uint16 or float32";
+  const std::string wanted = std::string("must be ") + words_for(layout);
   if (!shape_fits(shape_, layout)) {
     std::string hint;
     if (layout == Layout::kColor && shape_.size() == 2) hint = "; stack a grey image three times";
     if (layout == Layout::kPlane && shape_.size() == 3) hint = "; take one channel of it";
     refuse(wanted + hint, describe());
   }
-  if (!depth || *depth == Depth::kFloat16 || *depth == Depth::kBool) refuse(wanted, describe());
+  if (!depth_fits(depth, layout)) refuse(wanted, describe());
   depth_ = *depth;
   read_layout(strides);
-  if (host_ && depth_ == Depth::kFloat32) check_values();
+  if (host_ && depth_ == Depth::kFloat32 && layout != Layout::kPrediction) check_values();
 }
 
 // Takes the stride of the rows, and refuses what rows may not be like.

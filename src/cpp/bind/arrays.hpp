@@ -21,9 +21,11 @@ namespace trimatte::bind {
 
 // What an argument may look like.
 enum class Layout {
-  kColor,  // (H, W, 3) or (H, W, 4)
-  kRgba,   // (H, W, 4)
-  kPlane,  // (H, W)
+  kColor,       // (H, W, 3) or (H, W, 4)
+  kRgba,        // (H, W, 4)
+  kPlane,       // (H, W)
+  kImage,       // any of these
+  kPrediction,  // (H, W) of a network's samples: float32 or float16, of any value
 };
 
 // An argument of an operation, named for the messages.
@@ -44,13 +46,13 @@ class Argument {
 
   void require_size_of(const Argument& other) const;
   void require_depth_of(const Argument& other) const;
+  [[noreturn]] void refuse(const std::string& wanted, const std::string& got) const;
 
  private:
   friend class Call;
 
   void read_layout(const std::vector<std::ptrdiff_t>& strides);
   void check_values() const;
-  [[noreturn]] void refuse(const std::string& wanted, const std::string& got) const;
   void move_to(int device, const StreamArgument& stream);
 
   std::string operation_, name_;
@@ -91,9 +93,15 @@ class Call {
 
   template <class T>
   Output<T> output(std::ptrdiff_t height, std::ptrdiff_t width, int channels = 1) {
-    Output<T> out;
     std::vector<std::ptrdiff_t> shape{height, width};
     if (channels > 1) shape.push_back(channels);
+    return output<T>(shape, height, width, channels);
+  }
+  // The same memory as an image for the operation, and as an array of another shape for the caller.
+  template <class T>
+  Output<T> output(const std::vector<std::ptrdiff_t>& shape, std::ptrdiff_t height,
+                   std::ptrdiff_t width, int channels = 1) {
+    Output<T> out;
     if (!kept_on_gpu_) out.host_ = py::array(dtype_of(kDepthOf<T>), shape);
     if (device_.kind == DeviceKind::kCUDA)
       out.array_ = DeviceArray(shape, kDepthOf<T>, device_.index, stream_);

@@ -81,4 +81,5 @@ PYBIND11_MODULE(_core, m) {
   m.def("trim_pools", &trimatte::cuda::trim_pools);
   m.def("device_count", &trimatte::cuda::device_count);
   trimatte::bind::define_operations(m);
+  trimatte::bind::define_resize_operations(m);
 }

@@ -5,5 +5,6 @@
 namespace trimatte::bind {
 
 void define_operations(pybind11::module_& m);
+void define_resize_operations(pybind11::module_& m);
 
 }  // namespace trimatte::bind

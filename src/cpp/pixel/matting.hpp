@@ -45,7 +45,7 @@ inline constexpr float kMattingSpectrumEnd = 0.9f;
 
 // Steps of conjugate gradients on the coarsest level: at its start, and in each cycle.
 inline constexpr int kMattingStartSteps = 4000, kMattingCoarsestSteps = 60;
-inline constexpr double kMattingStartTolerance = 1e-6, kMattingCoarsestTolerance = 1e-4;
+inline constexpr double kMattingStartTolerance = 1e-6, kMattingCoarsestTolerance = 0.1;
 
 // Steps of conjugate gradients a level and Chebyshev steps before and after each coarse correction.
 struct MattingSchedule {

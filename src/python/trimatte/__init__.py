@@ -23,6 +23,7 @@ from trimatte.errors import ArgumentError, DeviceError, EngineError, Error, Trim
 from trimatte.keying import Probe, chroma_key, key_cutout, probe
 from trimatte.matting import MattingInfo, despill, estimate_alpha, estimate_foreground
 from trimatte.pipeline import Remover, Result, remove
+from trimatte.resizing import matte_from_prediction, resize, to_tensor
 from trimatte.trimap import make_trimap
 
 __all__ = [
@@ -51,11 +52,14 @@ __all__ = [
     "get_num_threads",
     "key_cutout",
     "make_trimap",
+    "matte_from_prediction",
     "premultiply",
     "probe",
     "remove",
+    "resize",
     "set_num_threads",
     "synchronize",
     "to_device",
+    "to_tensor",
     "unpremultiply",
 ]

@@ -1,0 +1,107 @@
+// Images to a network's input and its output to masks, on the CPU. A network's images are small:
+// what takes time here is the resize.
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <memory>
+
+#include "core/parallel.hpp"
+#include "ops.hpp"
+#include "pixel/tensor.hpp"
+
+namespace trimatte {
+namespace {
+
+constexpr DeviceKind kCpu = DeviceKind::kCPU;
+
+// An image of our own, rows packed.
+template <class T>
+class Image {
+ public:
+  Image(std::ptrdiff_t height, std::ptrdiff_t width, int channels)
+      : data_(std::make_unique_for_overwrite<T[]>(
+            static_cast<std::size_t>(height * width * channels))),
+        view_{data_.get(), height, width, channels,
+              width * channels * static_cast<std::ptrdiff_t>(sizeof(T))} {}
+  const ImageView<T>& view() const { return view_; }
+  ImageView<const T> read() const { return view_; }
+
+ private:
+  std::unique_ptr<T[]> data_;
+  ImageView<T> view_;
+};
+
+std::uint8_t largest_sample(const ImageView<const std::uint8_t>& packed) {
+  const std::ptrdiff_t count = packed.pixels() * packed.channels;
+  std::uint8_t largest = 0;
+  for (std::ptrdiff_t i = 0; i < count; ++i) largest = std::max(largest, packed.data[i]);
+  return largest;
+}
+
+template <class S>
+PredictionRange range_of(const ImageView<const S>& prediction) {
+  PredictionRange range{std::numeric_limits<float>::infinity(),
+                        -std::numeric_limits<float>::infinity()};
+  for (std::ptrdiff_t y = 0; y < prediction.height; ++y)
+    for (std::ptrdiff_t x = 0; x < prediction.width; ++x) {
+      const float p = predicted(prediction.row(y)[x]);
+      range.low = std::min(range.low, p);
+      range.high = std::max(range.high, p);
+    }
+  return range;
+}
+
+}  // namespace
+
+template <DeviceKind D, class S>
+void preprocess(ImageView<const std::uint8_t> image, ImageView<S> tensor,
+                const PreprocessOptions& options, Stream stream) {
+  if (image.empty() || tensor.empty()) return;
+  const std::ptrdiff_t height = tensor.height / 3, width = tensor.width;
+  const Image<std::uint8_t> resized(height, width, 3);
+  resize<kCpu, std::uint8_t>(image, resized.view(), {options.filter}, stream);
+  const float scale =
+      options.scale_by_maximum ? std::max<float>(largest_sample(resized.read()), 1.0f) : 255.0f;
+  S table[3][256];
+  for (int c = 0; c < 3; ++c)
+    for (int v = 0; v < 256; ++v)
+      table[c][v] = to_sample<S>(
+          normalized(static_cast<std::uint8_t>(v), scale, options.mean[c], options.deviation[c]));
+  parallel_rows(height, width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+    for (std::ptrdiff_t y = begin; y < end; ++y) {
+      const std::uint8_t* row = resized.read().row(y);
+      for (int c = 0; c < 3; ++c) {
+        S* out = tensor.row(c * height + y);
+        for (std::ptrdiff_t x = 0; x < width; ++x) out[x] = table[c][row[3 * x + c]];
+      }
+    }
+  });
+}
+
+template <DeviceKind D, class S>
+void postprocess(ImageView<const S> prediction, ImageView<std::uint8_t> mask,
+                 const PostprocessOptions& options, Stream stream) {
+  if (prediction.empty() || mask.empty()) return;
+  const PredictionRange range =
+      options.min_max ? range_of(prediction) : PredictionRange{0.0f, 1.0f};
+  const Image<std::uint8_t> small(prediction.height, prediction.width, 1);
+  parallel_rows(prediction.height, prediction.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+    for (std::ptrdiff_t y = begin; y < end; ++y) {
+      const S* from = prediction.row(y);
+      std::uint8_t* to = small.view().row(y);
+      for (std::ptrdiff_t x = 0; x < prediction.width; ++x)
+        to[x] = mask_sample(predicted(from[x]), range);
+    }
+  });
+  resize<kCpu, std::uint8_t>(small.read(), mask, {options.filter}, stream);
+}
+
+#define TRIMATTE_INSTANTIATE(S)                                                               \
+  template void preprocess<DeviceKind::kCPU, S>(ImageView<const std::uint8_t>, ImageView<S>,  \
+                                                const PreprocessOptions&, Stream);            \
+  template void postprocess<DeviceKind::kCPU, S>(ImageView<const S>, ImageView<std::uint8_t>, \
+                                                 const PostprocessOptions&, Stream);
+TRIMATTE_FOR_NETWORK_SAMPLES(TRIMATTE_INSTANTIATE)
+#undef TRIMATTE_INSTANTIATE
+
+}  // namespace trimatte
