@@ -3,6 +3,8 @@
 #   2. the PyPI wheels nvidia-cuda-nvcc and friends, in the Python that builds
 #   3. nvcc on PATH
 # Sets TRIMATTE_WITH_CUDA and TRIMATTE_CUDA_ARCHITECTURES_BUILT.
+# TRIMATTE_CUDA=SHIM is for tests only: src/cuda as ordinary C++ that runs on the CPU, without a CUDA
+# compiler (tests/cuda_shim).
 set(TRIMATTE_CUDA_ARCHITECTURES "75-real;75-virtual;80-real;86-real;89-real;90-real;100-real;120"
   CACHE STRING "CUDA architectures to build for")
 set(TRIMATTE_WITH_CUDA OFF)
@@ -11,6 +13,19 @@ set(TRIMATTE_CUDA_ARCHITECTURES_BUILT "")
 if(TRIMATTE_CUDA STREQUAL "OFF")
   message(STATUS "trimatte: CUDA backend OFF, as asked")
   add_compile_definitions(TRIMATTE_WITH_CUDA=0)
+  return()
+endif()
+
+if(TRIMATTE_CUDA STREQUAL "SHIM")
+  set(TRIMATTE_WITH_CUDA ON)
+  set(TRIMATTE_CUDA_ARCHITECTURES_BUILT "shim")
+  message(STATUS "trimatte: CUDA backend on the CPU, for tests only")
+  add_compile_definitions(TRIMATTE_WITH_CUDA=1)
+  add_subdirectory(tests/cuda_shim)
+  file(GLOB TRIMATTE_CUDA_SOURCES CONFIGURE_DEPENDS src/cuda/*.cu)
+  set_source_files_properties(${TRIMATTE_CUDA_SOURCES} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-xc++")
+  add_library(trimatte_cuda STATIC ${TRIMATTE_CUDA_SOURCES})
+  target_link_libraries(trimatte_cuda PUBLIC trimatte_flags cuda_shim)
   return()
 endif()
 
