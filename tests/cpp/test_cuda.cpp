@@ -6,6 +6,7 @@
 #include <memory>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 
 #include "check.hpp"
 #include "core/dispatch.hpp"
@@ -44,8 +45,9 @@ double difference(const DeviceImage<T>& result, const Image<T>& wanted) {
   return intact ? worst : 1e30;
 }
 
-// call(device, inputs..., out) on both devices, for every size, layout and order. `make(h, w)` gives
-// the inputs as a tuple; `out_channels` are the result's; results may differ by `tolerance` samples.
+// call(device, inputs..., out) on both devices, for every size, layout and order. `make(h, w)`
+// gives the inputs as a tuple; `out_channels` are the result's; results may differ by `tolerance`
+// samples.
 template <class Out, class Make, class Call>
 void same_on_both(const char* what, int out_channels, double tolerance, const Make& make,
                   const Call& call) {
@@ -55,10 +57,12 @@ void same_on_both(const char* what, int out_channels, double tolerance, const Ma
     std::apply(
         [&](const auto&... in) {
           call(DeviceTag<DeviceKind::kCPU>{}, in.read()..., wanted.view());
-          for (const Layout& layout : kLayouts) for_orders([&] {
-              const std::tuple device(std::make_unique<DeviceImage<
-                  std::remove_const_t<std::remove_pointer_t<decltype(in.read().data)>>>>(
-                  in.read(), layout)...);
+          for (const Layout& layout : kLayouts)
+            for_orders([&] {
+              const std::tuple device(
+                  std::make_unique<DeviceImage<
+                      std::remove_const_t<std::remove_pointer_t<decltype(in.read().data)>>>>(
+                      in.read(), layout)...);
               const DeviceImage<Out> out(h, w, out_channels, layout);
               std::apply(
                   [&](const auto&... there) {
@@ -94,5 +98,136 @@ TEST(cuda_chroma_key) {
             [&]<DeviceKind D>(DeviceTag<D>, auto image, auto out) {
               chroma_key<D, T, A>(image, out, options, {});
             });
+  });
+}
+
+namespace {
+
+// Masks of 0 and full scale, or in between.
+enum class Mask { kNone, kAll, kBetween, kBlob, kStripe, kHoles, kDots, kCorners, kNoise };
+constexpr Mask kMasks[] = {Mask::kNone,  Mask::kAll,  Mask::kBetween, Mask::kBlob, Mask::kStripe,
+                           Mask::kHoles, Mask::kDots, Mask::kCorners, Mask::kNoise};
+
+template <class T>
+Image<T> mask_of(Mask kind, std::ptrdiff_t h, std::ptrdiff_t w) {
+  auto mask = noise<T>(h, w, 1, 7);
+  const auto full = static_cast<double>(kFullScale<T>);
+  for (std::ptrdiff_t y = 0; y < h; ++y)
+    for (std::ptrdiff_t x = 0; x < w; ++x) {
+      T& m = mask.at(y, x);
+      const double unit = static_cast<double>(m) / full;
+      const double distance =
+          std::hypot(static_cast<double>(y - h / 2), static_cast<double>(x - w / 2));
+      const bool corner = (y == 0 && x == w - 1) || (y == h - 1 && x == 0);
+      const double value = kind == Mask::kNone      ? 0.0
+                           : kind == Mask::kAll     ? 1.0
+                           : kind == Mask::kBetween ? 0.5
+                           : kind == Mask::kBlob    ? distance < static_cast<double>(h) / 3.0
+                           : kind == Mask::kStripe  ? 3 * x / w == 1
+                           : kind == Mask::kHoles   ? unit > 0.01
+                           : kind == Mask::kDots    ? unit < 0.01
+                           : kind == Mask::kCorners ? corner
+                                                    : unit;
+      m = static_cast<T>(value * full);
+    }
+  return mask;
+}
+
+// Exact on both devices, and the radii that were used as well.
+template <class T>
+void same_trimaps(Mask kind, double outside, double inside, int square) {
+  const auto full = static_cast<double>(kFullScale<T>);
+  const TrimapOptions options{10.0 / 255.0 * full, 240.0 / 255.0 * full, outside, inside, square};
+  TrimapRadii cpu, cuda;
+  same_on_both<std::uint8_t>(
+      "make_trimap", 1, 0.0, [&](auto h, auto w) { return std::tuple(mask_of<T>(kind, h, w)); },
+      [&]<DeviceKind D>(DeviceTag<D>, auto mask, auto out) {
+        TrimapRadii& used = D == DeviceKind::kCPU ? cpu : cuda;
+        make_trimap<D, T>(mask, out, options, square > 0 ? nullptr : &used, {});
+        if (D == DeviceKind::kCUDA) CHECK(cpu.inside == cuda.inside && cpu.outside == cuda.outside);
+      });
+}
+
+// body(mask, a value of a sample type) for all masks; the sample types take turns.
+template <class Body>
+void for_masks(int turn, const Body& body) {
+  for (const Mask kind : kMasks) switch (turn++ % 3) {
+      case 0: body(kind, std::uint8_t{}); break;
+      case 1: body(kind, std::uint16_t{}); break;
+      default: body(kind, float{});
+    }
+}
+
+}  // namespace
+
+TEST(cuda_make_trimap_with_disks) {
+  int turn = 0;
+  for (const auto& [outside, inside] : {std::pair{0.0, 0.0},
+                                        {1.0, 1.0},
+                                        {2.5, 2.5},
+                                        {10.0, 10.0},
+                                        {7.0, 2.0},
+                                        {40.0, 40.0},
+                                        {64.0, 64.0},
+                                        {65.0, 65.0},
+                                        {200.0, 200.0},
+                                        {3.0, 80.0},
+                                        {1e9, std::sqrt(5.0)}})
+    for_masks(turn++,
+              [&](Mask kind, auto t) { same_trimaps<decltype(t)>(kind, outside, inside, 0); });
+}
+
+TEST(cuda_make_trimap_with_squares) {
+  for (const int n : {1, 2, 3, 4, 5, 8, 10, 15, 16, 200})
+    for_masks(n, [&](Mask kind, auto t) { same_trimaps<decltype(t)>(kind, 0.0, 0.0, n); });
+}
+
+namespace {
+
+// Alpha with a share of sure background and foreground; with none if `soft`.
+template <class A>
+Image<A> alpha_of(bool soft, std::ptrdiff_t h, std::ptrdiff_t w) {
+  auto alpha = noise<A>(h, w, 1, 9);
+  const auto full = static_cast<double>(kFullScale<A>);
+  for (std::ptrdiff_t y = 0; y < h; ++y)
+    for (std::ptrdiff_t x = 0; x < w; ++x) {
+      A& a = alpha.at(y, x);
+      const double unit = static_cast<double>(a) / full;
+      const std::ptrdiff_t third = 3 * x / w;
+      a = static_cast<A>(full * (soft         ? 0.3 + 0.4 * unit
+                                 : third == 0 ? 0.0
+                                 : third == 2 ? 1.0
+                                              : unit));
+    }
+  return alpha;
+}
+
+// Foreground, and background beside it where wanted.
+template <class T, class A>
+void same_colors(int channels, bool soft, bool background) {
+  // The order of float operations differs; one step in 8 bits, 2e-5 in float.
+  const double tolerance = std::is_same_v<T, float> ? 2e-5 : sizeof(T) == 1 ? 1.0 : 2.0;
+  same_on_both<T>(
+      "estimate_foreground", background ? 6 : 3, tolerance,
+      [&](auto h, auto w) {
+        return std::tuple(noise<T>(h, w, channels, 8), alpha_of<A>(soft, h, w));
+      },
+      [&]<DeviceKind D>(DeviceTag<D>, auto image, auto alpha, auto out) {
+        auto front = out, back = out;
+        front.channels = back.channels = 3;
+        back.data = background ? out.data + 3 * out.width : nullptr;
+        estimate_foreground<D, T, A>(image, alpha, front, back, {});
+      });
+}
+
+}  // namespace
+
+TEST(cuda_estimate_foreground) {
+  for_depth_pairs([](auto t, auto a) {
+    using T = decltype(t);
+    using A = decltype(a);
+    same_colors<T, A>(3, false, false);
+    same_colors<T, A>(4, false, true);
+    if constexpr (std::is_same_v<T, A>) same_colors<T, A>(3, true, true);
   });
 }
