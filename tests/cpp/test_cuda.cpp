@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <memory>
 #include <tuple>
 #include <type_traits>
-#include <utility>
 
 #include "check.hpp"
 #include "core/dispatch.hpp"
@@ -148,38 +148,33 @@ void same_trimaps(Mask kind, double outside, double inside, int square) {
       });
 }
 
-// body(mask, a value of a sample type) for all masks; the sample types take turns.
-template <class Body>
-void for_masks(int turn, const Body& body) {
-  for (const Mask kind : kMasks) switch (turn++ % 3) {
-      case 0: body(kind, std::uint8_t{}); break;
-      case 1: body(kind, std::uint16_t{}); break;
-      default: body(kind, float{});
-    }
+// Masks and sample types take turns.
+void same_trimaps(int turn, double outside, double inside, int square) {
+  const Mask kind = kMasks[static_cast<std::size_t>(turn) % std::size(kMasks)];
+  switch (turn % 4) {
+    case 0: same_trimaps<std::uint16_t>(kind, outside, inside, square); break;
+    case 1: same_trimaps<float>(kind, outside, inside, square); break;
+    default: same_trimaps<std::uint8_t>(kind, outside, inside, square);
+  }
 }
 
 }  // namespace
 
 TEST(cuda_make_trimap_with_disks) {
+  constexpr double kRadii[][2] = {{0.0, 0.0},  {1.0, 1.0},   {2.5, 2.5},    {10.0, 10.0},
+                                  {7.0, 2.0},  {40.0, 40.0}, {64.0, 64.0},  {65.0, 65.0},
+                                  {3.0, 80.0}, {1e9, 5.5},   {200.0, 200.0}};
   int turn = 0;
-  for (const auto& [outside, inside] : {std::pair{0.0, 0.0},
-                                        {1.0, 1.0},
-                                        {2.5, 2.5},
-                                        {10.0, 10.0},
-                                        {7.0, 2.0},
-                                        {40.0, 40.0},
-                                        {64.0, 64.0},
-                                        {65.0, 65.0},
-                                        {200.0, 200.0},
-                                        {3.0, 80.0},
-                                        {1e9, std::sqrt(5.0)}})
-    for_masks(turn++,
-              [&](Mask kind, auto t) { same_trimaps<decltype(t)>(kind, outside, inside, 0); });
+  for (const auto& [outside, inside] : kRadii) same_trimaps(turn++, outside, inside, 0);
+}
+
+TEST(cuda_make_trimap_reduces_disks) {
+  for (const Mask kind : {Mask::kStripe, Mask::kCorners})
+    for (const double radius : {20.0, 300.0}) same_trimaps<std::uint8_t>(kind, radius, radius, 0);
 }
 
 TEST(cuda_make_trimap_with_squares) {
-  for (const int n : {1, 2, 3, 4, 5, 8, 10, 15, 16, 200})
-    for_masks(n, [&](Mask kind, auto t) { same_trimaps<decltype(t)>(kind, 0.0, 0.0, n); });
+  for (const int n : {1, 2, 3, 4, 5, 8, 10, 15, 16, 200}) same_trimaps(n, 0.0, 0.0, n);
 }
 
 namespace {
@@ -226,8 +221,8 @@ TEST(cuda_estimate_foreground) {
   for_depth_pairs([](auto t, auto a) {
     using T = decltype(t);
     using A = decltype(a);
-    same_colors<T, A>(3, false, false);
-    same_colors<T, A>(4, false, true);
-    if constexpr (std::is_same_v<T, A>) same_colors<T, A>(3, true, true);
+    constexpr bool kSame = std::is_same_v<T, A>;
+    same_colors<T, A>(kSame ? 4 : 3, false, kSame);
+    if constexpr (kSame) same_colors<T, A>(3, true, true);
   });
 }
