@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <memory>
 #include <tuple>
 #include <type_traits>
@@ -97,5 +98,131 @@ TEST(cuda_chroma_key) {
             [&]<DeviceKind D>(DeviceTag<D>, auto image, auto out) {
               chroma_key<D, T, A>(image, out, options, {});
             });
+  });
+}
+
+namespace {
+
+// Masks of 0 and full scale, or in between.
+enum class Mask { kNone, kAll, kBetween, kBlob, kStripe, kHoles, kDots, kCorners, kNoise };
+constexpr Mask kMasks[] = {Mask::kNone,  Mask::kAll,  Mask::kBetween, Mask::kBlob, Mask::kStripe,
+                           Mask::kHoles, Mask::kDots, Mask::kCorners, Mask::kNoise};
+
+template <class T>
+Image<T> mask_of(Mask kind, std::ptrdiff_t h, std::ptrdiff_t w) {
+  auto mask = noise<T>(h, w, 1, 7);
+  const auto full = static_cast<double>(kFullScale<T>);
+  for (std::ptrdiff_t y = 0; y < h; ++y)
+    for (std::ptrdiff_t x = 0; x < w; ++x) {
+      T& m = mask.at(y, x);
+      const double unit = static_cast<double>(m) / full;
+      const double distance =
+          std::hypot(static_cast<double>(y - h / 2), static_cast<double>(x - w / 2));
+      const bool corner = (y == 0 && x == w - 1) || (y == h - 1 && x == 0);
+      const double value = kind == Mask::kNone      ? 0.0
+                           : kind == Mask::kAll     ? 1.0
+                           : kind == Mask::kBetween ? 0.5
+                           : kind == Mask::kBlob    ? distance < static_cast<double>(h) / 3.0
+                           : kind == Mask::kStripe  ? 3 * x / w == 1
+                           : kind == Mask::kHoles   ? unit > 0.01
+                           : kind == Mask::kDots    ? unit < 0.01
+                           : kind == Mask::kCorners ? corner
+                                                    : unit;
+      m = static_cast<T>(value * full);
+    }
+  return mask;
+}
+
+// Exact on both devices, and the radii that were used as well.
+template <class T>
+void same_trimaps(Mask kind, double outside, double inside, int square) {
+  const auto full = static_cast<double>(kFullScale<T>);
+  const TrimapOptions options{10.0 / 255.0 * full, 240.0 / 255.0 * full, outside, inside, square};
+  TrimapRadii cpu, cuda;
+  same_on_both<std::uint8_t>(
+      "make_trimap", 1, 0.0, [&](auto h, auto w) { return std::tuple(mask_of<T>(kind, h, w)); },
+      [&]<DeviceKind D>(DeviceTag<D>, auto mask, auto out) {
+        TrimapRadii& used = D == DeviceKind::kCPU ? cpu : cuda;
+        make_trimap<D, T>(mask, out, options, square > 0 ? nullptr : &used, {});
+        if (D == DeviceKind::kCUDA) CHECK(cpu.inside == cuda.inside && cpu.outside == cuda.outside);
+      });
+}
+
+// Masks and sample types take turns.
+void same_trimaps(int turn, double outside, double inside, int square) {
+  const Mask kind = kMasks[static_cast<std::size_t>(turn) % std::size(kMasks)];
+  switch (turn % 4) {
+    case 0: same_trimaps<std::uint16_t>(kind, outside, inside, square); break;
+    case 1: same_trimaps<float>(kind, outside, inside, square); break;
+    default: same_trimaps<std::uint8_t>(kind, outside, inside, square);
+  }
+}
+
+}  // namespace
+
+TEST(cuda_make_trimap_with_disks) {
+  constexpr double kRadii[][2] = {{0.0, 0.0},  {1.0, 1.0},   {2.5, 2.5},    {10.0, 10.0},
+                                  {7.0, 2.0},  {40.0, 40.0}, {64.0, 64.0},  {65.0, 65.0},
+                                  {3.0, 80.0}, {1e9, 5.5},   {200.0, 200.0}};
+  int turn = 0;
+  for (const auto& [outside, inside] : kRadii) same_trimaps(turn++, outside, inside, 0);
+}
+
+TEST(cuda_make_trimap_reduces_disks) {
+  for (const Mask kind : {Mask::kStripe, Mask::kCorners})
+    for (const double radius : {20.0, 300.0}) same_trimaps<std::uint8_t>(kind, radius, radius, 0);
+}
+
+TEST(cuda_make_trimap_with_squares) {
+  for (const int n : {1, 2, 3, 4, 5, 8, 10, 15, 16, 200}) same_trimaps(n, 0.0, 0.0, n);
+}
+
+namespace {
+
+// Alpha with a share of sure background and foreground; with none if `soft`.
+template <class A>
+Image<A> alpha_of(bool soft, std::ptrdiff_t h, std::ptrdiff_t w) {
+  auto alpha = noise<A>(h, w, 1, 9);
+  const auto full = static_cast<double>(kFullScale<A>);
+  for (std::ptrdiff_t y = 0; y < h; ++y)
+    for (std::ptrdiff_t x = 0; x < w; ++x) {
+      A& a = alpha.at(y, x);
+      const double unit = static_cast<double>(a) / full;
+      const std::ptrdiff_t third = 3 * x / w;
+      a = static_cast<A>(full * (soft         ? 0.3 + 0.4 * unit
+                                 : third == 0 ? 0.0
+                                 : third == 2 ? 1.0
+                                              : unit));
+    }
+  return alpha;
+}
+
+// Foreground, and background beside it where wanted.
+template <class T, class A>
+void same_colors(int channels, bool soft, bool background) {
+  // The order of float operations differs; one step in 8 bits, 2e-5 in float.
+  const double tolerance = std::is_same_v<T, float> ? 2e-5 : sizeof(T) == 1 ? 1.0 : 2.0;
+  same_on_both<T>(
+      "estimate_foreground", background ? 6 : 3, tolerance,
+      [&](auto h, auto w) {
+        return std::tuple(noise<T>(h, w, channels, 8), alpha_of<A>(soft, h, w));
+      },
+      [&]<DeviceKind D>(DeviceTag<D>, auto image, auto alpha, auto out) {
+        auto front = out, back = out;
+        front.channels = back.channels = 3;
+        back.data = background ? out.data + 3 * out.width : nullptr;
+        estimate_foreground<D, T, A>(image, alpha, front, back, {});
+      });
+}
+
+}  // namespace
+
+TEST(cuda_estimate_foreground) {
+  for_depth_pairs([](auto t, auto a) {
+    using T = decltype(t);
+    using A = decltype(a);
+    constexpr bool kSame = std::is_same_v<T, A>;
+    same_colors<T, A>(kSame ? 4 : 3, false, kSame);
+    if constexpr (kSame) same_colors<T, A>(3, true, true);
   });
 }

@@ -83,8 +83,11 @@ void halve(const ColorLevel& fine, const Plane& from, const ColorLevel& coarse, 
       float* __restrict out = coarse.row(to, y);
       const std::ptrdiff_t whole = fine.width / 2;
       for (std::ptrdiff_t x = 0; x < whole; ++x)
-        out[x] = 0.25f * ((above[2 * x] + above[2 * x + 1]) + (below[2 * x] + below[2 * x + 1]));
-      if (whole < coarse.width) out[whole] = 0.5f * (above[2 * whole] + below[2 * whole]);
+        out[x] = foreground_halved(above[2 * x], above[2 * x + 1], below[2 * x], below[2 * x + 1]);
+      if (whole < coarse.width) {
+        const float a = above[2 * whole], b = below[2 * whole];
+        out[whole] = foreground_halved(a, a, b, b);
+      }
     }
   });
 }
@@ -100,18 +103,14 @@ struct Systems {
 void set_up_systems(const float* __restrict a, std::ptrdiff_t stride, int count,
                     Systems& __restrict out) {
   for (int i = 0; i < count; ++i) {
-    const float left = foreground_weight(a[i], a[i - 1]);
-    const float right = foreground_weight(a[i], a[i + 1]);
-    const float up = foreground_weight(a[i], a[i - stride]);
-    const float down = foreground_weight(a[i], a[i + stride]);
-    const float sum = (left + right) + (up + down), inverse = 1.0f / sum;
-    const ForegroundGain gain = foreground_gain(a[i], sum);
-    out.left[i] = left * inverse;
-    out.right[i] = right * inverse;
-    out.up[i] = up * inverse;
-    out.down[i] = down * inverse;
-    out.front[i] = gain.front;
-    out.back[i] = gain.back;
+    const ForegroundSystem system =
+        foreground_system(a[i], a[i - 1], a[i + 1], a[i - stride], a[i + stride]);
+    out.left[i] = system.left;
+    out.right[i] = system.right;
+    out.up[i] = system.up;
+    out.down[i] = system.down;
+    out.front[i] = system.gain.front;
+    out.back[i] = system.gain.back;
   }
 }
 
@@ -121,13 +120,11 @@ void sweep_piece(const Systems& __restrict w, const float* __restrict alpha,
                  const float* __restrict b, std::ptrdiff_t stride, int count,
                  float* __restrict next_f, float* __restrict next_b) {
   for (int i = 0; i < count; ++i) {
-    const float mean_f = (w.left[i] * f[i - 1] + w.right[i] * f[i + 1]) +
-                         (w.up[i] * f[i - stride] + w.down[i] * f[i + stride]);
-    const float mean_b = (w.left[i] * b[i - 1] + w.right[i] * b[i + 1]) +
-                         (w.up[i] * b[i - stride] + w.down[i] * b[i + stride]);
-    const float error = image[i] - mean_b - alpha[i] * (mean_f - mean_b);
-    next_f[i] = clip_unit(mean_f + w.front[i] * error);
-    next_b[i] = clip_unit(mean_b + w.back[i] * error);
+    const ForegroundSystem system{
+        w.left[i], w.right[i], w.up[i], w.down[i], {w.front[i], w.back[i]}};
+    const float mean_f = foreground_mean(system, f[i - 1], f[i + 1], f[i - stride], f[i + stride]);
+    const float mean_b = foreground_mean(system, b[i - 1], b[i + 1], b[i - stride], b[i + stride]);
+    foreground_step(system.gain, alpha[i], image[i], mean_f, mean_b, next_f[i], next_b[i]);
   }
 }
 
@@ -240,8 +237,9 @@ void foreground_image(const ImageView<const T>& image, const ImageView<const A>&
       halve(levels[l - 1], levels[l - 1].image[c], levels[l], levels[l].image[c]);
   }
   float front[3], back[3];
-  if (!mean_color(levels[0], 0.9f, 1.0f, front)) mean_color(levels[0], 0.0f, 1.0f, front);
-  if (!mean_color(levels[0], 0.0f, 0.1f, back)) mean_color(levels[0], 0.0f, 1.0f, back);
+  if (!mean_color(levels[0], 1.0f - kForegroundSure, 1.0f, front))
+    mean_color(levels[0], 0.0f, 1.0f, front);
+  if (!mean_color(levels[0], 0.0f, kForegroundSure, back)) mean_color(levels[0], 0.0f, 1.0f, back);
   for (std::size_t l = levels.size(); l-- > 0;) {
     ColorLevel& level = levels[l];
     repeat_border(level, level.alpha);

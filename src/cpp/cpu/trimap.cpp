@@ -27,12 +27,12 @@
 #define TRIMATTE_CPU_TRIMAP_BITMAP
 namespace trimatte {
 
-// Rows of bits with guard words on both sides that stay zero.
 struct TrimapCounts {                                     // pixels
   std::int64_t mask_foreground = 0, mask_background = 0;  // by the thresholds alone
   std::int64_t sure_foreground = 0, sure_background = 0;  // in the trimap
 };
 
+// Rows of bits, 64 pixels a word.
 struct Bitmap {
   std::ptrdiff_t height, words;
   std::vector<std::uint64_t> bits;
@@ -93,18 +93,16 @@ inline void unpack_word(std::uint64_t not_fg, std::uint64_t not_bg, std::uint8_t
 }
 
 template <class T>
-void classify_row(const T* mask, std::ptrdiff_t width, float low, float high,
+void classify_row(const T* mask, std::ptrdiff_t width, MaskBounds<T> bounds,
                   std::uint64_t* __restrict not_fg, std::uint64_t* __restrict not_bg) {
   alignas(64) std::uint8_t a[64], b[64];
   for (std::ptrdiff_t x = 0; x < width; x += 64) {
     const int count = static_cast<int>(std::min<std::ptrdiff_t>(64, width - x));
     if (count < 64) std::memset(a, 0, 64), std::memset(b, 0, 64);
     const T* m = mask + x;
-    if constexpr (std::is_same_v<T, float>) {
-      for (int i = 0; i < count; ++i) a[i] = !(m[i] > high), b[i] = !(m[i] < low);
-    } else {
-      const T above = static_cast<T>(high), below = static_cast<T>(low);
-      for (int i = 0; i < count; ++i) a[i] = m[i] <= above, b[i] = m[i] >= below;
+    for (int i = 0; i < count; ++i) {
+      a[i] = !bounds.is_foreground(m[i]);
+      b[i] = !bounds.is_background(m[i]);
     }
     not_fg[x / 64] = pack_word(a);
     not_bg[x / 64] = pack_word(b);
@@ -155,12 +153,12 @@ bool contour_row(const std::uint64_t* __restrict above, const std::uint64_t* __r
 }
 
 // Rows [begin, end) of the dilation of `in` by a disk.
-void dilate_disk_rows(const Bitmap& in, std::ptrdiff_t width, double radius, Bitmap& out,
+void dilate_disk_rows(const Bitmap& in, std::ptrdiff_t width, std::int64_t square, Bitmap& out,
                       std::ptrdiff_t begin, std::ptrdiff_t end) {
-  const int reach = static_cast<int>(radius);
+  const int reach = disk_half_width(square, 0);
   std::vector<int> half_width(static_cast<std::size_t>(reach) + 1);
   for (int dy = 0; dy <= reach; ++dy)
-    half_width[static_cast<std::size_t>(dy)] = disk_half_width(radius, dy);
+    half_width[static_cast<std::size_t>(dy)] = disk_half_width(square, dy);
   // Spans grow beyond the image too: what a doubling step shifts back in must not have been cut
   // off.
   const std::ptrdiff_t words = in.words, margin = reach / 64 + 1, guard = 2 * margin + 2;
@@ -274,16 +272,9 @@ void erode_squares(Bitmap& not_fg, Bitmap& not_bg, std::ptrdiff_t width, int n) 
 
 template <class T>
 TrimapCounts trimap_image(const ImageView<const T>& mask, const ImageView<std::uint8_t>& trimap,
-                          const TrimapOptions& options) {
+                          const TrimapOptions& options, const Disks& disks) {
   const std::ptrdiff_t height = mask.height, width = mask.width;
-  // On integers m < low  <=>  m < ceil(low) and m > high  <=>  m > floor(high); a bound that is a
-  // whole number but for rounding counts as one.
-  const auto whole = [](double v) {
-    return std::abs(v - std::nearbyint(v)) < 1e-6 ? std::nearbyint(v) : v;
-  };
-  constexpr bool kInteger = !std::is_same_v<T, float>;
-  const float low = static_cast<float>(kInteger ? std::ceil(whole(options.low)) : options.low);
-  const float high = static_cast<float>(kInteger ? std::floor(whole(options.high)) : options.high);
+  const MaskBounds<T> bounds(options);
   Bitmap not_fg(height, width), not_bg(height, width);
   std::atomic<std::int64_t> mask_fg{0}, mask_bg{0}, sure_fg{0}, sure_bg{0};
   const auto count_zero_bits = [&](const Bitmap& bitmap, std::ptrdiff_t begin, std::ptrdiff_t end) {
@@ -299,7 +290,7 @@ TrimapCounts trimap_image(const ImageView<const T>& mask, const ImageView<std::u
   };
   parallel_rows(height, width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     for (std::ptrdiff_t y = begin; y < end; ++y)
-      classify_row(mask.row(y), width, low, high, not_fg.row(y), not_bg.row(y));
+      classify_row(mask.row(y), width, bounds, not_fg.row(y), not_bg.row(y));
     mask_fg += count_zero_bits(not_fg, begin, end);
     mask_bg += count_zero_bits(not_bg, begin, end);
   });
@@ -308,11 +299,11 @@ TrimapCounts trimap_image(const ImageView<const T>& mask, const ImageView<std::u
     erode_squares(not_fg, not_bg, width, options.square);
   } else {
     // A band re-reads the rows within the radius around it: make bands tall beside the radius.
-    const double radius = std::max(options.inside, options.outside);
-    const auto tall = static_cast<std::ptrdiff_t>(std::min(4.0 * radius + 32.0, 1e6));
+    const int reach = disk_half_width(std::max(disks.inside, disks.outside), 0);
+    const std::ptrdiff_t tall = 4 * std::ptrdiff_t{reach} + 32;
     parallel_for(height, tall, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-      dilate_disk_rows(not_fg, width, options.inside, grown_fg, begin, end);
-      dilate_disk_rows(not_bg, width, options.outside, grown_bg, begin, end);
+      dilate_disk_rows(not_fg, width, disks.inside, grown_fg, begin, end);
+      dilate_disk_rows(not_bg, width, disks.outside, grown_bg, begin, end);
     });
     std::swap(not_fg, grown_fg);
     std::swap(not_bg, grown_bg);
@@ -340,16 +331,15 @@ TRIMATTE_TARGET_END
 namespace trimatte {
 namespace {
 
-// The largest radius that keeps something: distances between pixels are roots of whole numbers, so
-// those are all the radii there are. 0 keeps everything.
+// The largest disk, by its square, below one that keeps nothing.
 template <class Keeps>
-double largest_radius(double radius, const Keeps& keeps) {
-  auto low = 0.0, high = std::ceil(radius * radius);
-  while (high - low > 1.0) {
-    const double middle = std::floor((low + high) / 2.0);
-    (keeps(std::sqrt(middle)) ? low : high) = middle;
+std::int64_t largest_disk(std::int64_t square, const Keeps& keeps) {
+  std::int64_t low = 0, high = square;  // 0 keeps everything
+  while (high - low > 1) {
+    const std::int64_t middle = (low + high) / 2;
+    (keeps(middle) ? low : high) = middle;
   }
-  return std::sqrt(low);
+  return low;
 }
 
 }  // namespace
@@ -359,32 +349,27 @@ void make_trimap(ImageView<const T> mask, ImageView<std::uint8_t> trimap,
                  const TrimapOptions& options, TrimapRadii* used, Stream) {
   if (used) *used = {options.outside, options.inside};
   if (mask.empty()) return;
-  // No pixel is farther away than the diagonal: a larger radius changes nothing.
-  TrimapOptions disks = options;
-  const double diagonal =
-      std::hypot(static_cast<double>(mask.height), static_cast<double>(mask.width));
-  disks.inside = std::min(options.inside, diagonal);
-  disks.outside = std::min(options.outside, diagonal);
-  const auto run = [&] { return TRIMATTE_CALL(trimap_image<T>)(mask, trimap, disks); };
+  Disks disks{disk_square(options.outside, mask.height, mask.width),
+              disk_square(options.inside, mask.height, mask.width)};
+  const auto run = [&] { return TRIMATTE_CALL(trimap_image<T>)(mask, trimap, options, disks); };
   const TrimapCounts counts = run();
   if (options.square > 0) return;
   const bool lost_foreground = counts.mask_foreground > 0 && counts.sure_foreground == 0;
   const bool lost_background = counts.mask_background > 0 && counts.sure_background == 0;
   if (!lost_foreground && !lost_background) return;
   if (lost_foreground)
-    disks.inside = largest_radius(disks.inside, [&](double radius) {
-      disks.inside = radius;
+    disks.inside = largest_disk(disks.inside, [&](std::int64_t square) {
+      disks.inside = square;
       return run().sure_foreground > 0;
     });
   if (lost_background)
-    disks.outside = largest_radius(disks.outside, [&](double radius) {
-      disks.outside = radius;
+    disks.outside = largest_disk(disks.outside, [&](std::int64_t square) {
+      disks.outside = square;
       return run().sure_background > 0;
     });
   run();
-  if (used)
-    *used = {lost_background ? disks.outside : options.outside,
-             lost_foreground ? disks.inside : options.inside};
+  if (used && lost_foreground) used->inside = std::sqrt(static_cast<double>(disks.inside));
+  if (used && lost_background) used->outside = std::sqrt(static_cast<double>(disks.outside));
 }
 
 #define TRIMATTE_INSTANTIATE(T)                                                               \

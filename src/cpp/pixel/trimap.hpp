@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 
 #include "core/host_device.hpp"
 
@@ -31,14 +33,49 @@ struct TrimapRadii {
   double outside = 0.0, inside = 0.0;
 };
 
-// How far a disk reaches to each side, dy rows above or below its centre; -1: not at all. The
-// square of a radius that is the root of a whole number counts as that number.
-TRIMATTE_HD int disk_half_width(double radius, int dy) {
-  double square = radius * radius;
-  const double whole = std::floor(square + 0.5);
-  if (std::fabs(square - whole) < 1e-9 * (whole + 1.0)) square = whole;
-  const double rest = square - static_cast<double>(dy) * dy;
-  return rest < 0.0 ? -1 : static_cast<int>(std::sqrt(rest));
+struct Disks {  // by the squares of their radii, see disk_square
+  std::int64_t outside, inside;
+};
+
+// The bounds as samples compare with them. On integers m < low  <=>  m < ceil(low) and m > high
+// <=>  m > floor(high); a bound that is a whole number but for rounding counts as one.
+template <class T>
+struct MaskBounds {
+  T low, high;
+
+  explicit MaskBounds(const TrimapOptions& options)
+      : low(of(options.low, [](double v) { return std::ceil(v); })),
+        high(of(options.high, [](double v) { return std::floor(v); })) {}
+  TRIMATTE_HD bool is_foreground(T m) const { return m > high; }
+  TRIMATTE_HD bool is_background(T m) const { return m < low; }
+
+ private:
+  template <class Round>
+  static T of(double bound, const Round& round) {
+    constexpr bool kInteger = static_cast<T>(0.5f) == T(0);
+    if constexpr (kInteger) {
+      const double near = std::nearbyint(bound);
+      bound = std::fabs(bound - near) < 1e-6 ? near : round(bound);
+    }
+    return static_cast<T>(static_cast<float>(bound));
+  }
+};
+
+// A disk holds the pixels whose squared distance from its centre is at most this. The square of a
+// radius that is the root of a whole number counts as that number. No pixel of an image is farther
+// away than its diagonal.
+inline std::int64_t disk_square(double radius, std::ptrdiff_t height, std::ptrdiff_t width) {
+  const double diagonal = std::hypot(static_cast<double>(height), static_cast<double>(width));
+  radius = radius < diagonal ? radius : diagonal;
+  const double square = radius * radius, whole = std::floor(square + 0.5);
+  const bool is_whole = std::fabs(square - whole) < 1e-9 * (whole + 1.0);
+  return static_cast<std::int64_t>(is_whole ? whole : square);
+}
+
+// How far a disk reaches to each side, dy rows above or below its centre; -1: not at all.
+TRIMATTE_HD int disk_half_width(std::int64_t square, std::int64_t dy) {
+  const std::int64_t rest = square - dy * dy;
+  return rest < 0 ? -1 : static_cast<int>(std::sqrt(static_cast<double>(rest)));
 }
 
 }  // namespace trimatte
