@@ -41,27 +41,31 @@ def expected(case: Case, arguments: tuple[Any, ...]) -> list[Array]:
     return list(result) if isinstance(result, tuple) else [result]
 
 
+def assert_parity(case: Case, results: list[Array], definitions: list[Array]) -> None:
+    """Results of one call against the definition's, within the case's tolerance."""
+    assert len(results) == len(definitions)
+    for result, definition in zip(results, definitions, strict=True):
+        assert isinstance(result, np.ndarray)
+        assert result.shape == definition.shape
+        # Alpha is estimated as float32 and defined in float64.
+        wanted = np.float32 if case.operation == "estimate_alpha" else definition.dtype
+        assert result.dtype == wanted
+        if result.size == 0:
+            continue
+        difference = np.abs(result.astype(np.float64) - definition.astype(np.float64))
+        error = difference.mean() if case.mean else difference.max()
+        where = np.unravel_index(difference.argmax(), difference.shape)
+        assert error <= case.atol, (
+            f"{result.shape}: off by {error:g}, most at {where}: "
+            f"{result[where]} instead of {definition[where]}"
+        )
+
+
 @by_id
 def test_operation_is_its_definition(case: Case) -> None:
     for height, width in case.shapes():
         arguments = make_arguments(case, height, width)
-        results, definitions = run(case, arguments), expected(case, arguments)
-        assert len(results) == len(definitions)
-        for result, definition in zip(results, definitions, strict=True):
-            assert isinstance(result, np.ndarray)
-            assert result.shape == definition.shape
-            # Alpha is estimated as float32 and defined in float64.
-            wanted = np.float32 if case.operation == "estimate_alpha" else definition.dtype
-            assert result.dtype == wanted
-            if result.size == 0:
-                continue
-            difference = np.abs(result.astype(np.float64) - definition.astype(np.float64))
-            error = difference.mean() if case.mean else difference.max()
-            where = np.unravel_index(difference.argmax(), difference.shape)
-            assert error <= case.atol, (
-                f"{height} x {width}: off by {error:g}, most at {where}: "
-                f"{result[where]} instead of {definition[where]}"
-            )
+        assert_parity(case, run(case, arguments), expected(case, arguments))
 
 
 @by_id

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <type_traits>
 
 // ---- The language
@@ -24,6 +25,8 @@
 #define __constant__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
+#define __grid_constant__
+#define __noinline__ __attribute__((noinline))  // after <memory>, where the word means itself
 #define __align__(n) __attribute__((aligned(n)))
 
 // Blocks that run at the same time are OS threads. Thread-local memory has no red zones, though, so
