@@ -232,6 +232,38 @@ def key_cases() -> Iterator[Case]:
                 yield Case(f"key-{dtype}-to-{output}", "chroma_key", an_image(dtype), options)
 
 
+def key_cutout_cases() -> Iterator[Case]:
+    for dtype in DTYPES:
+        # Two roundings, of the key and of the product.
+        atol = {"uint8": 0.0, "uint16": 2.0, "float32": 4e-6}[dtype]
+        for premultiplied in (False, True):
+            name = "premultiplied" if premultiplied else "straight"
+            yield Case(
+                f"key-cutout-{dtype}-{name}",
+                "key_cutout",
+                an_image(dtype),
+                {"premultiplied": premultiplied},
+                atol=atol,
+            )
+            options = {
+                "key_color": "blue",
+                "tolerance": 20.0,
+                "softness": 32.0,
+                "despill": "double-average",
+                "despill_strength": 0.25,
+                "premultiplied": premultiplied,
+            }
+            make = an_image(dtype, channels=4)
+            yield Case(f"key-cutout-{dtype}-soft-{name}", "key_cutout", make, options, atol=atol)
+        yield Case(
+            f"key-cutout-{dtype}-no-despill",
+            "key_cutout",
+            an_image(dtype),
+            {"despill": None, "key_color": "red"},
+            atol=atol,
+        )
+
+
 def trimap_cases() -> Iterator[Case]:
     for dtype in ("bool", *DTYPES):
         for radius in (0, 1, 2.5, 5, (7, 2)):
@@ -333,6 +365,15 @@ def composite_cases() -> Iterator[Case]:
         atol = EXACT_BUT_FOR_FLOAT32[dtype]
         yield Case(f"premultiply-{dtype}", "premultiply", an_image(dtype, 4), atol=atol)
         yield Case(f"unpremultiply-{dtype}", "unpremultiply", an_image(dtype, 4), atol=atol)
+        yield Case(
+            f"limit-alpha-{dtype}",
+            "limit_alpha",
+            lambda rng, height, width, dtype=dtype: (
+                samples(soft_disc(rng, height, width), "float32"),
+                noise(rng, height, width, 4, dtype),
+            ),
+            atol=2e-7,
+        )
         for alpha_dtype in DTYPES:
             rounded = max(atol, 1.0) if dtype != "float32" and alpha_dtype != dtype else atol
             for channels in (3, 4):
@@ -418,6 +459,7 @@ def network_cases() -> Iterator[Case]:
 
 CASES: tuple[Case, ...] = (
     *key_cases(),
+    *key_cutout_cases(),
     *trimap_cases(),
     *alpha_cases(),
     *foreground_cases(),

@@ -25,10 +25,12 @@ VALID: dict[str, dict[str, Any]] = {
     "make_trimap": {"mask": TRIMAP, "radius": 1},
     "estimate_alpha": {"image": IMAGE, "trimap": TRIMAP},
     "estimate_foreground": {"image": IMAGE, "alpha": PLANE},
+    "key_cutout": {"image": IMAGE},
     "despill": {"image": IMAGE},
     "premultiply": {"rgba": RGBA},
     "unpremultiply": {"rgba": RGBA},
     "cutout": {"foreground": IMAGE, "alpha": PLANE},
+    "limit_alpha": {"alpha": PLANE.astype(np.float32) / 255, "rgba": RGBA},
     "composite": {"foreground": IMAGE, "alpha": PLANE, "background": IMAGE},
     "resize": {"image": IMAGE, "size": (4, 5)},
     "to_tensor": {"image": IMAGE, "size": (4, 5), "mean": (0.5, 0.5, 0.5), "std": (1, 1, 1)},
@@ -133,7 +135,7 @@ def bad_options() -> list[Bad]:
     """Options out of their range, of a wrong kind, or unknown."""
     rows = []
     keys = "green"
-    for operation in ("chroma_key", "probe", "despill"):
+    for operation in ("chroma_key", "probe", "despill", "key_cutout"):
         for value, came in (
             ("purple", "purple"),
             ("", "''"),
@@ -150,7 +152,7 @@ def bad_options() -> list[Bad]:
             ((20, 200, 200), "200"),
         ):
             rows.append(Bad(operation, "key_color", value, came, keys))
-    for operation in ("chroma_key", "probe"):
+    for operation in ("chroma_key", "probe", "key_cutout"):
         for argument in ("tolerance", "softness"):
             for value in (-1, 255.5, float("nan"), float("inf")):
                 rows.append(Bad(operation, argument, value, str(value), "255"))

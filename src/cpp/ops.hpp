@@ -58,6 +58,11 @@ void unpremultiply(ImageView<const T> rgba, ImageView<T> out, Stream);
 template <DeviceKind D, class T, class A>
 void cutout(ImageView<const T> foreground, ImageView<const A> alpha, ImageView<T> rgba, Stream);
 
+// Alpha times the image's own, its fourth channel.
+template <DeviceKind D, class T>
+void limit_alpha(ImageView<const float> alpha, ImageView<const T> rgba, ImageView<float> out,
+                 Stream);
+
 // `background` is an image, or empty for the single colour of the options.
 template <DeviceKind D, class T, class A>
 void composite(ImageView<const T> foreground, ImageView<const A> alpha,

@@ -47,6 +47,21 @@ __global__ void cutout_kernel(ImageView<const T> foreground, ImageView<const A> 
   });
 }
 
+template <class T>
+__global__ void limit_alpha_kernel(ImageView<const float> alpha, ImageView<const T> rgba,
+                                   ImageView<float> out) {
+  constexpr int kPixels = cuda::kRun<T>;
+  cuda::for_runs<kPixels>(out.width, out.height, [&](auto y, auto x, int count) {
+    T pixels[4 * kPixels];
+    float a[kPixels];
+    cuda::load_run(rgba.row(y) + 4 * x, 4 * count, pixels);
+    cuda::load_run(alpha.row(y) + x, count, a);
+#pragma unroll
+    for (int i = 0; i < kPixels; ++i) a[i] *= to_unit(pixels[4 * i + 3]);
+    cuda::store_run(out.row(y) + x, count, a);
+  });
+}
+
 // Interleaved RGB or RGBX under the run; or the one colour, where there is no image.
 template <class T>
 struct Background {
@@ -132,6 +147,14 @@ void cutout(ImageView<const T> foreground, ImageView<const A> alpha, ImageView<T
       rgba.width, rgba.height, stream, foreground, alpha, rgba);
 }
 
+template <DeviceKind D, class T>
+void limit_alpha(ImageView<const float> alpha, ImageView<const T> rgba, ImageView<float> out,
+                 Stream stream) {
+  cuda::flatten(alpha, rgba, out);
+  cuda::launch_runs<cuda::kRun<T>>("limit_alpha", limit_alpha_kernel<T>, out.width, out.height,
+                                   stream, alpha, rgba, out);
+}
+
 template <DeviceKind D, class T, class A>
 void composite(ImageView<const T> foreground, ImageView<const A> alpha,
                ImageView<const T> background, ImageView<T> out, const CompositeOptions& options,
@@ -150,9 +173,11 @@ void composite(ImageView<const T> foreground, ImageView<const A> alpha,
       out.width, out.height, stream, foreground, alpha, back, out);
 }
 
-#define TRIMATTE_INSTANTIATE(T)                                                              \
-  template void premultiply<DeviceKind::kCUDA, T>(ImageView<const T>, ImageView<T>, Stream); \
-  template void unpremultiply<DeviceKind::kCUDA, T>(ImageView<const T>, ImageView<T>, Stream);
+#define TRIMATTE_INSTANTIATE(T)                                                                \
+  template void premultiply<DeviceKind::kCUDA, T>(ImageView<const T>, ImageView<T>, Stream);   \
+  template void unpremultiply<DeviceKind::kCUDA, T>(ImageView<const T>, ImageView<T>, Stream); \
+  template void limit_alpha<DeviceKind::kCUDA, T>(ImageView<const float>, ImageView<const T>,  \
+                                                  ImageView<float>, Stream);
 TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
 #define TRIMATTE_INSTANTIATE(T, A)                                                         \

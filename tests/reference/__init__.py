@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .composite import composite, cutout, premultiply, unpremultiply
+from .composite import composite, cutout, limit_alpha, premultiply, unpremultiply
 from .despill import despill
 from .foreground import estimate_foreground
-from .key import chroma_key
+from .key import chroma_key, key_cutout
 from .matting import estimate_alpha
 from .resize import resize
 from .tensor import matte_from_prediction, to_tensor
@@ -19,6 +19,7 @@ from .trimap import make_trimap
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "chroma_key": chroma_key,
+    "key_cutout": key_cutout,
     "make_trimap": make_trimap,
     "estimate_alpha": estimate_alpha,
     "estimate_foreground": estimate_foreground,
@@ -26,6 +27,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "premultiply": premultiply,
     "unpremultiply": unpremultiply,
     "cutout": cutout,
+    "limit_alpha": limit_alpha,
     "composite": composite,
     "resize": resize,
     "to_tensor": to_tensor,

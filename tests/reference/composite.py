@@ -46,6 +46,11 @@ def cutout(foreground: Array, alpha: Array) -> Array:
     return np.concatenate([colors, opacity[..., None]], axis=-1).astype(foreground.dtype)
 
 
+def limit_alpha(alpha: Array, rgba: Array) -> Array:
+    """Alpha (H, W) times the fourth channel of an image."""
+    return np.asarray(to_unit(alpha) * to_unit(rgba[..., 3]), dtype=np.float32)
+
+
 def composite(
     foreground: Array,
     alpha: Array,

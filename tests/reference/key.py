@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .composite import cutout, premultiply
+from .despill import despill as take_out_spill
 from .pixels import Array, from_unit, full_scale, key_channel
 
 
@@ -33,3 +35,25 @@ def chroma_key(
         difference = np.minimum(k - a, k - b) / step
         alpha = 1.0 - np.clip((difference - tolerance) / softness, 0.0, 1.0)
     return from_unit(alpha, image.dtype if dtype is None else dtype)
+
+
+def key_cutout(
+    image: Array,
+    *,
+    key_color: str | tuple[float, float, float] = "green",
+    tolerance: float = 30.0,
+    softness: float = 0.0,
+    despill: str | None = "average",
+    despill_strength: float = 1.0,
+    premultiplied: bool = False,
+) -> Array:
+    """RGBA of an image: its key, and its colours without spill; by the operations themselves."""
+    alpha = chroma_key(image, key_color=key_color, tolerance=tolerance, softness=softness)
+    colors = image
+    if despill is not None:
+        colors = take_out_spill(
+            image, key_color=key_color, method=despill, strength=despill_strength
+        )
+    if premultiplied:
+        return premultiply(np.concatenate([colors[..., :3], alpha[..., None]], axis=-1))
+    return cutout(colors, alpha)

@@ -18,6 +18,7 @@ const char* words_for(Layout layout) {
     case Layout::kRgba: return "(H, W, 4) of uint8, uint16 or float32";
     case Layout::kPlane: return "(H, W) of uint8, uint16 or float32";
     case Layout::kImage: return "(H, W), (H, W, 3) or (H, W, 4) of uint8, uint16 or float32";
+    case Layout::kBytes: return "(H, W, 3) or (H, W, 4) of uint8";
     case Layout::kPrediction: break;
   }
   return "(H, W) of float32 or float16";
@@ -28,7 +29,8 @@ bool shape_fits(const std::vector<std::ptrdiff_t>& shape, Layout layout) {
   const bool rgba = shape.size() == 3 && shape[2] == 4;
   const bool color = rgba || (shape.size() == 3 && shape[2] == 3);
   switch (layout) {
-    case Layout::kColor: return color;
+    case Layout::kColor:
+    case Layout::kBytes: return color;
     case Layout::kRgba: return rgba;
     case Layout::kImage: return plane || color;
     default: return plane;
@@ -37,6 +39,7 @@ bool shape_fits(const std::vector<std::ptrdiff_t>& shape, Layout layout) {
 
 bool depth_fits(std::optional<Depth> depth, Layout layout) {
   if (layout == Layout::kPrediction) return depth == Depth::kFloat32 || depth == Depth::kFloat16;
+  if (layout == Layout::kBytes) return depth == Depth::kUint8;
   return depth == Depth::kUint8 || depth == Depth::kUint16 || depth == Depth::kFloat32;
 }
 
@@ -103,6 +106,27 @@ bool auto_means_cuda() {
         status.sentence);
   }
   return status.available;
+}
+
+// Where work on an array that lies on a GPU, or on the host, is done.
+Device choose_device(std::optional<int> lies_on, const py::object& device,
+                     const std::string& operation) {
+  const Wish wish = parse_device(device, operation);
+  if (lies_on && !wish.allows(*lies_on))
+    throw ArgumentError(operation +
+                        ": device must be that of the arrays, cuda:" + std::to_string(*lies_on) +
+                        ", or None, got " + py::repr(device).cast<std::string>() +
+                        "; to_device() and to_host() copy an array");
+  if (lies_on) return {DeviceKind::kCUDA, *lies_on};
+  if (wish.kind == Wish::kCuda || (wish.kind == Wish::kAuto && auto_means_cuda()))
+    return {DeviceKind::kCUDA, require_cuda(wish.index, operation)};
+  return {};
+}
+
+DeviceArray upload_to(int device, const py::array& array, const StreamArgument& stream) {
+  cuda::enter();
+  const cuda::DeviceScope scope(device);
+  return DeviceArray::upload(array, device, stream);
 }
 
 // Arguments that others own stay alive until the work that reads them is done, in `kept`, which the
@@ -230,7 +254,11 @@ void Argument::move_to(int device, const StreamArgument& stream) {
 Call::Call(std::string operation, const py::object& device, const py::object& stream,
            std::vector<Argument*> arguments)
     : operation_(std::move(operation)), arguments_(std::move(arguments)) {
-  choose_device(device);
+  require_together();
+  const Argument& first = *arguments_[0];
+  kept_on_gpu_ = first.given_.has_value();
+  device_ = choose_device(kept_on_gpu_ ? std::optional(first.given_->device()) : std::nullopt,
+                          device, operation_);
   if (device_.kind == DeviceKind::kCPU) {
     if (!stream.is_none())
       throw ArgumentError(operation_ + ": stream must be None for work on the CPU, got " +
@@ -248,7 +276,7 @@ Call::Call(std::string operation, const py::object& device, const py::object& st
   for (Argument* argument : arguments_) argument->move_to(device_.index, stream_);
 }
 
-void Call::choose_device(const py::object& device) {
+void Call::require_together() const {
   const Argument& first = *arguments_[0];
   for (const Argument* argument : arguments_) {
     const bool together = argument->given_.has_value() == first.given_.has_value() &&
@@ -257,18 +285,6 @@ void Call::choose_device(const py::object& device) {
       argument->refuse("must lie where " + first.name_ + " " + first.describe() +
                            " lies; to_device() and to_host() copy an array",
                        argument->describe());
-  }
-  const Wish wish = parse_device(device, operation_);
-  if (first.given_) {
-    kept_on_gpu_ = true;
-    device_ = {DeviceKind::kCUDA, first.given_->device()};
-    if (!wish.allows(device_.index))
-      throw ArgumentError(operation_ + ": device must be that of the arrays, cuda:" +
-                          std::to_string(device_.index) + ", or None, got " +
-                          py::repr(device).cast<std::string>() +
-                          "; to_device() and to_host() copy an array");
-  } else if (wish.kind == Wish::kCuda || (wish.kind == Wish::kAuto && auto_means_cuda())) {
-    device_ = {DeviceKind::kCUDA, require_cuda(wish.index, operation_)};
   }
 }
 
@@ -292,16 +308,21 @@ void Call::download(const DeviceArray& from, py::array to) const {
   cuda::download(data, bytes, from.data(), bytes, bytes, 1, stream_.stream);
 }
 
+py::object place(const py::object& array, const py::object& device, const std::string& operation) {
+  const bool on_gpu = py::isinstance<DeviceArray>(array);
+  const auto lies_on = on_gpu ? std::optional(array.cast<DeviceArray>().device()) : std::nullopt;
+  const Device chosen = choose_device(lies_on, device, operation);
+  if (on_gpu || chosen.kind == DeviceKind::kCPU) return array;
+  return py::cast(upload_to(chosen.index, py::reinterpret_borrow<py::array>(array), {}));
+}
+
 DeviceArray to_device(const py::array& array, const py::object& device, const py::object& stream) {
   const Wish wish = parse_device(device, "to_device");
   if (wish.kind != Wish::kCuda)
     throw ArgumentError("to_device: device must be 'cuda', 'cuda:0' and so on, got " +
                         py::repr(device).cast<std::string>().substr(0, 80));
-  const int index = require_cuda(wish.index, "to_device");
-  cuda::enter();
-  const cuda::DeviceScope scope(index);
-  return DeviceArray::upload(
-      array, index, stream.is_none() ? StreamArgument{} : parse_stream(stream, "to_device"));
+  return upload_to(require_cuda(wish.index, "to_device"), array,
+                   stream.is_none() ? StreamArgument{} : parse_stream(stream, "to_device"));
 }
 
 int require_cuda(int index, const std::string& operation) {

@@ -25,6 +25,7 @@ enum class Layout {
   kRgba,        // (H, W, 4)
   kPlane,       // (H, W)
   kImage,       // any of these
+  kBytes,       // kColor of uint8
   kPrediction,  // (H, W) of a network's samples: float32 or float16, of any value
 };
 
@@ -133,7 +134,7 @@ class Call {
   }
 
  private:
-  void choose_device(const py::object& device);
+  void require_together() const;
   void keep_until_done();
   void download(const DeviceArray& from, py::array to) const;
 
@@ -147,6 +148,9 @@ class Call {
 
 // The GPU for device="cuda" (-1) or "cuda:<index>"; a DeviceError says why there is none.
 int require_cuda(int index, const std::string& operation);
+
+// An array where an operation with this `device` would work on it: itself, or a copy on the GPU.
+py::object place(const py::object& array, const py::object& device, const std::string& operation);
 
 // A copy of a host array on the GPU that `device` names.
 DeviceArray to_device(const py::array& array, const py::object& device, const py::object& stream);

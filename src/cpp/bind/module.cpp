@@ -77,6 +77,7 @@ PYBIND11_MODULE(_core, m) {
   trimatte::bind::define_device_array(m);
   m.def("to_device", &trimatte::bind::to_device, py::arg("array"), py::arg("device"),
         py::arg("stream"));
+  m.def("place", &trimatte::bind::place, py::arg("array"), py::arg("device"), py::arg("operation"));
   m.def("collect", &trimatte::bind::collect, py::arg("wait"));
   m.def("trim_pools", &trimatte::cuda::trim_pools);
   m.def("device_count", &trimatte::cuda::device_count);

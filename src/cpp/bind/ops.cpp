@@ -201,6 +201,23 @@ py::object cutout_op(const py::object& foreground_array, const py::object& alpha
   });
 }
 
+py::object limit_alpha_op(const py::object& alpha_array, const py::object& rgba_array,
+                          const py::object& device, const py::object& stream) {
+  Argument alpha("limit_alpha", "alpha", alpha_array, Layout::kPlane);
+  Argument rgba("limit_alpha", "rgba", rgba_array, Layout::kRgba);
+  alpha.require_size_of(rgba);
+  if (alpha.depth() != Depth::kFloat32) alpha.refuse("must be (H, W) of float32", alpha.describe());
+  Call call("limit_alpha", device, stream, {&alpha, &rgba});
+  auto out = call.output<float>(alpha.height(), alpha.width());
+  with_depth(rgba.depth(), [&](auto t) {
+    using T = decltype(t);
+    call.run([&](auto d, Stream s) {
+      limit_alpha<d.value, T>(alpha.view<float>(), rgba.view<T>(), out.view(), s);
+    });
+  });
+  return call.give(out);
+}
+
 py::object composite_op(const py::object& foreground_array, const py::object& alpha_array,
                         const py::object& background_array, const std::array<float, 3>& color,
                         bool linear, const py::object& device, const py::object& stream) {
@@ -259,6 +276,7 @@ void define_operations(py::module_& m) {
         arg("device"), arg("stream"));
   m.def("premultiply", &premultiply_op, arg("rgba"), arg("forward"), arg("device"), arg("stream"));
   m.def("cutout", &cutout_op, arg("foreground"), arg("alpha"), arg("device"), arg("stream"));
+  m.def("limit_alpha", &limit_alpha_op, arg("alpha"), arg("rgba"), arg("device"), arg("stream"));
   m.def("composite", &composite_op, arg("foreground"), arg("alpha"), arg("background"),
         arg("color"), arg("linear"), arg("device"), arg("stream"));
 }

@@ -49,9 +49,7 @@ py::object preprocess_op(const py::object& image_array, const Size& size,
                          const std::array<float, 3>& mean, const std::array<float, 3>& deviation,
                          bool scale_by_maximum, int filter, bool half, const py::object& device,
                          const py::object& stream) {
-  Argument image("to_tensor", "image", image_array, Layout::kColor);
-  if (image.depth() != Depth::kUint8)
-    image.refuse("must be (H, W, 3) or (H, W, 4) of uint8", image.describe());
+  Argument image("to_tensor", "image", image_array, Layout::kBytes);
   require_sides(image);
   require_size("to_tensor", size);
   PreprocessOptions options{static_cast<ResizeFilter>(filter), scale_by_maximum, {}, {}};

@@ -51,6 +51,19 @@ void cutout_image(const ImageView<const T>& foreground, const ImageView<const A>
                            : map_strips<4, 4>(foreground, rgba, work);
 }
 
+template <class T>
+void limit_alpha_image(const ImageView<const float>& alpha, const ImageView<const T>& rgba,
+                       const ImageView<float>& out) {
+  parallel_rows(out.height, out.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+    for (std::ptrdiff_t y = begin; y < end; ++y) {
+      const float* __restrict a = alpha.row(y);
+      const T* __restrict own = rgba.row(y) + 3;
+      float* __restrict to = out.row(y);
+      for (std::ptrdiff_t x = 0; x < out.width; ++x) to[x] = a[x] * to_unit(own[4 * x]);
+    }
+  });
+}
+
 // Tables of the transfer curve for linear-light blending of integer images.
 template <class T>
 struct Transfer {
@@ -237,6 +250,12 @@ void cutout(ImageView<const T> foreground, ImageView<const A> alpha, ImageView<T
   TRIMATTE_CALL(cutout_image<T, A>)(foreground, alpha, rgba);
 }
 
+template <DeviceKind D, class T>
+void limit_alpha(ImageView<const float> alpha, ImageView<const T> rgba, ImageView<float> out,
+                 Stream) {
+  TRIMATTE_CALL(limit_alpha_image<T>)(alpha, rgba, out);
+}
+
 template <DeviceKind D, class T, class A>
 void composite(ImageView<const T> foreground, ImageView<const A> alpha,
                ImageView<const T> background, ImageView<T> out, const CompositeOptions& options,
@@ -244,9 +263,11 @@ void composite(ImageView<const T> foreground, ImageView<const A> alpha,
   TRIMATTE_CALL(over_image<T, A>)(foreground, alpha, background, out, options);
 }
 
-#define TRIMATTE_INSTANTIATE(T)                                                             \
-  template void premultiply<DeviceKind::kCPU, T>(ImageView<const T>, ImageView<T>, Stream); \
-  template void unpremultiply<DeviceKind::kCPU, T>(ImageView<const T>, ImageView<T>, Stream);
+#define TRIMATTE_INSTANTIATE(T)                                                               \
+  template void premultiply<DeviceKind::kCPU, T>(ImageView<const T>, ImageView<T>, Stream);   \
+  template void unpremultiply<DeviceKind::kCPU, T>(ImageView<const T>, ImageView<T>, Stream); \
+  template void limit_alpha<DeviceKind::kCPU, T>(ImageView<const float>, ImageView<const T>,  \
+                                                 ImageView<float>, Stream);
 TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
 #define TRIMATTE_INSTANTIATE(T, A)                                                        \

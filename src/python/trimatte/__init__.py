@@ -6,7 +6,7 @@ them in one call.
 """
 
 from trimatte._core import __version__
-from trimatte.compositing import composite, cutout, premultiply, unpremultiply
+from trimatte.compositing import composite, cutout, limit_alpha, premultiply, unpremultiply
 from trimatte.devices import (
     DeviceArray,
     build_info,
@@ -51,6 +51,7 @@ __all__ = [
     "free_memory",
     "get_num_threads",
     "key_cutout",
+    "limit_alpha",
     "make_trimap",
     "matte_from_prediction",
     "premultiply",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeGuard, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +72,7 @@ def as_array(value: ArrayLike, operation: str, name: str, stream: Any = None) ->
     return array
 
 
-def is_on_gpu(value: Any) -> bool:
+def is_on_gpu(value: Any) -> TypeGuard[SupportsDLPack]:
     """Whether an array of any library lies in the memory of a GPU."""
     if isinstance(value, np.ndarray):
         return False

@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageOps
 
 from trimatte import __version__
-from trimatte.compositing import cutout
+from trimatte.compositing import cutout, limit_alpha
 from trimatte.demo import scene
 from trimatte.devices import build_info, cpu_target, cuda_status, get_num_threads
 from trimatte.errors import ArgumentError, Error
 from trimatte.imageio import load_picture, read_image, to_pillow, write_image
 from trimatte.keying import chroma_key
 from trimatte.matting import despill
-from trimatte.pipeline import Remover, Result, own_alpha
+from trimatte.pipeline import Remover, Result
 
 __all__ = ["main"]
 
@@ -249,6 +249,12 @@ def _add_matting(parser: argparse.ArgumentParser) -> None:
         default="balanced",
         help="of the opacity (default: balanced)",
     )
+    matting.add_argument(
+        "--device",
+        default="cpu",
+        metavar="D",
+        help="cpu, cuda, cuda:1 and so on, or auto: a GPU where there is one (default: cpu)",
+    )
 
 
 def _add_results(parser: argparse.ArgumentParser) -> None:
@@ -332,6 +338,8 @@ def _key(arguments: argparse.Namespace) -> int:
         for name in ("trimap_out", "radius"):
             if getattr(arguments, name) is not None:
                 raise _UsageError(f"--hard makes no trimap: drop --{name.replace('_', '-')}")
+        if arguments.device != "cpu":
+            raise _UsageError("--hard runs on the CPU: drop --device")
         if arguments.softness:
             raise _UsageError("--hard has no soft ramp: drop --softness")
     try:
@@ -343,6 +351,7 @@ def _key(arguments: argparse.Namespace) -> int:
             quality=arguments.quality,
             despill=None if method == "none" else method,
             despill_strength=arguments.despill_strength,
+            device=arguments.device,
         )
     except ArgumentError as error:
         raise _UsageError(str(error)) from error
@@ -357,7 +366,7 @@ def _key(arguments: argparse.Namespace) -> int:
 def _matte(arguments: argparse.Namespace) -> int:
     if arguments.trimap is not None and arguments.radius is not None:
         raise _UsageError("--radius is for --mask: a trimap says itself what is unknown")
-    remover = Remover(radius=arguments.radius, quality=arguments.quality)
+    remover = Remover(radius=arguments.radius, quality=arguments.quality, device=arguments.device)
     background = _background(arguments)
     job = _Job(
         arguments.input,
@@ -383,7 +392,9 @@ def _hard_key(source: Path, remover: Remover) -> Result:
     mask = chroma_key(
         pixels, key_color=remover.key_color, tolerance=remover.tolerance, dtype=np.uint8
     )
-    alpha = own_alpha(pixels, np.divide(mask, 255, dtype=np.float32))
+    alpha = np.divide(mask, 255, dtype=np.float32)
+    if pixels.shape[2] == 4:
+        alpha = limit_alpha(alpha, pixels)
     foreground = pixels[:, :, :3]
     if remover.despill is not None:
         foreground = despill(
@@ -392,9 +403,15 @@ def _hard_key(source: Path, remover: Remover) -> Result:
             method=remover.despill,
             strength=remover.despill_strength,
         )
-    rgba = cutout(foreground, alpha)
+    arrays = {
+        "rgba": cutout(foreground, alpha),
+        "alpha": alpha,
+        "foreground": foreground,
+        "trimap": mask,
+        "mask": mask,
+    }
     timings = {"read": read - start, "key": time.perf_counter() - read}
-    return Result(rgba, alpha, foreground, mask, mask, timings, icc_profile=icc_profile)
+    return Result(arrays, timings, icc_profile=icc_profile)
 
 
 def _work(

@@ -11,7 +11,7 @@ from trimatte import _core
 from trimatte.arrays import Array, ArrayLike, as_alpha, as_array
 from trimatte.errors import ArgumentError
 
-__all__ = ["composite", "cutout", "premultiply", "unpremultiply"]
+__all__ = ["composite", "cutout", "limit_alpha", "premultiply", "unpremultiply"]
 
 
 def premultiply(rgba: ArrayLike, *, device: str | None = None, stream: Any = None) -> Array:
@@ -70,6 +70,33 @@ def cutout(
     return _core.cutout(
         as_array(foreground, "cutout", "foreground", stream),
         as_alpha(alpha, "cutout", "alpha", stream),
+        device,
+        stream,
+    )
+
+
+def limit_alpha(
+    alpha: ArrayLike, rgba: ArrayLike, *, device: str | None = None, stream: Any = None
+) -> Array:
+    """Alpha limited by an image's own: their product (Porter and Duff's "in").
+
+    What is transparent in the image stays so in its cutout.
+
+    Args:
+        alpha: (H, W) float32 in [0, 1].
+        rgba: (H, W, 4), uint8, uint16 or float32 in [0, 1], of the same size.
+        device: see `trimatte.devices`.
+        stream: likewise.
+
+    Returns:
+        (H, W) float32.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+    """
+    return _core.limit_alpha(
+        as_array(alpha, "limit_alpha", "alpha", stream),
+        as_array(rgba, "limit_alpha", "rgba", stream),
         device,
         stream,
     )

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from trimatte.arrays import as_trimap
-from trimatte.compositing import composite, cutout
+from trimatte import _core
+from trimatte.arrays import as_array, as_trimap, is_on_gpu
+from trimatte.compositing import composite, cutout, limit_alpha
+from trimatte.devices import DeviceArray, place, to_device
 from trimatte.errors import ArgumentError
 from trimatte.imageio import (
     ImageSource,
@@ -43,25 +44,66 @@ _NARROWEST_BAND = (2.0, 1.0)
 _BAND_SIDE = 320
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """A cutout and what it was made from.
 
     rgba: (H, W, 4) straight alpha, dtype of the image; colour is 0 where alpha is 0.
     alpha: (H, W) float32 in [0, 1]. foreground: (H, W, 3), dtype of the image, spill removed.
     trimap: (H, W) uint8, 0 / 128 / 255. mask: the coarse mask the trimap was made from, (H, W);
-    None where the trimap was given. timings: seconds by stage, in order. device: where it ran.
-    icc_profile: the colour profile of the file read, which `image` and `save` pass on.
+    None where the trimap was given. timings: seconds by stage, in order; on a GPU stages run on
+    while the next is given to it, and the last one given here, "wait", is what was left of them.
+    device: where it ran: "cpu", "cuda:0". icc_profile: the colour profile of the file read, which
+    `image` and `save` pass on.
+
+    Arrays are NumPy's, copied from a GPU when they are asked for; of an image that was a GPU's
+    array they are `DeviceArray`.
     """
 
-    rgba: Array
-    alpha: NDArray[np.float32]
-    foreground: Array
-    trimap: NDArray[np.uint8]
-    mask: Array | None
-    timings: dict[str, float]
-    device: str = "cpu"
-    icc_profile: bytes | None = field(default=None)
+    def __init__(
+        self,
+        arrays: Mapping[str, Array | None],
+        timings: dict[str, float],
+        device: str = "cpu",
+        *,
+        on_host: bool = True,
+        icc_profile: bytes | None = None,
+    ) -> None:
+        self._arrays = dict(arrays)
+        self._on_host = on_host
+        self.timings = timings
+        self.device = device
+        self.icc_profile = icc_profile
+
+    def _array(self, name: str) -> Any:
+        array = self._arrays[name]
+        if self._on_host and isinstance(array, DeviceArray):
+            array = self._arrays[name] = array.to_host()
+        return array
+
+    @property
+    def rgba(self) -> Array:
+        """(H, W, 4) straight RGBA."""
+        return self._array("rgba")
+
+    @property
+    def alpha(self) -> NDArray[np.float32]:
+        """(H, W) float32 in [0, 1]."""
+        return self._array("alpha")
+
+    @property
+    def foreground(self) -> Array:
+        """(H, W, 3) straight colours without spill."""
+        return self._array("foreground")
+
+    @property
+    def trimap(self) -> NDArray[np.uint8]:
+        """(H, W) uint8: 0, 128, 255."""
+        return self._array("trimap")
+
+    @property
+    def mask(self) -> Array | None:
+        """(H, W) the coarse mask, or None."""
+        return self._array("mask")
 
     @property
     def image(self) -> Image.Image:
@@ -84,9 +126,11 @@ class Result:
         return composite(self.foreground, self.alpha, background, linear=linear)
 
     def __repr__(self) -> str:
-        height, width = self.alpha.shape
+        rgba = self._arrays["rgba"]
+        assert rgba is not None
+        height, width = rgba.shape[:2]
         total = sum(self.timings.values())
-        return f"<trimatte.Result {width} x {height} {self.rgba.dtype}, {total:.2f} s>"
+        return f"<trimatte.Result {width} x {height} {rgba.dtype}, {total:.2f} s on {self.device}>"
 
 
 class Remover:
@@ -96,7 +140,9 @@ class Remover:
     radius: the unknown band's width in pixels, a number or (outside, inside); None: 1/80 of the
     image's side outside and 1/160 inside (the side of a square of its area; at least 2 and 1).
     quality: of estimate_alpha. despill: the method of despill applied to the
-    foreground of keyed images, or None. despill_strength in [0, 1]. device: None or "cpu".
+    foreground of keyed images, or None. despill_strength in [0, 1]. device: None or "cpu"; "cuda"
+    or "cuda:1", where the whole frame stays from the one copy there to the copies back; "auto".
+    An array that lies on a GPU is worked on there.
 
     Raises ArgumentError for options out of range. A Remover holds no state of an image: it can
     be shared between threads.
@@ -143,16 +189,11 @@ class Remover:
         if mask is not None and trimap is not None:
             raise ArgumentError("Remover: give mask or trimap, not both")
         timings: dict[str, float] = {}
-
         with _timed(timings, "read"):
-            pixels, icc_profile = load_picture(image)
+            on_host = not is_on_gpu(image)
+            pixels, icc_profile = self._pixels(image)
             given = trimap if mask is None else mask
-            coarse = None if given is None else read_mask(given)
-        if coarse is not None and coarse.shape != pixels.shape[:2]:
-            raise ArgumentError(
-                f"Remover: the {'trimap' if mask is None else 'mask'} must have the image's size "
-                f"{pixels.shape[:2]}, got {coarse.shape}"
-            )
+            coarse = None if given is None else self._given(given, mask is None, pixels)
 
         if coarse is not None and mask is None:
             known = as_trimap(coarse, "Remover", "trimap")
@@ -166,32 +207,56 @@ class Remover:
                         tolerance=self.tolerance,
                         softness=self.softness,
                         dtype=np.uint8,
-                        device=self.device,
                     )
             radius = default_radius(*coarse.shape) if self.radius is None else self.radius
             with _timed(timings, "trimap"):
-                known = make_trimap(coarse, radius, device=self.device)
+                known = make_trimap(coarse, radius)
 
         with _timed(timings, "alpha"):
-            alpha = estimate_alpha(pixels, known, quality=self.quality, device=self.device)
+            alpha = estimate_alpha(pixels, known, quality=self.quality)
         with _timed(timings, "foreground"):
-            foreground = estimate_foreground(pixels, alpha, device=self.device)
+            foreground = estimate_foreground(pixels, alpha)
         if given is None and self.despill is not None:
             with _timed(timings, "despill"):
                 foreground = self._despilled(foreground, self.despill)
         with _timed(timings, "cutout"):
-            alpha = own_alpha(pixels, alpha)
+            if pixels.shape[2] == 4:
+                alpha = limit_alpha(alpha, pixels)
             rgba = cutout(foreground, alpha)
 
-        return Result(
-            rgba=rgba,
-            alpha=alpha,
-            foreground=foreground,
-            trimap=known,
-            mask=coarse,
-            timings=timings,
-            icc_profile=icc_profile,
-        )
+        arrays = {
+            "rgba": rgba,
+            "alpha": alpha,
+            "foreground": foreground,
+            "trimap": known,
+            "mask": coarse,
+        }
+        device = pixels.device if isinstance(pixels, DeviceArray) else "cpu"
+        result = Result(arrays, timings, device, on_host=on_host, icc_profile=icc_profile)
+        if on_host and device != "cpu":
+            with _timed(timings, "wait"):
+                _ = result.rgba
+        return result
+
+    def _pixels(self, image: ImageSource) -> tuple[Array, bytes | None]:
+        """The image where it is to be worked on, and its colour profile."""
+        if is_on_gpu(image):
+            pixels, icc_profile = as_array(image, "Remover", "image"), None
+            _core.check(pixels, "Remover", "image", color=True)
+        else:
+            pixels, icc_profile = load_picture(image)
+        return place(pixels, self.device, "Remover"), icc_profile
+
+    def _given(self, source: ImageSource, is_trimap: bool, pixels: Array) -> Array:
+        """The mask or trimap beside the pixels."""
+        name = "trimap" if is_trimap else "mask"
+        array = as_array(source, "Remover", name) if is_on_gpu(source) else read_mask(source)
+        if array.shape != pixels.shape[:2]:
+            raise ArgumentError(
+                f"Remover: the {name} must have the image's size {pixels.shape[:2]}, "
+                f"got {array.shape}"
+            )
+        return to_device(array, pixels.device) if isinstance(pixels, DeviceArray) else array
 
     def _despilled(self, foreground: Array, method: str) -> Array:
         return remove_spill(
@@ -199,21 +264,17 @@ class Remover:
             key_color=self.key_color,
             method=method,
             strength=self.despill_strength,
-            device=self.device,
         )
 
     def _try_options(self) -> None:
-        """Let every operation judge its options now, on two pixels, and not in the first call."""
+        """Let every operation judge its options now, on a few pixels, and not in the first call."""
         pixels = np.zeros((3, 3, 3), np.uint8)
+        place(pixels, self.device, "Remover")
         mask = chroma_key(
-            pixels,
-            key_color=self.key_color,
-            tolerance=self.tolerance,
-            softness=self.softness,
-            device=self.device,
+            pixels, key_color=self.key_color, tolerance=self.tolerance, softness=self.softness
         )
-        trimap = make_trimap(mask, 1 if self.radius is None else self.radius, device=self.device)
-        estimate_alpha(pixels, trimap, quality=self.quality, device=self.device)
+        trimap = make_trimap(mask, 1 if self.radius is None else self.radius)
+        estimate_alpha(pixels, trimap, quality=self.quality)
         if self.despill is not None:
             self._despilled(pixels, self.despill)
 
@@ -255,12 +316,3 @@ def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     timings[stage] = time.perf_counter() - start
-
-
-def own_alpha(pixels: Array, alpha: NDArray[np.float32]) -> NDArray[np.float32]:
-    """alpha limited by the image's own: multiplied by its fourth channel, if it has one."""
-    if pixels.shape[2] == 3:
-        return alpha
-    own = pixels[:, :, 3]
-    full = 1 if own.dtype.kind == "f" else np.iinfo(own.dtype).max
-    return alpha * np.divide(own, full, dtype=np.float32)
