@@ -106,18 +106,18 @@ class Solver {
 
   // ---- sums
 
-  // Sums of a and b over all threads that work, in shared_.total of each block.
+  // Sums of a and b over all threads that work, in shared_.total of each block. A barrier, too.
   __device__ __noinline__ void add_up(double a, double b) {
     add_up_block(a, b);
-    double* mine = partial_ + turn_ * 2 * gridDim.x;
+    if (alone_) return;
+    double* sums = partial_ + turn_ * 2 * gridDim.x;  // in turns: some may still read the last ones
     turn_ ^= 1;
-    if (threadIdx.x < 2)
-      mine[threadIdx.x * gridDim.x + (alone_ ? 0 : blockIdx.x)] = shared_.total[threadIdx.x];
+    if (threadIdx.x < 2) sums[threadIdx.x * gridDim.x + blockIdx.x] = shared_.total[threadIdx.x];
     barrier();
     a = b = 0.0;
-    for (int i = threadIdx.x; i < blocks(); i += kTilePixels) {
-      a += mine[i];
-      b += mine[gridDim.x + i];
+    for (unsigned i = threadIdx.x; i < gridDim.x; i += kTilePixels) {
+      a += sums[i];
+      b += sums[gridDim.x + i];
     }
     add_up_block(a, b);
   }
@@ -430,32 +430,25 @@ class Solver {
   // One V-cycle for A z = rhs on level l.
   __device__ __noinline__ void cycle(int l) {
     const int last = levels_.count - 1;
-    const int end = alone_ || first_alone_ > last ? last : first_alone_;
-    for (int k = l; k < end; ++k) {
-      smooth(k, true);
-      residual(k, kZ, kQ);
-      restrict_residual(k);
-    }
-    by_first_block(end == first_alone_, [&] {
-      if (end == last) {
-        solve_coarsest(kZ, kMattingCoarsestSteps, kMattingCoarsestTolerance);
-      } else {
-        cycle_alone(end);
-      }
+    const bool split = !alone_ && first_alone_ <= last;
+    const int end = split ? first_alone_ : last;
+    go_down(l, end);
+    by_first_block(split, [&] {
+      go_down(end, last);
+      solve_coarsest(kZ, kMattingCoarsestSteps, kMattingCoarsestTolerance);
+      go_up(last, end);
     });
-    for (int k = end - 1; k >= l; --k) correct(k);
+    go_up(end, l);
   }
-
-  // The same on small levels, by one block.
-  __device__ __noinline__ void cycle_alone(int l) {
-    const int last = levels_.count - 1;
-    for (int k = l; k < last; ++k) {
-      smooth(k, true);
-      residual(k, kZ, kQ);
-      restrict_residual(k);
+  __device__ __noinline__ void go_down(int from, int to) {
+    for (int l = from; l < to; ++l) {
+      smooth(l, true);
+      residual(l, kZ, kQ);
+      restrict_residual(l);
     }
-    solve_coarsest(kZ, kMattingCoarsestSteps, kMattingCoarsestTolerance);
-    for (int k = last - 1; k >= l; --k) correct(k);
+  }
+  __device__ __noinline__ void go_up(int from, int to) {
+    for (int l = from - 1; l >= to; --l) correct(l);
   }
 
   // Adds the coarser level's correction, and smooths.

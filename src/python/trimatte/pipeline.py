@@ -247,7 +247,7 @@ class Remover:
             pixels, icc_profile = load_picture(image)
         return place(pixels, self.device, "Remover"), icc_profile
 
-    def _given(self, source: ImageSource, is_trimap: bool, pixels: Array) -> Array:
+    def _given(self, source: ImageSource, is_trimap: bool, pixels: Array) -> Any:
         """The mask or trimap beside the pixels."""
         name = "trimap" if is_trimap else "mask"
         array = as_array(source, "Remover", name) if is_on_gpu(source) else read_mask(source)
@@ -256,7 +256,8 @@ class Remover:
                 f"Remover: the {name} must have the image's size {pixels.shape[:2]}, "
                 f"got {array.shape}"
             )
-        return to_device(array, pixels.device) if isinstance(pixels, DeviceArray) else array
+        moves = isinstance(pixels, DeviceArray) and not isinstance(array, DeviceArray)
+        return to_device(array, pixels.device) if moves else array
 
     def _despilled(self, foreground: Array, method: str) -> Array:
         return remove_spill(

@@ -1,0 +1,81 @@
+"""The whole way of an image on a GPU, beside the same on the CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import trimatte
+from trimatte.cli import main
+from trimatte.demo import scene
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not trimatte.cuda_available(), reason=trimatte.cuda_status()),
+]
+
+STAGES = ("mask", "trimap", "alpha", "foreground", "rgba")
+
+
+@pytest.fixture(scope="module")
+def image() -> Any:
+    return scene(90, 160).image
+
+
+def assert_alike(result: trimatte.Result, wanted: trimatte.Result) -> None:
+    """Equal but for rounding, and for alpha the solver's tolerance."""
+    np.testing.assert_array_equal(result.trimap, wanted.trimap)
+    assert np.abs(result.alpha - wanted.alpha).mean() < 1e-4
+    seen = wanted.alpha > 0.05
+    difference = np.abs(result.rgba.astype(int) - wanted.rgba.astype(int)).max(axis=2)
+    assert np.percentile(difference[seen], 99) <= 3
+
+
+@pytest.mark.parametrize("options", [{}, {"despill": None, "quality": "fast", "softness": 20.0}])
+def test_cutout_is_the_cpus(image: Any, options: dict[str, Any]) -> None:
+    result = trimatte.Remover(device="cuda", **options)(image)
+    wanted = trimatte.Remover(**options)(image)
+    assert result.device == "cuda:0"
+    assert wanted.device == "cpu"
+    assert all(isinstance(getattr(result, name), np.ndarray) for name in STAGES)
+    assert_alike(result, wanted)
+    assert "wait" in result.timings
+    assert "on cuda:0" in repr(result)
+
+
+def test_array_on_the_gpu_stays_there(image: Any) -> None:
+    there = trimatte.to_device(image)
+    result = trimatte.Remover()(there)
+    assert all(isinstance(getattr(result, name), trimatte.DeviceArray) for name in STAGES)
+    wanted = trimatte.Remover()(image)
+    np.testing.assert_array_equal(result.trimap.to_host(), wanted.trimap)
+    assert isinstance(trimatte.remove(there), trimatte.DeviceArray)
+
+
+@pytest.mark.parametrize("kind", ["mask", "trimap"])
+def test_given_mask_or_trimap(image: Any, kind: str) -> None:
+    given = getattr(trimatte.Remover()(image), kind)
+    remover = trimatte.Remover(device="cuda")
+    wanted = trimatte.Remover()(image, **{kind: given})
+    assert_alike(remover(image, **{kind: given}), wanted)
+    there = remover(trimatte.to_device(image), **{kind: trimatte.to_device(given)})
+    np.testing.assert_array_equal(there.trimap.to_host(), wanted.trimap)
+
+
+def test_own_alpha_of_the_image_limits_the_result(image: Any) -> None:
+    own = np.full(image.shape[:2], 128, np.uint8)
+    result = trimatte.Remover(device="cuda")(np.dstack((image, own)))
+    assert result.alpha.max() == pytest.approx(128 / 255, abs=1e-6)
+
+
+def test_command_line(image: Any, tmp_path: Path) -> None:
+    Image.fromarray(image).save(tmp_path / "in.png")
+    for device in ("cpu", "cuda"):
+        out = tmp_path / f"{device}.png"
+        assert main(["key", str(tmp_path / "in.png"), "-o", str(out), "--device", device]) == 0
+    here, there = (np.asarray(Image.open(tmp_path / f"{d}.png")) for d in ("cpu", "cuda"))
+    assert np.abs(here[..., 3].astype(int) - there[..., 3].astype(int)).mean() < 0.1
