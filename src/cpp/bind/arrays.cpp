@@ -143,18 +143,13 @@ std::deque<Kept>& kept() {
 }  // namespace
 
 void collect(bool wait) {
-  auto& all = kept();
-  std::deque<Kept> over;  // destroyed last: that may run Python code, which may call us
-  while (!all.empty()) {
-    if (wait) {
-      const py::gil_scoped_release release;
-      all.front().done.synchronize();
-    } else if (!all.front().done.done()) {
-      break;
-    }
-    over.push_back(std::move(all.front()));
-    all.pop_front();
+  std::deque<Kept> taken, over;  // `over` goes last: that may run Python code, which may call us
+  std::swap(taken, kept());
+  if (wait) {
+    const py::gil_scoped_release release;
+    for (const Kept& entry : taken) entry.done.synchronize();
   }
+  for (Kept& entry : taken) (wait || entry.done.done() ? over : kept()).push_back(std::move(entry));
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -327,11 +322,10 @@ DeviceArray to_device(const py::array& array, const py::object& device, const py
 
 int require_cuda(int index, const std::string& operation) {
   const std::string asked = index < 0 ? "cuda" : "cuda:" + std::to_string(index);
-  const CudaStatus status = cuda_status();
-  if (!status.available)
-    throw DeviceError(operation + ": device='" + asked + "' cannot be used here. " +
-                      status.sentence);
   const int count = cuda::device_count();
+  if (count == 0)
+    throw DeviceError(operation + ": device='" + asked + "' cannot be used here. " +
+                      cuda_status().sentence);
   if (index >= count)
     throw DeviceError(operation + ": device='" + asked + "' is not there: this machine has " +
                       (count == 1 ? "cuda:0 only" : "cuda:0 to cuda:" + std::to_string(count - 1)));
