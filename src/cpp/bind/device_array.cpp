@@ -1,5 +1,7 @@
 #include "bind/device_array.hpp"
 
+#include <pybind11/stl.h>
+
 #include <array>
 #include <utility>
 
