@@ -138,6 +138,7 @@ py::object export_capsule(const DeviceArray& array, const char* name, bool read_
   }
   out->managed.context = out.get();
   out->managed.deleter = [](Managed* managed) {  // from any thread, with or without the GIL
+    if (!Py_IsInitialized()) return;             // the process is about to end
     const py::gil_scoped_acquire gil;
     delete static_cast<Exported<Managed>*>(managed->context);
   };
