@@ -222,6 +222,8 @@ DeviceArray DeviceArray::from_dlpack(const py::object& other, const StreamArgume
                                      const std::string& wanted) {
   using namespace py::literals;
   const py::object number = py::int_(number_of(stream.stream));
+  // The default streams are each GPU's own, and lenders look at the current one.
+  const cuda::DeviceScope scope(other.attr("__dlpack_device__")()[py::int_(1)].cast<int>());
   py::object capsule;
   try {
     capsule = other.attr("__dlpack__")("stream"_a = number, "max_version"_a = py::make_tuple(1, 1));
