@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <deque>
+#include <memory>
 #include <utility>
 
 #include "core/parallel.hpp"
@@ -111,8 +112,9 @@ struct Kept {
   cuda::Event done;
   std::vector<DeviceArray> arrays;
 };
-std::deque<Kept>& kept() {
-  static auto* const all = new std::deque<Kept>;
+using KeptQueue = std::deque<std::shared_ptr<const Kept>>;
+KeptQueue& kept() {
+  static auto* const all = new KeptQueue;
   return *all;
 }
 
@@ -120,14 +122,13 @@ std::deque<Kept>& kept() {
 
 void collect(bool wait) {
   auto& all = kept();
-  std::deque<Kept> over;  // destroyed last: that may run Python code, which may call us
-  while (!all.empty()) {
-    if (wait) {
-      const py::gil_scoped_release release;
-      all.front().done.synchronize();
-    } else if (!all.front().done.done()) {
-      break;
-    }
+  KeptQueue over;  // destroyed last: that may run Python code, which may call us
+  if (wait) {
+    over = all;  // other threads may empty the queue, or add to it
+    const py::gil_scoped_release release;
+    for (const auto& entry : over) entry->done.synchronize();
+  }
+  while (!all.empty() && all.front()->done.done()) {
     over.push_back(std::move(all.front()));
     all.pop_front();
   }
@@ -282,7 +283,7 @@ void Call::keep_until_done() {
       entry.arrays.push_back(*argument->given_);
   if (entry.arrays.empty()) return;
   entry.done = cuda::Event::record(stream_.stream);
-  kept().push_back(std::move(entry));
+  kept().push_back(std::make_shared<const Kept>(std::move(entry)));
 }
 
 void Call::download(const DeviceArray& from, py::array to) const {
