@@ -177,9 +177,10 @@ void Argument::read_layout(const std::vector<std::ptrdiff_t>& strides) {
   packed_rows_ = empty || ((strides[1] == pixel || width() <= 1) &&
                            (shape_.size() == 2 || strides[2] == item));
   if (!packed_rows_ && host_) refuse("must have contiguous pixels within a row", "strided pixels");
-  if (reinterpret_cast<std::uintptr_t>(data_) % static_cast<std::uintptr_t>(item) != 0 ||
-      (height() > 1 && strides[0] % item != 0))
-    refuse("must be aligned to its samples", "a misaligned array");
+  bool aligned = reinterpret_cast<std::uintptr_t>(data_) % static_cast<std::uintptr_t>(item) == 0;
+  for (std::size_t i = 0; i < shape_.size(); ++i)
+    aligned = aligned && (shape_[i] <= 1 || strides[i] % item == 0);
+  if (!aligned) refuse("must be aligned to its samples", "a misaligned array");
   stride_ = strides[0];
 }
 
