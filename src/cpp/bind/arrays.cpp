@@ -74,7 +74,16 @@ struct Wish {
   }
 };
 
-Wish parse_device(const py::object& device, const std::string& operation) {
+constexpr const char* kDevices = "None, 'cpu', 'cuda', 'cuda:0' and so on, or 'auto'";
+constexpr const char* kGpus = "'cuda', 'cuda:0' and so on";
+
+[[noreturn]] void refuse_device(const py::object& device, const std::string& operation,
+                                const char* accepted) {
+  throw ArgumentError(operation + ": device must be " + accepted + ", got " +
+                      py::repr(device).cast<std::string>().substr(0, 80));
+}
+
+Wish parse_device(const py::object& device, const std::string& operation, const char* accepted) {
   if (device.is_none()) return {Wish::kWhereItLies};
   const std::string text = py::isinstance<py::str>(device) ? device.cast<std::string>() : "";
   if (text == "cpu") return {Wish::kCpu};
@@ -86,9 +95,7 @@ Wish parse_device(const py::object& device, const std::string& operation) {
     const auto [stop, error] = std::from_chars(begin, end, index);
     if (error == std::errc() && stop == end && index >= 0) return {Wish::kCuda, index};
   }
-  throw ArgumentError(operation +
-                      ": device must be None, 'cpu', 'cuda', 'cuda:0' and so on, or 'auto', got " +
-                      py::repr(device).cast<std::string>().substr(0, 80));
+  refuse_device(device, operation, accepted);
 }
 
 // What device="auto" means for arrays on the host: a GPU that can be used, else the CPU. Says
@@ -260,7 +267,7 @@ void Call::choose_device(const py::object& device) {
                            " lies; to_device() and to_host() copy an array",
                        argument->describe());
   }
-  const Wish wish = parse_device(device, operation_);
+  const Wish wish = parse_device(device, operation_, kDevices);
   if (first.given_) {
     kept_on_gpu_ = true;
     device_ = {DeviceKind::kCUDA, first.given_->device()};
@@ -295,10 +302,8 @@ void Call::download(const DeviceArray& from, py::array to) const {
 }
 
 DeviceArray to_device(const py::array& array, const py::object& device, const py::object& stream) {
-  const Wish wish = parse_device(device, "to_device");
-  if (wish.kind != Wish::kCuda)
-    throw ArgumentError("to_device: device must be 'cuda', 'cuda:0' and so on, got " +
-                        py::repr(device).cast<std::string>().substr(0, 80));
+  const Wish wish = parse_device(device, "to_device", kGpus);
+  if (wish.kind != Wish::kCuda) refuse_device(device, "to_device", kGpus);
   const int index = require_cuda(wish.index, "to_device");
   cuda::enter();
   const cuda::DeviceScope scope(index);
