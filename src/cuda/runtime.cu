@@ -78,7 +78,6 @@ CudaStatus cuda_status() {
   int driver = 0;
   if (cudaDriverGetVersion(&driver) == cudaSuccess && driver == 0)
     return {false, std::string(kPrefix) + "no NVIDIA driver is installed."};
-  claim();  // to count the devices sets up the driver, which no child can use then
   int count = 0;
   cudaError_t status = cudaGetDeviceCount(&count);
   cudaDeviceProp device{};
@@ -88,6 +87,7 @@ CudaStatus cuda_status() {
     const std::string why = status == cudaSuccess ? "no device found" : cudaGetErrorString(status);
     return {false, kPrefix + why + "."};
   }
+  claim();  // counting the devices has set up the driver, which no child can use now
   std::string sentence = "The CUDA backend runs on " + std::string(device.name) +
                          " (compute capability " + std::to_string(device.major) + "." +
                          std::to_string(device.minor) + ")";
