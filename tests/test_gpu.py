@@ -171,6 +171,17 @@ def test_misaligned_samples_are_refused(dtype: str, stride: int | None) -> None:
         trimatte.despill(array)
 
 
+@pytest.mark.parametrize("lend", [trimatte.to_device, *PROTOCOLS])
+@pytest.mark.parametrize("dtype", cases.DTYPES)
+def test_probe_looks_at_the_gpu(lend: Callable[[Array], Any], dtype: str) -> None:
+    image = cases.noise(np.random.default_rng(7), 6, 7, 3, dtype)
+    array = lend(image)
+    for y, x in ((0, 0), (2, 5), (5, 6)):
+        assert trimatte.probe(array, x, y) == trimatte.probe(image, x, y)
+    with pytest.raises(trimatte.ArgumentError, match="probe: x must be a whole number"):
+        trimatte.probe(array, 7, 0)
+
+
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
 @pytest.mark.parametrize("kind", PROTOCOLS)
 def test_empty_images(kind: type[Lent], shape: tuple[int, int]) -> None:
