@@ -24,7 +24,7 @@ import cases
 import trimatte
 from cases import Array, Case
 from gpu import IS_SHIM, Driver, Shim
-from lending import PROTOCOLS, InterfaceArray, Lent, Taken, pointer
+from lending import PROTOCOLS, InterfaceArray, Lent, Taken, VersionedArray, pointer
 from test_gpu import SOME, assert_same, on_gpu, some_by_id, to_host
 from test_parity import make_arguments, run
 
@@ -175,6 +175,28 @@ def test_work_goes_to_the_stream_of_the_first_array(new_stream: Callable[[], int
     assert trimatte.cutout(image, alpha).stream == first
     assert trimatte.cutout(image, alpha, stream=second).stream == second
     assert trimatte.cutout(InterfaceArray(IMAGE), alpha).stream == 0
+
+
+@pytest.mark.parametrize("name", ["torch", "cupy"])
+def test_what_a_library_calls_current_is_the_default(
+    name: str, new_stream: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current = SimpleNamespace(ptr=new_stream())
+    asked_for = []
+
+    def current_stream(device: Any = None) -> Any:
+        asked_for.append(device)
+        return current
+
+    cuda = SimpleNamespace(current_stream=current_stream, get_current_stream=current_stream)
+    monkeypatch.setitem(sys.modules, name, SimpleNamespace(cuda=cuda))  # type: ignore[arg-type]
+    theirs = type("Tensor", (VersionedArray,), {"__module__": f"{name}.somewhere"})(IMAGE)
+    theirs.device = "theirs"
+    result = trimatte.despill(theirs)
+    assert result.stream == current.ptr
+    assert asked_for == ["theirs" if name == "torch" else None]
+    assert trimatte.despill(theirs, stream=0).stream == 0
+    np.testing.assert_array_equal(result.to_host(), DESPILLED)
 
 
 @some_by_id
