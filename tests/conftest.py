@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+import trimatte
+
+if TYPE_CHECKING:
+    from gpu import Driver, Shim
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +26,27 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"shared_data: there is no {folder}; TRIMATTE_SHARED can name it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def gpu() -> Shim | Driver:
+    """The GPU, as others than trimatte use it."""
+    from gpu import open_gpu
+
+    return open_gpu()
+
+
+@pytest.fixture
+def new_stream(gpu: Shim | Driver) -> Iterator[Callable[[], int]]:
+    """Makes streams that wait for no other; they are destroyed after the test."""
+    streams: list[int] = []
+
+    def make() -> int:
+        streams.append(gpu.new_stream())
+        return streams[-1]
+
+    yield make
+    trimatte.synchronize()
+    for stream in streams:
+        gpu.synchronize(stream)
+        gpu.destroy_stream(stream)

@@ -26,11 +26,11 @@ def make_arguments(case: Case, height: int, width: int) -> tuple[Any, ...]:
     return case.make(rng, height, width)
 
 
-def run(case: Case, arguments: tuple[Any, ...]) -> list[Array]:
-    """The operation's results, as a list even if there is one."""
+def run(case: Case, arguments: tuple[Any, ...], **options: Any) -> list[Array]:
+    """The operation's results, as a list even if there is one; options are beside the case's."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", trimatte.TrimapWarning)
-        result = getattr(trimatte, case.operation)(*arguments, **case.options)
+        result = getattr(trimatte, case.operation)(*arguments, **case.options, **options)
     return list(result) if isinstance(result, tuple) else [result]
 
 

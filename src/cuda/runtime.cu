@@ -18,6 +18,11 @@ namespace {
 // in ways of its own, or hangs.
 std::atomic<pid_t> owner{0};
 
+void claim() {
+  pid_t nobody = 0;
+  owner.compare_exchange_strong(nobody, getpid());
+}
+
 bool forked() {
   const pid_t process = owner.load(std::memory_order_relaxed);
   return process != 0 && process != getpid();
@@ -82,6 +87,7 @@ CudaStatus cuda_status() {
     const std::string why = status == cudaSuccess ? "no device found" : cudaGetErrorString(status);
     return {false, kPrefix + why + "."};
   }
+  claim();  // counting the devices has set up the driver, which no child can use now
   std::string sentence = "The CUDA backend runs on " + std::string(device.name) +
                          " (compute capability " + std::to_string(device.major) + "." +
                          std::to_string(device.minor) + ")";
@@ -131,8 +137,7 @@ DeviceScope::~DeviceScope() {
 
 void enter() {
   if (forked()) throw DeviceError(kForked);
-  pid_t nobody = 0;
-  owner.compare_exchange_strong(nobody, getpid());
+  claim();
   // What an earlier call of somebody else left behind is not this call's error ...
   if (cudaGetLastError() == cudaSuccess) return;
   // ... unless it stays: then nothing can run in this context any more.
@@ -226,7 +231,7 @@ Event::~Event() {
 }
 
 bool Event::done() const {
-  if (!handle_) return true;
+  if (!handle_ || forked()) return true;
   const cudaError_t status = cudaEventQuery(static_cast<cudaEvent_t>(handle_));
   if (status == cudaErrorNotReady) cudaGetLastError();
   return status != cudaErrorNotReady;  // what failed is over, too
@@ -239,6 +244,7 @@ void Event::wait(Stream stream) const {
 }
 
 void Event::synchronize() const {
+  if (handle_ && forked()) throw DeviceError(kForked);
   if (handle_) check(cudaEventSynchronize(static_cast<cudaEvent_t>(handle_)), "wait for the work");
 }
 

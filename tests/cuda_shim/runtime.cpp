@@ -2,6 +2,8 @@
 //
 // Work given to a stream waits there until somebody must see it: who forgot to wait sees old bytes.
 // One lock covers everything, also the work while it runs.
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -38,6 +40,7 @@ std::atomic<bool> eager{setting("TRIMATTE_SHIM_EAGER", 0) != 0};
 std::atomic<std::size_t> memory_limit{setting("TRIMATTE_SHIM_MEMORY", std::size_t{1} << 30)};
 std::atomic<int> devices{static_cast<int>(setting("TRIMATTE_SHIM_DEVICES", 2))};
 std::atomic<int> broken{cudaSuccess};
+std::atomic<std::uint64_t> waits{0};
 
 namespace {
 
@@ -237,9 +240,19 @@ cudaError_t remember(cudaError_t status) {
   return status;
 }
 
+// Whether this is a child of the process that called first. CUDA may also hang there, so that a
+// test can see on stderr that a call was made at all.
+bool is_forked() {
+  static const pid_t first = getpid();
+  if (first == getpid()) return false;
+  std::fputs("CUDA shim: called in a forked child\n", stderr);
+  return true;
+}
+
 // What every call does around its own work.
 template <class Body>
 cudaError_t call(const Body& body) {
+  if (is_forked()) return remember(cudaErrorInitializationError);
   const std::lock_guard lock(runtime().mutex);
   if (broken != cudaSuccess) return static_cast<cudaError_t>(broken.load());
   if (devices == 0) return remember(cudaErrorNoDevice);
@@ -454,6 +467,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 
 cudaError_t cudaDeviceSynchronize() {
   return call([](Runtime& all) {
+    ++waits;
     all.finish_device(current);
     return cudaSuccess;
   });
@@ -512,6 +526,7 @@ cudaError_t cudaFree(void* memory) {
     if (!memory) return cudaSuccess;
     const Allocation* found = all.find_whole(memory, cudaMemoryTypeDevice);
     if (!found) return cudaErrorInvalidValue;
+    ++waits;
     all.finish_device(found->device);
     all.give_back(memory);
     return cudaSuccess;
@@ -529,6 +544,7 @@ cudaError_t cudaFreeHost(void* memory) {
   return call([&](Runtime& all) {
     if (!memory) return cudaSuccess;
     if (!all.find_whole(memory, cudaMemoryTypeHost)) return cudaErrorInvalidValue;
+    ++waits;
     for (int device = 0; device < devices; ++device) all.finish_device(device);
     all.give_back(memory);
     return cudaSuccess;
@@ -566,6 +582,7 @@ cudaError_t cudaFreeAsync(void* memory, cudaStream_t handle) {
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
   return call_on(cudaStreamLegacy, [&](Runtime& all, const std::shared_ptr<Stream>& stream) {
     const cudaError_t status = give_copy(all, stream, one_row(to, from, bytes), kind);
+    ++waits;
     Runtime::finish(stream);
     return status;
   });
@@ -620,6 +637,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t handle) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
   return call_on(handle, [](Runtime&, const std::shared_ptr<Stream>& stream) {
+    ++waits;
     Runtime::finish(stream);
     return cudaSuccess;
   });
@@ -678,6 +696,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return call_on(event, [&](Runtime&) {
+    ++waits;
     if (event->moment) Runtime::reach(event->moment->point);
     return cudaSuccess;
   });

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <deque>
+#include <memory>
 #include <utility>
 
 #include "core/parallel.hpp"
@@ -76,7 +77,16 @@ struct Wish {
   }
 };
 
-Wish parse_device(const py::object& device, const std::string& operation) {
+constexpr const char* kDevices = "None, 'cpu', 'cuda', 'cuda:0' and so on, or 'auto'";
+constexpr const char* kGpus = "'cuda', 'cuda:0' and so on";
+
+[[noreturn]] void refuse_device(const py::object& device, const std::string& operation,
+                                const char* accepted) {
+  throw ArgumentError(operation + ": device must be " + accepted + ", got " +
+                      py::repr(device).cast<std::string>().substr(0, 80));
+}
+
+Wish parse_device(const py::object& device, const std::string& operation, const char* accepted) {
   if (device.is_none()) return {Wish::kWhereItLies};
   const std::string text = py::isinstance<py::str>(device) ? device.cast<std::string>() : "";
   if (text == "cpu") return {Wish::kCpu};
@@ -88,9 +98,7 @@ Wish parse_device(const py::object& device, const std::string& operation) {
     const auto [stop, error] = std::from_chars(begin, end, index);
     if (error == std::errc() && stop == end && index >= 0) return {Wish::kCuda, index};
   }
-  throw ArgumentError(operation +
-                      ": device must be None, 'cpu', 'cuda', 'cuda:0' and so on, or 'auto', got " +
-                      py::repr(device).cast<std::string>().substr(0, 80));
+  refuse_device(device, operation, accepted);
 }
 
 // What device="auto" means for arrays on the host: a GPU that can be used, else the CPU. Says
@@ -111,7 +119,7 @@ bool auto_means_cuda() {
 // Where work on an array that lies on a GPU, or on the host, is done.
 Device choose_device(std::optional<int> lies_on, const py::object& device,
                      const std::string& operation) {
-  const Wish wish = parse_device(device, operation);
+  const Wish wish = parse_device(device, operation, kDevices);
   if (lies_on && !wish.allows(*lies_on))
     throw ArgumentError(operation +
                         ": device must be that of the arrays, cuda:" + std::to_string(*lies_on) +
@@ -135,21 +143,26 @@ struct Kept {
   cuda::Event done;
   std::vector<DeviceArray> arrays;
 };
-std::deque<Kept>& kept() {
-  static auto* const all = new std::deque<Kept>;
+using KeptQueue = std::deque<std::shared_ptr<const Kept>>;
+KeptQueue& kept() {
+  static auto* const all = new KeptQueue;
   return *all;
 }
 
 }  // namespace
 
 void collect(bool wait) {
-  std::deque<Kept> taken, over;  // `over` goes last: that may run Python code, which may call us
-  std::swap(taken, kept());
+  auto& all = kept();
+  KeptQueue over;  // destroyed last: that may run Python code, which may call us
   if (wait) {
+    over = all;  // other threads may empty the queue, or add to it
     const py::gil_scoped_release release;
-    for (const Kept& entry : taken) entry.done.synchronize();
+    for (const auto& entry : over) entry->done.synchronize();
   }
-  for (Kept& entry : taken) (wait || entry.done.done() ? over : kept()).push_back(std::move(entry));
+  const auto first_over = std::stable_partition(
+      all.begin(), all.end(), [](const auto& entry) { return !entry->done.done(); });
+  over.insert(over.end(), first_over, all.end());
+  all.erase(first_over, all.end());
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -195,9 +208,10 @@ void Argument::read_layout(const std::vector<std::ptrdiff_t>& strides) {
   packed_rows_ = empty || ((strides[1] == pixel || width() <= 1) &&
                            (shape_.size() == 2 || strides[2] == item));
   if (!packed_rows_ && host_) refuse("must have contiguous pixels within a row", "strided pixels");
-  if (reinterpret_cast<std::uintptr_t>(data_) % static_cast<std::uintptr_t>(item) != 0 ||
-      (height() > 1 && strides[0] % item != 0))
-    refuse("must be aligned to its samples", "a misaligned array");
+  bool aligned = reinterpret_cast<std::uintptr_t>(data_) % static_cast<std::uintptr_t>(item) == 0;
+  for (std::size_t i = 0; i < shape_.size(); ++i)
+    aligned = aligned && (shape_[i] <= 1 || strides[i] % item == 0);
+  if (!aligned) refuse("must be aligned to its samples", "a misaligned array");
   stride_ = strides[0];
 }
 
@@ -293,7 +307,7 @@ void Call::keep_until_done() {
       entry.arrays.push_back(*argument->given_);
   if (entry.arrays.empty()) return;
   entry.done = cuda::Event::record(stream_.stream);
-  kept().push_back(std::move(entry));
+  kept().push_back(std::make_shared<const Kept>(std::move(entry)));
 }
 
 void Call::download(const DeviceArray& from, py::array to) const {
@@ -312,10 +326,8 @@ py::object place(const py::object& array, const py::object& device, const std::s
 }
 
 DeviceArray to_device(const py::array& array, const py::object& device, const py::object& stream) {
-  const Wish wish = parse_device(device, "to_device");
-  if (wish.kind != Wish::kCuda)
-    throw ArgumentError("to_device: device must be 'cuda', 'cuda:0' and so on, got " +
-                        py::repr(device).cast<std::string>().substr(0, 80));
+  const Wish wish = parse_device(device, "to_device", kGpus);
+  if (wish.kind != Wish::kCuda) refuse_device(device, "to_device", kGpus);
   return upload_to(require_cuda(wish.index, "to_device"), array,
                    stream.is_none() ? StreamArgument{} : parse_stream(stream, "to_device"));
 }

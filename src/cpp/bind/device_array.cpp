@@ -1,6 +1,9 @@
 #include "bind/device_array.hpp"
 
+#include <pybind11/stl.h>
+
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "bind/dlpack.hpp"
@@ -17,6 +20,14 @@ std::uintptr_t number_of(Stream stream) {
 }
 Stream stream_of(std::uintptr_t number) {
   return {reinterpret_cast<void*>(number == 1 ? 0 : number)};
+}
+
+// The value of a Python int that fits; bool is none.
+std::optional<long long> whole_number(const py::object& value) {
+  if (!py::isinstance<py::int_>(value) || py::isinstance<py::bool_>(value)) return std::nullopt;
+  int overflow = 0;
+  const long long number = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
+  return overflow == 0 ? std::optional(number) : std::nullopt;
 }
 
 // Work given to `then` from now on waits for what `first` has been given.
@@ -127,6 +138,7 @@ py::object export_capsule(const DeviceArray& array, const char* name, bool read_
   }
   out->managed.context = out.get();
   out->managed.deleter = [](Managed* managed) {  // from any thread, with or without the GIL
+    if (!Py_IsInitialized()) return;             // the process is about to end
     const py::gil_scoped_acquire gil;
     delete static_cast<Exported<Managed>*>(managed->context);
   };
@@ -149,16 +161,17 @@ StreamArgument parse_stream(const py::object& value, const std::string& operatio
     if (number.is_none()) return 0;
     const py::object plain = py::hasattr(number, "value") ? number.attr("value") : number;
     if (plain.is_none()) return 0;  // a null ctypes pointer
-    if (!py::isinstance<py::int_>(plain) || py::isinstance<py::bool_>(plain)) return std::nullopt;
-    const long long signed_value = plain.cast<long long>();
-    if (signed_value < 0) return std::nullopt;
-    return static_cast<std::uintptr_t>(signed_value);
+    const auto handle = whole_number(plain);
+    if (!handle || *handle < 0) return std::nullopt;
+    return static_cast<std::uintptr_t>(*handle);
   };
   std::optional<std::uintptr_t> handle;
   if (py::hasattr(value, "__cuda_stream__")) {
     const py::object protocol = value.attr("__cuda_stream__");
-    const py::tuple pair = PyCallable_Check(protocol.ptr()) ? protocol() : protocol;
-    handle = handle_in(pair[1]);
+    const py::object pair = PyCallable_Check(protocol.ptr()) ? protocol() : protocol;
+    // (version, handle); all that versions may add comes after these.
+    if (py::isinstance<py::tuple>(pair) && py::len(pair) >= 2)
+      handle = handle_in(pair[py::int_(1)]);
   } else {
     for (const char* name : {"cuda_stream", "ptr", "handle"})
       if (!handle && py::hasattr(value, name)) handle = handle_in(value.attr(name));
@@ -209,6 +222,8 @@ DeviceArray DeviceArray::from_dlpack(const py::object& other, const StreamArgume
                                      const std::string& wanted) {
   using namespace py::literals;
   const py::object number = py::int_(number_of(stream.stream));
+  // The default streams are each GPU's own, and lenders look at the current one.
+  const cuda::DeviceScope scope(other.attr("__dlpack_device__")()[py::int_(1)].cast<int>());
   py::object capsule;
   try {
     capsule = other.attr("__dlpack__")("stream"_a = number, "max_version"_a = py::make_tuple(1, 1));
@@ -361,14 +376,14 @@ py::object DeviceArray::dlpack(const py::object& stream, const py::object& max_v
       !max_version.is_none() && max_version.cast<py::tuple>()[0].cast<int>() >= 1;
   if (read_only_ && !versioned)
     throw py::buffer_error("__dlpack__: the array is read-only, which only DLPack 1 can say");
-  const long long number = stream.is_none() ? 1 : stream.cast<long long>();
-  if (number == 0 || number < -1)
+  const auto number = stream.is_none() ? 1 : whole_number(stream);
+  if (!number || *number == 0 || *number < -1)
     throw ArgumentError("__dlpack__: stream must be None, -1, 1, 2 or a handle, got " +
-                        std::to_string(number));
-  if (number != -1) {
+                        py::repr(stream).cast<std::string>().substr(0, 80));
+  if (*number != -1) {
     cuda::enter();
     const cuda::DeviceScope scope(device_);
-    order(stream_.stream, stream_of(static_cast<std::uintptr_t>(number)));
+    order(stream_.stream, stream_of(static_cast<std::uintptr_t>(*number)));
   }
   return versioned
              ? export_capsule<dlpack::VersionedTensor>(*this, "dltensor_versioned", read_only_)

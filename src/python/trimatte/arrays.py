@@ -118,7 +118,8 @@ def threshold(
     array: Array, low: float, high: float, operation: str, stream: Any = None
 ) -> npt.NDArray[np.uint8]:
     """0 where array < low, 255 where it is > high, 128 between; on the array's device."""
-    return _core.make_trimap(array, low, high, 0.0, 0.0, 0, operation, None, stream)[0]
+    ours = stream if isinstance(array, DeviceArray) else None
+    return _core.make_trimap(array, low, high, 0.0, 0.0, 0, operation, None, ours)[0]
 
 
 def choice(table: Mapping[str, V], value: Any, operation: str, name: str) -> V:

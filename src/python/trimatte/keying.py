@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimatte import _core
+from trimatte._core import DeviceArray
 from trimatte.arrays import (
     DESPILL_METHODS,
     Array,
@@ -187,7 +188,7 @@ def probe(
     """Explains `chroma_key` at pixel (x, y): the values it read, its differences and its verdict.
 
     Args:
-        image: as for `chroma_key`.
+        image: as for `chroma_key`; one on a GPU is copied to the host.
         x: column, 0 <= x < W.
         y: row, 0 <= y < H.
         key_color, tolerance, softness: as for `chroma_key`.
@@ -208,6 +209,8 @@ def probe(
                 f"probe: {name} must be a whole number in [0, {size}) for an image of "
                 f"{array.shape} {array.dtype}, got {value!r}"
             )
+    if isinstance(array, DeviceArray):
+        array = array.to_host()
     # The operation itself gives the verdict: what it says here is what it does to the image.
     pixel = array[y : y + 1, x : x + 1]
     alpha = _key("probe", pixel, key_color, tolerance, softness, np.float32)
