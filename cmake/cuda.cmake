@@ -94,4 +94,5 @@ file(GLOB TRIMATTE_CUDA_SOURCES CONFIGURE_DEPENDS src/cuda/*.cu)
 add_library(trimatte_cuda STATIC ${TRIMATTE_CUDA_SOURCES})
 target_link_libraries(trimatte_cuda PUBLIC trimatte_flags)
 target_compile_options(trimatte_cuda PRIVATE
-  $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra $<$<BOOL:${TRIMATTE_WERROR}>:-Werror=all-warnings>>)
+  $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra $<$<BOOL:${TRIMATTE_WERROR}>:-Werror=all-warnings>
+  $<$<BOOL:${TRIMATTE_KERNEL_REPORT}>:-Xptxas=-v>>)

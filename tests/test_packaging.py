@@ -6,6 +6,8 @@ import importlib.metadata
 import importlib.resources
 import subprocess
 import sys
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,6 +46,13 @@ def test_types_are_shipped() -> None:
     files = importlib.resources.files("trimatte")
     assert (files / "py.typed").is_file()
     assert (files / "_core.pyi").is_file()
+
+
+def test_the_wheel_is_small() -> None:
+    """Compressed as a wheel compresses it, with the kernels of every architecture."""
+    folder = Path(_core.__file__).parent
+    files = [path for path in folder.rglob("*") if path.suffix in (".so", ".py", ".pyi")]
+    assert sum(len(zlib.compress(path.read_bytes())) for path in files) < 10_000_000
 
 
 def test_every_public_name_is_documented() -> None:
