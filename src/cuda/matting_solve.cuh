@@ -109,13 +109,14 @@ class Solver {
   // Sums of a and b over all threads that work, in shared_.total of each block.
   __device__ __noinline__ void add_up(double a, double b) {
     add_up_block(a, b);
+    // No turn is taken then: the other blocks would not know of it.
+    if (alone_) return;
     double* mine = partial_ + turn_ * 2 * gridDim.x;
     turn_ ^= 1;
-    if (threadIdx.x < 2)
-      mine[threadIdx.x * gridDim.x + (alone_ ? 0 : blockIdx.x)] = shared_.total[threadIdx.x];
+    if (threadIdx.x < 2) mine[threadIdx.x * gridDim.x + blockIdx.x] = shared_.total[threadIdx.x];
     barrier();
     a = b = 0.0;
-    for (int i = threadIdx.x; i < blocks(); i += kTilePixels) {
+    for (int i = threadIdx.x; i < static_cast<int>(gridDim.x); i += kTilePixels) {
       a += mine[i];
       b += mine[gridDim.x + i];
     }
