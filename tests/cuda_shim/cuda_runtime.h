@@ -84,6 +84,9 @@ extern std::atomic<std::size_t> memory_limit;  // TRIMATTE_SHIM_MEMORY: bytes a 
 extern std::atomic<int> devices;               // TRIMATTE_SHIM_DEVICES
 extern std::atomic<int> broken;                // a cudaError_t that stays, as after a bad access
 
+// How often the host has waited for a device's work, or would have to on a GPU.
+extern std::atomic<long> waits;
+
 // Where all threads of a block wait for each other; they must agree on the kind.
 enum class Barrier { kPlain, kOr, kAnd, kCount, kGrid };
 int barrier(Barrier kind, bool predicate);  // kCount: how many said true; else whether

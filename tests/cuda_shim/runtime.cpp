@@ -38,6 +38,7 @@ std::atomic<bool> eager{setting("TRIMATTE_SHIM_EAGER", 0) != 0};
 std::atomic<std::size_t> memory_limit{setting("TRIMATTE_SHIM_MEMORY", std::size_t{1} << 30)};
 std::atomic<int> devices{static_cast<int>(setting("TRIMATTE_SHIM_DEVICES", 2))};
 std::atomic<int> broken{cudaSuccess};
+std::atomic<long> waits{0};
 
 namespace {
 
@@ -165,7 +166,15 @@ class Runtime {
     }
   }
   static void finish(const std::shared_ptr<Stream>& stream) { reach(now(stream)); }
-  void finish_device(int device) {
+
+  // The same for the host, which waits meanwhile.
+  static void wait_for(const Point& point) {
+    ++waits;
+    reach(point);
+  }
+  static void wait_for(const std::shared_ptr<Stream>& stream) { wait_for(now(stream)); }
+  void wait_for_device(int device) {
+    ++waits;
     for (const auto& stream : std::vector(all_))
       if (stream->device == device) finish(stream);
     // Streams that were destroyed, and are now done.
@@ -308,6 +317,7 @@ cudaError_t give_copy(Runtime& all, const std::shared_ptr<Stream>& stream, Rows 
         !is_on(all, rows.from, from_bytes, from_device))
       return cudaErrorInvalidValue;
   }
+  if (!all.find(rows.to)) ++waits;  // for ordinary memory: the GPU cannot write there by itself
   if (all.find(rows.from)) {
     all.give(stream, [rows] { copy(rows); });
     return cudaSuccess;
@@ -454,7 +464,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 
 cudaError_t cudaDeviceSynchronize() {
   return call([](Runtime& all) {
-    all.finish_device(current);
+    all.wait_for_device(current);
     return cudaSuccess;
   });
 }
@@ -512,7 +522,7 @@ cudaError_t cudaFree(void* memory) {
     if (!memory) return cudaSuccess;
     const Allocation* found = all.find_whole(memory, cudaMemoryTypeDevice);
     if (!found) return cudaErrorInvalidValue;
-    all.finish_device(found->device);
+    all.wait_for_device(found->device);
     all.give_back(memory);
     return cudaSuccess;
   });
@@ -529,7 +539,7 @@ cudaError_t cudaFreeHost(void* memory) {
   return call([&](Runtime& all) {
     if (!memory) return cudaSuccess;
     if (!all.find_whole(memory, cudaMemoryTypeHost)) return cudaErrorInvalidValue;
-    for (int device = 0; device < devices; ++device) all.finish_device(device);
+    for (int device = 0; device < devices; ++device) all.wait_for_device(device);
     all.give_back(memory);
     return cudaSuccess;
   });
@@ -566,7 +576,7 @@ cudaError_t cudaFreeAsync(void* memory, cudaStream_t handle) {
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
   return call_on(cudaStreamLegacy, [&](Runtime& all, const std::shared_ptr<Stream>& stream) {
     const cudaError_t status = give_copy(all, stream, one_row(to, from, bytes), kind);
-    Runtime::finish(stream);
+    Runtime::wait_for(stream);
     return status;
   });
 }
@@ -620,7 +630,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t handle) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
   return call_on(handle, [](Runtime&, const std::shared_ptr<Stream>& stream) {
-    Runtime::finish(stream);
+    Runtime::wait_for(stream);
     return cudaSuccess;
   });
 }
@@ -678,7 +688,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return call_on(event, [&](Runtime&) {
-    if (event->moment) Runtime::reach(event->moment->point);
+    if (event->moment) Runtime::wait_for(event->moment->point);
     return cudaSuccess;
   });
 }
