@@ -119,9 +119,11 @@ void set_up(const MattingLevels& levels, ImageView<const T> image, Stream stream
   }
 }
 
+// Rows and columns from (height, width) on are repeated ones.
 template <class T>
 void solve(ImageView<const T> image, ImageView<const std::uint8_t> trimap, ImageView<float> alpha,
-           const MattingOptions& options, MattingInfo* info, Stream stream) {
+           std::ptrdiff_t height, std::ptrdiff_t width, const MattingOptions& options,
+           MattingInfo* info, Stream stream) {
   const Workspace workspace(image.height, image.width, stream);
   const MattingLevels& levels = workspace.levels();
   const Buffer<cuda::MattingCounts> counts(1, stream);
@@ -129,7 +131,7 @@ void solve(ImageView<const T> image, ImageView<const std::uint8_t> trimap, Image
   const std::ptrdiff_t rows = std::min<std::ptrdiff_t>(image.height, 1024);
   cuda::launch("estimate_alpha", cuda::classify_kernel,
                dim3(cuda::blocks_for(image.width, 1024), static_cast<unsigned>(rows)), dim3(256),
-               stream, trimap, alpha, levels.level[0].classes, counts.data());
+               stream, trimap, height, width, alpha, levels.level[0].classes, counts.data());
   set_up(levels, image, stream);
   const int tiles = tiles_of(levels.level[0]);
   const Buffer<double> partial(4 * std::ptrdiff_t{tiles}, stream);
@@ -169,7 +171,7 @@ void estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trim
   if (info) *info = {};
   if (image.empty()) return;
   if (image.height >= 3 && image.width >= 3) {
-    solve(image, trimap, alpha, options, info, stream);
+    solve(image, trimap, alpha, image.height, image.width, options, info, stream);
     return;
   }
   // Images thinner than a window are solved with their rows or columns repeated.
@@ -180,7 +182,8 @@ void estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trim
   const ImageBuffer<float> solved(height, width, 1, stream);
   repeat(image, pixels.view(), stream);
   repeat(trimap, classes.view(), stream);
-  solve(pixels.read(), classes.read(), solved.view(), options, info, stream);
+  solve(pixels.read(), classes.read(), solved.view(), image.height, image.width, options, info,
+        stream);
   repeat(solved.read(), alpha, stream);
 }
 

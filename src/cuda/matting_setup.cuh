@@ -12,9 +12,11 @@ namespace {  // kernels: shared memory of inline functions is not checked as wel
 // ---------------------------------------------------------------------------------------------
 // Pyramid
 
-// The trimap as 0, 128, 255; alpha of what is known; how many there are of each.
-__global__ void classify_kernel(ImageView<const std::uint8_t> trimap, ImageView<float> alpha,
-                                std::uint8_t* classes, MattingCounts* counts) {
+// The trimap as 0, 128, 255; alpha of what is known; how many there are of each, without the rows
+// and columns from (height, width) on.
+__global__ void classify_kernel(ImageView<const std::uint8_t> trimap, std::ptrdiff_t height,
+                                std::ptrdiff_t width, ImageView<float> alpha, std::uint8_t* classes,
+                                MattingCounts* counts) {
   int foreground = 0, background = 0, unknown = 0;
   for (std::ptrdiff_t y = blockIdx.y; y < trimap.height; y += gridDim.y)
     for (std::ptrdiff_t x = global_x(); x < trimap.width;
@@ -25,6 +27,7 @@ __global__ void classify_kernel(ImageView<const std::uint8_t> trimap, ImageView<
                                       : is_bg ? kTrimapBackground
                                               : kTrimapUnknown;
       alpha.row(y)[x] = is_fg ? 1.0f : 0.0f;
+      if (y >= height || x >= width) continue;
       foreground += is_fg, background += is_bg, unknown += !is_fg && !is_bg;
     }
   __shared__ unsigned long long total[3];

@@ -109,7 +109,7 @@ class Solver {
   // Sums of a and b over all threads that work, in shared_.total of each block. A barrier, too.
   __device__ __noinline__ void add_up(double a, double b) {
     add_up_block(a, b);
-    if (alone_) return;
+    if (alone_) return;  // no turn is taken: the other blocks would not know of it
     double* sums = partial_ + turn_ * 2 * gridDim.x;  // in turns: some may still read the last ones
     turn_ ^= 1;
     if (threadIdx.x < 2) sums[threadIdx.x * gridDim.x + blockIdx.x] = shared_.total[threadIdx.x];

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdio>
+#include <cstring>
 #include <functional>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@ namespace trimatte::test {
 
 struct Case {
   const char* name;
+  const char* file;  // without its folder
   std::function<void()> body;
 };
 inline std::vector<Case>& cases() {
@@ -21,16 +23,17 @@ inline int& failures() {
   return count;
 }
 struct Registrar {
-  Registrar(const char* name, std::function<void()> body) {
-    cases().push_back({name, std::move(body)});
+  Registrar(const char* name, const char* path, std::function<void()> body) {
+    const char* slash = std::strrchr(path, '/');
+    cases().push_back({name, slash ? slash + 1 : path, std::move(body)});
   }
 };
 
 }  // namespace trimatte::test
 
-#define TEST(name)                                                             \
-  static void test_##name();                                                   \
-  static const trimatte::test::Registrar registrar_##name(#name, test_##name); \
+#define TEST(name)                                                                       \
+  static void test_##name();                                                             \
+  static const trimatte::test::Registrar registrar_##name(#name, __FILE__, test_##name); \
   static void test_##name()
 
 #define CHECK(condition)                                                  \

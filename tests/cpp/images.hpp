@@ -2,11 +2,14 @@
 // overrun.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <random>
 
 #include "core/image_view.hpp"
+#include "pixel/trimap.hpp"
 
 namespace trimatte::test {
 
@@ -41,6 +44,25 @@ Image<T> noise(std::ptrdiff_t height, std::ptrdiff_t width, int channels, unsign
     v = static_cast<T>(unit * static_cast<double>(kFullScale<T>));
   }
   return image;
+}
+
+// How far a pixel lies outside of a disk in the middle of an image.
+inline double outside_disk(std::ptrdiff_t h, std::ptrdiff_t w, std::ptrdiff_t y, std::ptrdiff_t x) {
+  const double radius = static_cast<double>(std::min(h, w)) / 3.0;
+  return std::hypot(static_cast<double>(y - h / 2), static_cast<double>(x - w / 2)) - radius;
+}
+
+// The trimap of such a disk: unknown are `band` pixels to both sides of its border.
+inline Image<std::uint8_t> trimap_of_disk(std::ptrdiff_t h, std::ptrdiff_t w, double band) {
+  Image<std::uint8_t> trimap(h, w);
+  for (std::ptrdiff_t y = 0; y < h; ++y)
+    for (std::ptrdiff_t x = 0; x < w; ++x) {
+      const double outside = outside_disk(h, w, y, x);
+      trimap.at(y, x) = outside < -band  ? kTrimapForeground
+                        : outside > band ? kTrimapBackground
+                                         : kTrimapUnknown;
+    }
+  return trimap;
 }
 
 // Odd sizes: single rows and columns, primes, just around a strip, a word and a block.

@@ -1,144 +1,102 @@
 // Resizing and a network's two ends on the GPU, or on the stand-in for one: bytes are those of the
 // CPU to the last bit, floats but for the order of a sum.
 #include <cmath>
-#include <cstring>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <type_traits>
-#include <vector>
 
+#include "both_devices.hpp"
 #include "check.hpp"
-#include "core/cuda.hpp"
 #include "images.hpp"
 #include "ops.hpp"
-#include "orders.hpp"
 
 using namespace trimatte;
 using namespace trimatte::test;
 
 namespace {
 
-constexpr DeviceKind kCpu = DeviceKind::kCPU, kCuda = DeviceKind::kCUDA;
-constexpr ResizeFilter kFilters[] = {ResizeFilter::kLanczos, ResizeFilter::kBilinear};
-
-// Besides the usual sizes: rows longer than a block's tile, of whole runs and not.
-constexpr std::ptrdiff_t kOld[][2] = {{1, 1}, {1, 67}, {67, 1}, {17, 31}, {64, 64}, {3, 4103}};
-constexpr std::ptrdiff_t kNew[][2] = {{1, 1}, {5, 129}, {33, 16}, {9, 300}, {64, 64}};
-
-// An image's copy in device memory, exactly as large.
-template <class T>
-class OnDevice {
- public:
-  explicit OnDevice(const Image<T>& image) : OnDevice(image.view()) {
-    cuda::upload(view_.data, image.begin(), image.size() * sizeof(T), {});
-  }
-  explicit OnDevice(const ImageView<T>& like) : view_(like) {
-    view_.data = static_cast<T*>(cuda::allocate(bytes(), {}));
-  }
-  OnDevice(const OnDevice&) = delete;
-  ~OnDevice() { cuda::release(view_.data, cuda::current_device(), {}); }
-
-  const ImageView<T>& view() const { return view_; }
-  ImageView<const T> read() const { return view_; }
-  Image<T> copy() const {
-    Image<T> image(view_.height, view_.width, view_.channels);
-    const std::size_t row = bytes() / static_cast<std::size_t>(view_.height);
-    cuda::download(image.begin(), view_.stride, view_.data, view_.stride, row,
-                   static_cast<std::size_t>(view_.height), {});
-    return image;
-  }
-
- private:
-  std::size_t bytes() const { return static_cast<std::size_t>(view_.height * view_.stride); }
-
-  ImageView<T> view_;
-};
+// Besides odd sizes: rows longer than a block's tile, of whole runs and not. New sizes that keep a
+// side, and that shrink or grow one or both.
+constexpr std::ptrdiff_t kOld[][2] = {{1, 67}, {67, 1}, {17, 31}, {64, 64}, {3, 4103}};
+constexpr std::ptrdiff_t kNew[][2] = {{1, 1}, {5, 129}, {9, 300}, {64, 64}};
 
 template <class T>
-bool agree(const Image<T>& a, const Image<T>& b) {
-  if (sizeof(T) == 1 || std::is_same_v<T, Half>)
-    return std::memcmp(a.begin(), b.begin(), a.size() * sizeof(T)) == 0;
-  if constexpr (!std::is_same_v<T, Half>)
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      const double slack = std::is_same_v<T, float> ? 2e-6 : 1.0;
-      if (!(std::abs(static_cast<double>(a.begin()[i]) - static_cast<double>(b.begin()[i])) <=
-            slack))
-        return false;
-    }
-  return true;
+constexpr double kResizeTolerance = sizeof(T) == 1             ? 0.0
+                                    : std::is_same_v<T, float> ? 2e-6
+                                                               : 1.0;
+
+template <class T>
+void same_resize(int channels, int out_channels, ResizeFilter filter) {
+  for (const auto& [h, w] : kOld)
+    for (const auto& [height, width] : kNew)
+      same_on_both(
+          "resize", kResizeTolerance<T>,
+          [&]<DeviceKind D>(DeviceTag<D>, auto image, auto out) {
+            resize<D, T>(image, out, {filter}, {});
+          },
+          Image<T>(height, width, out_channels), noise<T>(h, w, channels, 31));
 }
 
-template <class T>
-void check_resize(const Image<T>& image, std::ptrdiff_t height, std::ptrdiff_t width,
-                  ResizeFilter filter) {
-  const Image<T> wanted(height, width, image.view().channels);
-  resize<kCpu, T>(image.read(), wanted.view(), {filter}, {});
-  const OnDevice<T> from(image), to(wanted.view());
-  resize<kCuda, T>(from.read(), to.view(), {filter}, {});
-  CHECK(agree(to.copy(), wanted));
+// A prediction from -1 to 2, with one sample that is no number.
+template <class S>
+Image<S> prediction_of(std::ptrdiff_t h, std::ptrdiff_t w) {
+  const auto values = noise<float>(h, w, 1, 34);
+  Image<S> prediction(h, w);
+  for (std::size_t i = 0; i < values.size(); ++i)
+    prediction.begin()[i] = to_sample<S>(3.0f * values.begin()[i] - 1.0f);
+  if (h * w > 9) prediction.at(h - 1, w - 1) = to_sample<S>(std::nanf(""));
+  return prediction;
 }
 
 template <class S>
-void check_network(bool flag) {
-  for (const auto& [h, w] : kOld) {
-    for (const int channels : {3, 4}) {
-      const auto image = noise<std::uint8_t>(h, w, channels, 33);
-      const Image<S> wanted(3 * 13, 70);
-      const PreprocessOptions options{
-          ResizeFilter::kLanczos, flag, {0.4f, 0.5f, 0.6f}, {0.2f, 0.3f, 0.7f}};
-      preprocess<kCpu, S>(image.read(), wanted.view(), options, {});
-      const OnDevice<std::uint8_t> from(image);
-      const OnDevice<S> to(wanted.view());
-      preprocess<kCuda, S>(from.read(), to.view(), options, {});
-      CHECK(agree(to.copy(), wanted));
-    }
-    const auto values = noise<float>(h, w, 1, 34);
-    const Image<S> prediction(h, w);
-    for (std::size_t i = 0; i < values.size(); ++i)
-      prediction.begin()[i] = to_sample<S>(3.0f * values.begin()[i] - 1.0f);
-    if (h * w > 9) prediction.at(h - 1, w - 1) = to_sample<S>(std::nanf(""));
-    const Image<std::uint8_t> wanted(33, 70);
-    const PostprocessOptions options{ResizeFilter::kLanczos, flag};
-    postprocess<kCpu, S>(prediction.read(), wanted.view(), options, {});
-    const OnDevice<S> from(prediction);
-    const OnDevice<std::uint8_t> to(wanted.view());
-    postprocess<kCuda, S>(from.read(), to.view(), options, {});
-    CHECK(agree(to.copy(), wanted));
-  }
+void same_preprocess(int channels, bool scale_by_maximum) {
+  const PreprocessOptions options{
+      ResizeFilter::kLanczos, scale_by_maximum, {0.4f, 0.5f, 0.6f}, {0.2f, 0.3f, 0.7f}};
+  for (const auto& [h, w] : kOld)
+    same_on_both(
+        "preprocess", std::is_same_v<S, float> ? 2e-6 : 0.0,
+        [&]<DeviceKind D>(DeviceTag<D>, auto image, auto tensor) {
+          preprocess<D, S>(image, tensor, options, {});
+        },
+        Image<S>(3 * 13, 70), noise<std::uint8_t>(h, w, channels, 33));
+}
+
+template <class S>
+void same_postprocess(bool min_max) {
+  for (const auto& [h, w] : kOld)
+    same_on_both(
+        "postprocess", 0.0,
+        [&]<DeviceKind D>(DeviceTag<D>, auto prediction, auto mask) {
+          postprocess<D, S>(prediction, mask, {ResizeFilter::kLanczos, min_max}, {});
+        },
+        Image<std::uint8_t>(33, 70), prediction_of<S>(h, w));
 }
 
 }  // namespace
 
-TEST(cuda_resize_is_the_cpus) {
-  for_orders([] {
-    for (const auto& [h, w] : kOld)
-      for (const auto& [height, width] : kNew)
-        for (const auto filter : kFilters)
-          for (const int channels : {1, 3, 4}) {
-            check_resize(noise<std::uint8_t>(h, w, channels, 31), height, width, filter);
-            check_resize(noise<std::uint16_t>(h, w, channels, 31), height, width, filter);
-            check_resize(noise<float>(h, w, channels, 31), height, width, filter);
-          }
+TEST(cuda_resize) {
+  for_depths([](auto t) {
+    using T = decltype(t);
+    same_resize<T>(1, 1, ResizeFilter::kBilinear);
+    same_resize<T>(3, 3, ResizeFilter::kLanczos);
+    same_resize<T>(4, 3, ResizeFilter::kLanczos);
   });
+  same_resize<std::uint8_t>(4, 4, ResizeFilter::kBilinear);
 }
 
-TEST(cuda_resize_of_strided_rows) {
-  const auto image = noise<std::uint8_t>(31, 45, 3, 32);
-  const Image<std::uint8_t> wanted(20, 30, 3);
-  const ImageView<const std::uint8_t> flipped{&image.at(30, 0), 31, 45, 3, -45 * 3};
-  resize<kCpu, std::uint8_t>(flipped, wanted.view(), {}, {});
-  const OnDevice<std::uint8_t> from(image), to(wanted.view());
-  const ImageView<const std::uint8_t> there{from.view().row(30), 31, 45, 3, -45 * 3};
-  resize<kCuda, std::uint8_t>(there, to.view(), {}, {});
-  CHECK(agree(to.copy(), wanted));
+TEST(cuda_preprocess) {
+  for (const bool scale_by_maximum : {false, true}) {
+    same_preprocess<float>(scale_by_maximum ? 4 : 3, scale_by_maximum);
+    same_preprocess<Half>(scale_by_maximum ? 3 : 4, scale_by_maximum);
+  }
 }
 
-TEST(cuda_network_ends_are_the_cpus) {
-  for_orders([] {
-    for (const bool flag : {false, true}) {
-      check_network<float>(flag);
-      check_network<Half>(flag);
-    }
-  });
+TEST(cuda_postprocess) {
+  for (const bool min_max : {false, true}) {
+    same_postprocess<float>(min_max);
+    same_postprocess<Half>(min_max);
+  }
 }
 
 TEST(order_keys_keep_the_order_of_floats) {

@@ -312,6 +312,28 @@ TEST(shim_streams_are_lazy) {
   cuda_shim::eager = false;
 }
 
+TEST(shim_counts_waits) {
+  const Array<int> a(std::vector<int>{1});
+  const Stream stream;
+  const Event event;
+  int host = 0;
+  void* pinned = nullptr;
+  cudaHostAlloc(&pinned, sizeof(int), cudaHostAllocDefault);
+  const std::uint64_t before = cuda_shim::waits;
+  cudaMemcpyAsync(a.data, &host, sizeof(int), cudaMemcpyHostToDevice, stream);
+  launch(add_kernel, dim3(1), dim3(1), stream, a.data, 4);
+  cudaMemcpyAsync(pinned, a.data, sizeof(int), cudaMemcpyDeviceToHost, stream);
+  cudaEventRecord(event, stream);
+  cudaStreamWaitEvent(stream, event);
+  CHECK(cuda_shim::waits == before);
+  cudaMemcpyAsync(&host, a.data, sizeof(int), cudaMemcpyDeviceToHost, stream);
+  cudaStreamSynchronize(stream);
+  cudaEventSynchronize(event);
+  cudaDeviceSynchronize();
+  CHECK(cuda_shim::waits == before + 4);
+  cudaFreeHost(pinned);
+}
+
 TEST(shim_events_order_streams) {
   const Array<int> a(std::vector<int>{1});
   const Stream one, two;

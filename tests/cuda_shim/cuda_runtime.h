@@ -83,7 +83,7 @@ extern std::atomic<bool> eager;                // TRIMATTE_SHIM_EAGER=1: no work
 extern std::atomic<std::size_t> memory_limit;  // TRIMATTE_SHIM_MEMORY: bytes a device
 extern std::atomic<int> devices;               // TRIMATTE_SHIM_DEVICES
 extern std::atomic<int> broken;                // a cudaError_t that stays, as after a bad access
-extern std::atomic<std::uint64_t> waits;       // how often the host has waited for work
+extern std::atomic<std::uint64_t> waits;  // how often the host has waited, or would have on a GPU
 
 // Where all threads of a block wait for each other; they must agree on the kind.
 enum class Barrier { kPlain, kOr, kAnd, kCount, kGrid };

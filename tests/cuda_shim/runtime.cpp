@@ -168,7 +168,15 @@ class Runtime {
     }
   }
   static void finish(const std::shared_ptr<Stream>& stream) { reach(now(stream)); }
-  void finish_device(int device) {
+
+  // The same for the host, which waits meanwhile.
+  static void wait_for(const Point& point) {
+    ++waits;
+    reach(point);
+  }
+  static void wait_for(const std::shared_ptr<Stream>& stream) { wait_for(now(stream)); }
+  void wait_for_device(int device) {
+    ++waits;
     for (const auto& stream : std::vector(all_))
       if (stream->device == device) finish(stream);
     // Streams that were destroyed, and are now done.
@@ -321,6 +329,7 @@ cudaError_t give_copy(Runtime& all, const std::shared_ptr<Stream>& stream, Rows 
         !is_on(all, rows.from, from_bytes, from_device))
       return cudaErrorInvalidValue;
   }
+  if (!all.find(rows.to)) ++waits;  // for ordinary memory: the GPU cannot write there by itself
   if (all.find(rows.from)) {
     all.give(stream, [rows] { copy(rows); });
     return cudaSuccess;
@@ -467,8 +476,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
 
 cudaError_t cudaDeviceSynchronize() {
   return call([](Runtime& all) {
-    ++waits;
-    all.finish_device(current);
+    all.wait_for_device(current);
     return cudaSuccess;
   });
 }
@@ -526,8 +534,7 @@ cudaError_t cudaFree(void* memory) {
     if (!memory) return cudaSuccess;
     const Allocation* found = all.find_whole(memory, cudaMemoryTypeDevice);
     if (!found) return cudaErrorInvalidValue;
-    ++waits;
-    all.finish_device(found->device);
+    all.wait_for_device(found->device);
     all.give_back(memory);
     return cudaSuccess;
   });
@@ -544,8 +551,7 @@ cudaError_t cudaFreeHost(void* memory) {
   return call([&](Runtime& all) {
     if (!memory) return cudaSuccess;
     if (!all.find_whole(memory, cudaMemoryTypeHost)) return cudaErrorInvalidValue;
-    ++waits;
-    for (int device = 0; device < devices; ++device) all.finish_device(device);
+    for (int device = 0; device < devices; ++device) all.wait_for_device(device);
     all.give_back(memory);
     return cudaSuccess;
   });
@@ -582,8 +588,7 @@ cudaError_t cudaFreeAsync(void* memory, cudaStream_t handle) {
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
   return call_on(cudaStreamLegacy, [&](Runtime& all, const std::shared_ptr<Stream>& stream) {
     const cudaError_t status = give_copy(all, stream, one_row(to, from, bytes), kind);
-    ++waits;
-    Runtime::finish(stream);
+    Runtime::wait_for(stream);
     return status;
   });
 }
@@ -637,8 +642,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t handle) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
   return call_on(handle, [](Runtime&, const std::shared_ptr<Stream>& stream) {
-    ++waits;
-    Runtime::finish(stream);
+    Runtime::wait_for(stream);
     return cudaSuccess;
   });
 }
@@ -696,8 +700,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return call_on(event, [&](Runtime&) {
-    ++waits;
-    if (event->moment) Runtime::reach(event->moment->point);
+    if (event->moment) Runtime::wait_for(event->moment->point);
     return cudaSuccess;
   });
 }

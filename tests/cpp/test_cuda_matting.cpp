@@ -1,0 +1,106 @@
+// The alpha solver on the GPU, or on the stand-in for one, against the CPU's: the same method, but
+// sums in another order.
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "both_devices.hpp"
+#include "check.hpp"
+#include "images.hpp"
+#include "ops.hpp"
+
+using namespace trimatte;
+using namespace trimatte::test;
+
+namespace {
+
+constexpr Tolerance kTolerance{2e-3, 1e-4};
+
+// A soft disk over a background, both of slowly changing colours, and some grain.
+template <class T>
+Image<T> photo(std::ptrdiff_t h, std::ptrdiff_t w) {
+  Image<T> image(h, w, 3);
+  const auto grain = noise<float>(h, w, 3, 41);
+  for (std::ptrdiff_t y = 0; y < h; ++y)
+    for (std::ptrdiff_t x = 0; x < w; ++x) {
+      const double u = static_cast<double>(x) / static_cast<double>(w);
+      const double v = static_cast<double>(y) / static_cast<double>(h);
+      const double alpha = std::clamp(0.5 - outside_disk(h, w, y, x) / 6.0, 0.0, 1.0);
+      const double front[] = {0.8, 0.4 + 0.3 * u, 0.2 + 0.2 * v};
+      const double back[] = {0.1 + 0.3 * v, 0.3, 0.8 - 0.4 * u};
+      for (int c = 0; c < 3; ++c) {
+        const double value =
+            alpha * front[c] + (1.0 - alpha) * back[c] + 0.04 * double{grain.at(y, x, c)};
+        image.at(y, x, c) = static_cast<T>(value * double{kFullScale<T>});
+      }
+    }
+  return image;
+}
+
+template <class T>
+void same_alpha(MattingQuality quality, const Image<T>& image, const Image<std::uint8_t>& trimap) {
+  MattingInfo cpu, cuda;
+  same_on_both(
+      "estimate_alpha", kTolerance,
+      [&]<DeviceKind D>(DeviceTag<D>, auto pixels, auto classes, auto out) {
+        MattingInfo& info = D == DeviceKind::kCPU ? cpu : cuda;
+        estimate_alpha<D, T>(pixels, classes, out, {quality}, &info, {});
+      },
+      Image<float>(image.view().height, image.view().width), image, trimap);
+  CHECK(cuda.unknown == cpu.unknown && cuda.levels == cpu.levels);
+  CHECK(cuda.iterations == cpu.iterations && std::abs(cuda.residual - cpu.residual) < 0.01);
+}
+
+template <class T>
+void same_alpha(MattingQuality quality, std::ptrdiff_t h, std::ptrdiff_t w, double band) {
+  same_alpha(quality, photo<T>(h, w), trimap_of_disk(h, w, band));
+}
+
+}  // namespace
+
+TEST(cuda_estimate_alpha_of_one_level) {
+  same_alpha<float>(MattingQuality::kBalanced, 31, 17, 2.0);
+  same_alpha<std::uint8_t>(MattingQuality::kFast, 20, 90, 2.0);
+}
+
+TEST(cuda_estimate_alpha_of_two_levels) {
+  same_alpha<float>(MattingQuality::kFast, 51, 97, 2.0);
+  same_alpha<std::uint8_t>(MattingQuality::kBalanced, 51, 97, 2.0);
+}
+
+// The coarsest level is so small that one block solves it; then all go on together.
+TEST(cuda_estimate_alpha_by_one_block_and_by_all) {
+  same_alpha<std::uint16_t>(MattingQuality::kFast, 57, 64, 2.0);
+  same_alpha<std::uint8_t>(MattingQuality::kBalanced, 57, 64, 2.0);
+}
+
+TEST(cuda_estimate_alpha_of_wide_bands) {
+  if (kSlow) return;
+  same_alpha<std::uint8_t>(MattingQuality::kBalanced, 70, 97, 6.0);
+  same_alpha<std::uint16_t>(MattingQuality::kFast, 150, 130, 8.0);
+  same_alpha<float>(MattingQuality::kBalanced, 150, 130, 8.0);
+}
+
+TEST(cuda_estimate_alpha_of_thin_images) {
+  for (const auto& [h, w] : {std::pair{2, 9}, {9, 2}, {1, 1}}) {
+    const Image<std::uint8_t> trimap(h, w);
+    const std::size_t size = trimap.size();
+    for (std::size_t i = 0; i < size; ++i)
+      trimap.begin()[i] = 3 * i < size       ? kTrimapForeground
+                          : 3 * i > 2 * size ? kTrimapBackground
+                                             : kTrimapUnknown;
+    same_alpha(MattingQuality::kBalanced, photo<std::uint8_t>(h, w), trimap);
+  }
+}
+
+TEST(cuda_estimate_alpha_without_one_of_the_classes) {
+  for (const unsigned char known : {kTrimapForeground, kTrimapBackground, kTrimapUnknown})
+    for (const unsigned char rest : {known, kTrimapUnknown}) {
+      const Image<std::uint8_t> trimap(30, 60);
+      for (std::size_t i = 0; i < trimap.size(); ++i)
+        trimap.begin()[i] = i % 60 < 40 ? known : rest;
+      same_alpha(MattingQuality::kBalanced, photo<std::uint8_t>(30, 60), trimap);
+    }
+}

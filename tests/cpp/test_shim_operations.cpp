@@ -1,0 +1,158 @@
+// What every operation on a GPU keeps to beside its result, seen from the shim: it does not wait
+// for the GPU, and gives back its memory, also where there is not enough of it.
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "check.hpp"
+#include "core/cuda.hpp"
+#include "core/error.hpp"
+#include "device_image.hpp"
+#include "images.hpp"
+#include "ops.hpp"
+
+using namespace trimatte;
+using namespace trimatte::test;
+
+namespace {
+
+constexpr DeviceKind kCuda = DeviceKind::kCUDA;
+constexpr std::ptrdiff_t kHeight = 60, kWidth = 50;
+
+// Noise in a GPU's memory, of the one size.
+template <class T>
+struct Noise : DeviceImage<T> {
+  explicit Noise(int channels)
+      : DeviceImage<T>(noise<T>(kHeight, kWidth, channels, 51).read(), Layout{}) {}
+};
+
+// What operations read and write.
+struct Work {
+  const Noise<std::uint8_t> image{3}, rgba{4}, alpha{1}, color_out{3}, back_out{3}, rgba_out{4},
+      plane_out{1};
+  const Noise<float> prediction{1}, alpha_out{1};
+  const DeviceImage<std::uint8_t> trimap{trimap_of_disk(kHeight, kWidth, 2.0).read(), {}};
+  const DeviceImage<std::uint8_t> small_out{20, 30, 3, {}};
+  const DeviceImage<float> tensor_out{3 * 20, 30, 1, {}};
+};
+
+struct Operation {
+  const char* name;
+  std::function<void()> run;
+};
+
+template <class T>
+ImageView<T> first_rows(ImageView<T> view, std::ptrdiff_t rows) {
+  view.height = rows;
+  return view;
+}
+
+// Every operation, without a result that the host would have to wait for.
+std::vector<Operation> operations(const Work& work) {
+  using Byte = std::uint8_t;
+  const auto image = work.image.read(), rgba = work.rgba.read(), alpha = work.alpha.read();
+  const auto color_out = work.color_out.view(), rgba_out = work.rgba_out.view(),
+             plane_out = work.plane_out.view();
+  const auto alpha_out = work.alpha_out.view();
+  const auto classes = work.trimap.read();
+  const auto trimap = [=](double radius, int square) {
+    make_trimap<kCuda, Byte>(alpha, plane_out, {10, 240, radius, radius, square}, nullptr, {});
+  };
+  const auto solve = [=](std::ptrdiff_t rows) {
+    estimate_alpha<kCuda, Byte>(first_rows(image, rows), first_rows(classes, rows),
+                                first_rows(alpha_out, rows), {MattingQuality::kFast}, nullptr, {});
+  };
+  return {
+      {"chroma_key", [=] { chroma_key<kCuda, Byte, Byte>(image, plane_out, {}, {}); }},
+      {"key_cutout", [=] { key_cutout<kCuda, Byte>(image, rgba_out, {}, {}, true, {}); }},
+      {"make_trimap, small disks", [=] { trimap(10.0, 0); }},
+      {"make_trimap, large disks", [=] { trimap(200.0, 0); }},
+      {"make_trimap, squares", [=] { trimap(0.0, 10); }},
+      {"estimate_alpha", [=] { solve(kHeight); }},
+      {"estimate_alpha of a thin image", [=] { solve(2); }},
+      {"estimate_foreground",
+       [=, &work] {
+         estimate_foreground<kCuda, Byte, Byte>(image, alpha, color_out, work.back_out.view(), {});
+       }},
+      {"despill", [=] { despill<kCuda, Byte>(image, color_out, {}, {}); }},
+      {"premultiply", [=] { premultiply<kCuda, Byte>(rgba, rgba_out, {}); }},
+      {"unpremultiply", [=] { unpremultiply<kCuda, Byte>(rgba, rgba_out, {}); }},
+      {"cutout", [=] { cutout<kCuda, Byte, Byte>(image, alpha, rgba_out, {}); }},
+      {"composite", [=] { composite<kCuda, Byte, Byte>(image, alpha, rgba, color_out, {}, {}); }},
+      {"resize", [=, &work] { resize<kCuda, Byte>(image, work.small_out.view(), {}, {}); }},
+      {"preprocess",
+       [=, &work] {
+         preprocess<kCuda, float>(image, work.tensor_out.view(), {ResizeFilter::kLanczos, true},
+                                  {});
+       }},
+      {"postprocess",
+       [=, &work] { postprocess<kCuda, float>(work.prediction.read(), plane_out, {}, {}); }},
+      {"pack",
+       [=] {
+         cuda::pack(color_out.data, image.data, {3, kHeight, kWidth}, {1, image.stride, 3}, 1, {});
+       }},
+  };
+}
+
+std::size_t used_bytes() {
+  cuda::synchronize({});
+  std::size_t free = 0, total = 0;
+  CHECK(cudaMemGetInfo(&free, &total) == cudaSuccess);
+  return total - free;
+}
+
+void check(bool good, const char* what, const Operation& operation) {
+  if (!good) std::printf("%s: %s\n", operation.name, what);
+  CHECK(good);
+}
+
+// Runs it with only so much memory left; whether that was enough.
+bool runs_within(std::size_t bytes, const Operation& operation) {
+  const std::size_t before = used_bytes(), limit = cuda_shim::memory_limit;
+  cuda_shim::memory_limit = before + bytes;
+  bool enough = true;
+  try {
+    operation.run();
+  } catch (const OutOfMemory& error) {
+    enough = false;
+    const std::string message = error.what();
+    check(message.find("not enough memory on cuda:0 for ") != std::string::npos &&
+              message.find(" bytes") != std::string::npos,
+          error.what(), operation);
+  }
+  check(used_bytes() == before, "keeps memory", operation);
+  cuda_shim::memory_limit = limit;
+  return enough;
+}
+
+}  // namespace
+
+TEST(shim_operations_do_not_wait) {
+  const Work work;
+  for (const Operation& operation : operations(work)) {
+    cuda::synchronize({});
+    const std::uint64_t before = cuda_shim::waits;
+    operation.run();
+    check(cuda_shim::waits == before, "waits", operation);
+  }
+  const std::uint64_t before = cuda_shim::waits;
+  TrimapRadii used;
+  make_trimap<kCuda, std::uint8_t>(work.alpha.read(), work.plane_out.view(), {}, &used, {});
+  CHECK(cuda_shim::waits > before);
+}
+
+TEST(shim_operations_without_enough_memory) {
+  const Work work;
+  for (const Operation& operation : operations(work)) {
+    // From nothing to enough, so that first one and then another of its allocations fails.
+    std::size_t bytes = 0;
+    while (!runs_within(bytes, operation)) bytes += bytes / 4 + 256;
+    cuda::enter();  // throws if an error were left behind
+    check(runs_within(std::size_t{1} << 29, operation), "fails after a failure", operation);
+  }
+}
