@@ -52,11 +52,17 @@ py::tuple tuple_of(const std::vector<std::ptrdiff_t>& values) {
 class PooledMemory : public Memory {
  public:
   PooledMemory(std::size_t bytes, int device, const StreamArgument& stream)
-      : device_(device), stream_(stream), data_(cuda::allocate(bytes, stream.stream)) {}
+      : device_(device), stream_(stream), data_(allocate(bytes, stream.stream)) {}
   ~PooledMemory() override { cuda::release(data_, device_, stream_.stream); }
   void* data() const { return data_; }
 
  private:
+  // Where memory is scarce this waits for work, whose host callbacks may want the GIL.
+  static void* allocate(std::size_t bytes, Stream stream) {
+    const py::gil_scoped_release release;
+    return cuda::allocate(bytes, stream);
+  }
+
   int device_;
   StreamArgument stream_;  // has to live as long as the memory
   void* data_;

@@ -14,7 +14,9 @@ on a GPU is refused: nothing is copied unasked.
 current; else the legacy default stream. A stream is an object with ``__cuda_stream__``,
 ``.cuda_stream`` (PyTorch), ``.ptr`` (CuPy) or ``.handle`` (PyCUDA, Numba), or its handle as a
 number. Work is put on the stream and not waited for; arrays that are read stay alive until it is
-done, and arrays made on other streams are waited for on the GPU.
+done, and arrays made on other streams are waited for on the GPU. The object keeps its stream
+alive for as long as results made on it need it; a stream given as a number is the caller's to
+keep that long.
 
 The samples of float arrays on a GPU are not looked at before the work, as those of NumPy arrays
 are: those outside of [0, 1] give results without meaning, NaN too.
