@@ -23,9 +23,10 @@ def report(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def ptxas_says(spills: int, registers: int = 20, kernel: str = "10key_kernel") -> str:
+    symbol = f"_ZN8trimatte44_GLOBAL__N__ded97b11_6_key_cu_c28f8a50_3526{kernel}ILi3EhEEvi"
     return f"""
-  ptxas info    : Compiling entry function '_ZN8trimatte{kernel}ILi3EhEEvi' for 'sm_90'
-  ptxas info    : Function properties for _ZN8trimatte{kernel}ILi3EhEEvi
+  ptxas info    : Compiling entry function '{symbol}' for 'sm_90'
+  ptxas info    : Function properties for {symbol}
       0 bytes stack frame, {spills} bytes spill stores, 0 bytes spill loads
   ptxas info    : Used {registers} registers, used 1 barriers, 64 bytes smem
 """
@@ -42,10 +43,13 @@ def test_kernels_are_within_their_budget() -> None:
 @pytest.mark.parametrize(
     ("log", "complaint"),
     [
-        (ptxas_says(spills=8), "key_kernel: spills 8, and the budget is 0"),
-        (ptxas_says(0, registers=255), "key_kernel: registers 255, and the budget is"),
-        (ptxas_says(0, kernel="10new_kernel"), "new_kernel: has no line"),
-        (ptxas_says(0), "despill_kernel: has a line in kernel_budget.toml, and there is no such"),
+        (ptxas_says(spills=8), "key.key_kernel: spills 8, and the budget is 0"),
+        (ptxas_says(0, registers=255), "key.key_kernel: registers 255, and the budget is"),
+        (ptxas_says(0, kernel="10new_kernel"), "key.new_kernel: has no line"),
+        (
+            ptxas_says(0),
+            "despill.despill_kernel: has a line in kernel_budget.toml, and there is no such",
+        ),
         ("", "no kernel was compiled for [90]"),
         ("Compiling entry function 'what' for 'sm_90'", "not what ptxas prints of a kernel"),
     ],

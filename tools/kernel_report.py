@@ -58,7 +58,7 @@ NAMES = tuple(field.name for field in fields(Usage))
 
 @dataclass(frozen=True)
 class Kernel:
-    """One instantiation for one architecture. kernel: its template; symbol: the linker's name."""
+    """One instantiation for one architecture. kernel: file.template; symbol: the linker's name."""
 
     kernel: str
     symbol: str
@@ -83,7 +83,16 @@ _SPILLS = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) 
 _USED = re.compile(r"ptxas info\s*: Used (\d+) registers")
 _SHARED = re.compile(r"(\d+) bytes smem")
 _STACK = re.compile(r"(\d+) bytes cumulative stack size")
-_NAME = re.compile(r"\d+([a-z_0-9]*?_kernel)(?=[A-Z])")
+# Kernels have internal linkage: their symbols name the file.
+_FILE = re.compile(r"_\d+_([a-z]\w*?)_cu_")
+_NAME = re.compile(r"(?=(\d\d?)([a-z]\w*?_kernel)[A-Z])")
+
+
+def name_of(symbol: str) -> str | None:
+    """file.kernel of a mangled name, in which each name follows its own length."""
+    file = _FILE.search(symbol)
+    names = [name for length, name in _NAME.findall(symbol) if int(length) == len(name)]
+    return f"{file[1]}.{names[0]}" if file and names else None
 
 
 def kernels_in(log: str) -> Iterator[Kernel]:
@@ -92,7 +101,7 @@ def kernels_in(log: str) -> Iterator[Kernel]:
     for part in re.split(r"(?=Compiling entry function)", log)[1:]:
         entry, used = _ENTRY.match(part), _USED.search(part)
         frames = [tuple(map(int, found)) for found in _SPILLS.findall(part)]
-        name = _NAME.search(entry[1]) if entry else None
+        name = name_of(entry[1]) if entry else None
         if not (entry and name and used and frames):
             raise ReportError(f"not what ptxas prints of a kernel: {part[:200]!r}")
         line = part[used.start() :].splitlines()[0]
@@ -103,7 +112,7 @@ def kernels_in(log: str) -> Iterator[Kernel]:
             stack=max(frames[0][0], int(stack[1]) if stack else 0),
             shared=int(shared[1]) if shared else 0,
         )
-        yield Kernel(name[1], entry[1], int(entry[2]), usage)
+        yield Kernel(name, entry[1], int(entry[2]), usage)
 
 
 def per_template(kernels: Iterable[Kernel]) -> dict[str, Usage]:
@@ -138,9 +147,10 @@ def build_log(architectures: Iterable[int], build: Path) -> str:
 
 
 def read_budget(path: Path = BUDGET) -> dict[str, Budget]:
-    lines = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    files = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return {
-        name: Budget(Usage(**{key: line[key] for key in NAMES}), line.get("why", ""))
+        f"{file}.{name}": Budget(Usage(**{key: line[key] for key in NAMES}), line.get("why", ""))
+        for file, lines in files.items()
         for name, line in lines.items()
     }
 
