@@ -178,6 +178,7 @@ TEST(cuda_estimate_foreground) {
     using T = decltype(t);
     using A = decltype(a);
     constexpr bool kSame = std::is_same_v<T, A>;
+    if (kSlow && !(kSame && sizeof(T) == 1)) return;  // one kernel for all depths
     same_colors<T, A>(kSame ? 4 : 3, false, kSame);
     if constexpr (kSame) same_colors<T, A>(3, true, true);
   });
