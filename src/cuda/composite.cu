@@ -8,110 +8,78 @@
 namespace trimatte {
 namespace {
 
-template <class T>
-__global__ void premultiply_kernel(ImageView<const T> rgba, ImageView<T> out, bool forward) {
-  constexpr int kPixels = cuda::kRun<T>;
-  cuda::for_runs<kPixels>(rgba.width, rgba.height, [&](auto y, auto x, int count) {
-    T pixels[4 * kPixels];
-    cuda::load_run(rgba.row(y) + 4 * x, 4 * count, pixels);
+template <bool kForward, class T>
+__global__ void premultiply_kernel(ImageView<const T> rgba, ImageView<T> out) {
+  const auto scale = [](T* to, const T* pixel) {
 #pragma unroll
-    for (int i = 0; i < kPixels; ++i) {
-      const T alpha = pixels[4 * i + 3];
-#pragma unroll
-      for (int c = 0; c < 3; ++c) {
-        T& v = pixels[4 * i + c];
-        v = forward ? multiply_sample(v, alpha) : divide_sample(v, alpha);
-      }
-    }
-    cuda::store_run(out.row(y) + 4 * x, 4 * count, pixels);
-  });
+    for (int c = 0; c < 3; ++c)
+      to[c] = kForward ? multiply_sample(pixel[c], pixel[3]) : divide_sample(pixel[c], pixel[3]);
+    to[3] = pixel[3];
+  };
+  cuda::map_runs<cuda::kRun<T>>(scale, cuda::channels<4>(out), cuda::channels<4>(rgba));
 }
 
 template <int C, class T, class A>
 __global__ void cutout_kernel(ImageView<const T> foreground, ImageView<const A> alpha,
                               ImageView<T> rgba) {
-  constexpr int kPixels = cuda::kRun<T>;
-  cuda::for_runs<kPixels>(rgba.width, rgba.height, [&](auto y, auto x, int count) {
-    T pixels[C * kPixels], out[4 * kPixels];
-    A a[kPixels];
-    cuda::load_run(foreground.row(y) + C * x, C * count, pixels);
-    cuda::load_run(alpha.row(y) + x, count, a);
+  const auto cut = [](T* to, const T* pixel, const A* a) {
+    const T shown = convert_alpha<T>(*a);
 #pragma unroll
-    for (int i = 0; i < kPixels; ++i) {
-      const T shown = convert_alpha<T>(a[i]);
-#pragma unroll
-      for (int c = 0; c < 3; ++c) out[4 * i + c] = shown > T(0) ? pixels[C * i + c] : T(0);
-      out[4 * i + 3] = shown;
-    }
-    cuda::store_run(rgba.row(y) + 4 * x, 4 * count, out);
-  });
+    for (int c = 0; c < 3; ++c) to[c] = shown > T(0) ? pixel[c] : T(0);
+    to[3] = shown;
+  };
+  cuda::map_runs<cuda::kRun<T>>(cut, cuda::channels<4>(rgba), cuda::channels<C>(foreground),
+                                cuda::channels<1>(alpha));
 }
 
 template <class T>
 __global__ void limit_alpha_kernel(ImageView<const float> alpha, ImageView<const T> rgba,
                                    ImageView<float> out) {
-  constexpr int kPixels = cuda::kRun<T>;
-  cuda::for_runs<kPixels>(out.width, out.height, [&](auto y, auto x, int count) {
-    T pixels[4 * kPixels];
-    float a[kPixels];
-    cuda::load_run(rgba.row(y) + 4 * x, 4 * count, pixels);
-    cuda::load_run(alpha.row(y) + x, count, a);
-#pragma unroll
-    for (int i = 0; i < kPixels; ++i) a[i] *= to_unit(pixels[4 * i + 3]);
-    cuda::store_run(out.row(y) + x, count, a);
-  });
+  cuda::map_runs<cuda::kRun<T>>(
+      [](float* to, const float* a, const T* pixel) { *to = *a * to_unit(pixel[3]); },
+      cuda::channels<1>(out), cuda::channels<1>(alpha), cuda::channels<4>(rgba));
 }
 
-// Interleaved RGB or RGBX under the run; or the one colour, where there is no image.
 template <class T>
-struct Background {
-  ImageView<const T> image;
-  T color[3];
-
-  template <int N>
-  __device__ void load(std::ptrdiff_t y, std::ptrdiff_t x, int count, T (&rgb)[N]) const {
-    if (!image.data) {
-#pragma unroll
-      for (int i = 0; i < N; ++i) rgb[i] = color[i % 3];
-    } else if (image.channels == 3) {
-      cuda::load_run(image.row(y) + 3 * x, 3 * count, rgb);
-    } else {
-      T pixels[N / 3 * 4];
-      cuda::load_run(image.row(y) + 4 * x, 4 * count, pixels);
-#pragma unroll
-      for (int i = 0; i < N; ++i) rgb[i] = pixels[i / 3 * 4 + i % 3];
-    }
-  }
+struct Color {
+  T v[3];
 };
 
-template <int C, class T, class A>
+template <class T, class A>
+__device__ inline void put_over(T* to, const T* front, A alpha, const T* back) {
+#pragma unroll
+  for (int c = 0; c < 3; ++c) to[c] = over_sample(front[c], alpha, back[c]);
+}
+
+template <int C, int B, class T, class A>
 __global__ void composite_kernel(ImageView<const T> foreground, ImageView<const A> alpha,
-                                 Background<T> background, ImageView<T> out) {
-  constexpr int kPixels = cuda::kRun<T>;
-  cuda::for_runs<kPixels>(out.width, out.height, [&](auto y, auto x, int count) {
-    T front[C * kPixels], mixed[3 * kPixels];
-    A a[kPixels];
-    cuda::load_run(alpha.row(y) + x, count, a);
-    cuda::load_run(foreground.row(y) + C * x, C * count, front);
-    background.load(y, x, count, mixed);
-#pragma unroll
-    for (int i = 0; i < kPixels; ++i)
-#pragma unroll
-      for (int c = 0; c < 3; ++c)
-        mixed[3 * i + c] = over_sample(front[C * i + c], a[i], mixed[3 * i + c]);
-    cuda::store_run(out.row(y) + 3 * x, 3 * count, mixed);
-  });
+                                 ImageView<const T> background, ImageView<T> out) {
+  cuda::map_runs<cuda::kRun<T>>(
+      [](T* to, const T* front, const A* a, const T* back) { put_over(to, front, *a, back); },
+      cuda::channels<3>(out), cuda::channels<C>(foreground), cuda::channels<1>(alpha),
+      cuda::channels<B>(background));
+}
+
+template <int C, class T, class A>
+__global__ void composite_color_kernel(ImageView<const T> foreground, ImageView<const A> alpha,
+                                       Color<T> color, ImageView<T> out) {
+  cuda::map_runs<cuda::kRun<T>>(
+      [color](T* to, const T* front, const A* a) { put_over(to, front, *a, color.v); },
+      cuda::channels<3>(out), cuda::channels<C>(foreground), cuda::channels<1>(alpha));
 }
 
 // In linear light arithmetic takes longer than memory: one thread a sample.
 template <class T, class A>
 __global__ void composite_linear_kernel(ImageView<const T> foreground, ImageView<const A> alpha,
-                                        Background<T> background, ImageView<T> out) {
+                                        ImageView<const T> background, Color<T> color,
+                                        ImageView<T> out) {
   const std::ptrdiff_t i = cuda::global_x(), x = i / 3, c = i % 3;
   if (x >= out.width) return;
-  cuda::for_rows(out.height, [&](std::ptrdiff_t y) {
-    const ImageView<const T>& plate = background.image;
-    const T back = plate.data ? plate.row(y)[plate.channels * x + c] : background.color[c];
+  cuda::in_row(out.height, [&](std::ptrdiff_t y) {
+    const T back = background.data ? background.row(y)[background.channels * x + c]
+                   : c == 0        ? color.v[0]
+                   : c == 1        ? color.v[1]
+                                   : color.v[2];
     const T front = foreground.row(y)[foreground.channels * x + c];
     const float light = over(srgb_to_linear(to_unit(front)), to_unit(alpha.row(y)[x]),
                              srgb_to_linear(to_unit(back)));
@@ -119,23 +87,20 @@ __global__ void composite_linear_kernel(ImageView<const T> foreground, ImageView
   });
 }
 
-template <class T>
-void premultiply_or_back(ImageView<const T> rgba, ImageView<T> out, bool forward, Stream stream) {
-  cuda::flatten(rgba, out);
-  cuda::launch_runs<cuda::kRun<T>>(forward ? "premultiply" : "unpremultiply", premultiply_kernel<T>,
-                                   rgba.width, rgba.height, stream, rgba, out, forward);
-}
-
 }  // namespace
 
 template <DeviceKind D, class T>
 void premultiply(ImageView<const T> rgba, ImageView<T> out, Stream stream) {
-  premultiply_or_back(rgba, out, true, stream);
+  cuda::flatten(rgba, out);
+  cuda::launch_runs<cuda::kRun<T>>("premultiply", premultiply_kernel<true, T>, rgba.width,
+                                   rgba.height, stream, rgba, out);
 }
 
 template <DeviceKind D, class T>
 void unpremultiply(ImageView<const T> rgba, ImageView<T> out, Stream stream) {
-  premultiply_or_back(rgba, out, false, stream);
+  cuda::flatten(rgba, out);
+  cuda::launch_runs<cuda::kRun<T>>("unpremultiply", premultiply_kernel<false, T>, rgba.width,
+                                   rgba.height, stream, rgba, out);
 }
 
 template <DeviceKind D, class T, class A>
@@ -159,18 +124,26 @@ template <DeviceKind D, class T, class A>
 void composite(ImageView<const T> foreground, ImageView<const A> alpha,
                ImageView<const T> background, ImageView<T> out, const CompositeOptions& options,
                Stream stream) {
-  Background<T> back{background,
-                     {from_unit<T>(options.color[0]), from_unit<T>(options.color[1]),
-                      from_unit<T>(options.color[2])}};
+  const Color<T> color{from_unit<T>(options.color[0]), from_unit<T>(options.color[1]),
+                       from_unit<T>(options.color[2])};
   if (options.linear) {
     cuda::launch_2d("composite", composite_linear_kernel<T, A>, 3 * out.width, out.height, stream,
-                    foreground, alpha, back, out);
+                    foreground, alpha, background, color, out);
     return;
   }
-  cuda::flatten(foreground, alpha, back.image, out);
-  cuda::launch_runs<cuda::kRun<T>>(
-      "composite", foreground.channels == 3 ? composite_kernel<3, T, A> : composite_kernel<4, T, A>,
-      out.width, out.height, stream, foreground, alpha, back, out);
+  cuda::flatten(foreground, alpha, background, out);
+  const auto launch = [&](auto kernel, const auto& back) {
+    cuda::launch_runs<cuda::kRun<T>>("composite", kernel, out.width, out.height, stream, foreground,
+                                     alpha, back, out);
+  };
+  const bool rgb = foreground.channels == 3;
+  if (!background.data) {
+    launch(rgb ? composite_color_kernel<3, T, A> : composite_color_kernel<4, T, A>, color);
+  } else if (background.channels == 3) {
+    launch(rgb ? composite_kernel<3, 3, T, A> : composite_kernel<4, 3, T, A>, background);
+  } else {
+    launch(rgb ? composite_kernel<3, 4, T, A> : composite_kernel<4, 4, T, A>, background);
+  }
 }
 
 #define TRIMATTE_INSTANTIATE(T)                                                                \

@@ -8,14 +8,14 @@ namespace {
 
 template <int C, class T>
 __global__ void despill_kernel(ImageView<const T> image, ImageView<T> out, DespillRule rule) {
-  constexpr int kPixels = cuda::kRun<T>;
-  cuda::for_runs<kPixels>(image.width, image.height, [&](auto y, auto x, int count) {
-    T pixels[C * kPixels];
-    cuda::load_run(image.row(y) + C * x, C * count, pixels);
-#pragma unroll
-    for (int i = 0; i < kPixels; ++i) cuda::despill_pixel(pixels + C * i, rule);
-    cuda::store_run(out.row(y) + C * x, C * count, pixels);
-  });
+  const auto clean = [rule](T* to, const T* samples) {
+    const cuda::Pixel<T> pixel = cuda::despilled(cuda::Pixel<T>(samples), rule);
+    to[0] = pixel.r;
+    to[1] = pixel.g;
+    to[2] = pixel.b;
+    if constexpr (C == 4) to[3] = samples[3];
+  };
+  cuda::map_runs<cuda::kRun<T>>(clean, cuda::channels<C>(out), cuda::channels<C>(image));
 }
 
 }  // namespace

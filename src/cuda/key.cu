@@ -9,39 +9,34 @@ namespace trimatte {
 namespace {
 
 template <int C, class T, class A>
-__global__ void key_kernel(ImageView<const T> image, ImageView<A> alpha, cuda::KeyRule<T, A> rule) {
-  constexpr int kPixels = cuda::kRun<T>;
-  cuda::for_runs<kPixels>(image.width, image.height, [&](auto y, auto x, int count) {
-    T pixels[C * kPixels];
-    A out[kPixels];
-    cuda::load_run(image.row(y) + C * x, C * count, pixels);
-#pragma unroll
-    for (int i = 0; i < kPixels; ++i) out[i] = rule(pixels + C * i);
-    cuda::store_run(alpha.row(y) + x, count, out);
-  });
+__global__ void key_kernel(ImageView<const T> image, ImageView<A> alpha,
+                           const __grid_constant__ cuda::KeyRule<T, A> rule) {
+  __shared__ typename cuda::KeyRule<T, A>::Table table;
+  rule.load(table);
+  cuda::map_runs<cuda::kRun<T>>(
+      [&rule](A* out, const T* pixel) { *out = rule(cuda::Pixel<T>(pixel), table); },
+      cuda::channels<1>(alpha), cuda::channels<C>(image));
 }
 
 template <int C, class T>
 __global__ void key_cutout_kernel(ImageView<const T> image, ImageView<T> rgba,
-                                  cuda::KeyRule<T, T> key, DespillRule spill, bool premultiplied) {
-  constexpr int kPixels = cuda::kRun<T>;
-  cuda::for_runs<kPixels>(image.width, image.height, [&](auto y, auto x, int count) {
-    T pixels[C * kPixels], out[4 * kPixels];
-    cuda::load_run(image.row(y) + C * x, C * count, pixels);
-#pragma unroll
-    for (int i = 0; i < kPixels; ++i) {
-      T* pixel = pixels + C * i;
-      const T alpha = key(pixel);
-      cuda::despill_pixel(pixel, spill);
-#pragma unroll
-      for (int c = 0; c < 3; ++c)
-        out[4 * i + c] = premultiplied  ? multiply_sample(pixel[c], alpha)
-                         : alpha > T(0) ? pixel[c]
-                                        : T(0);
-      out[4 * i + 3] = alpha;
-    }
-    cuda::store_run(rgba.row(y) + 4 * x, 4 * count, out);
-  });
+                                  const __grid_constant__ cuda::KeyRule<T, T> key,
+                                  DespillRule spill, bool premultiplied) {
+  __shared__ typename cuda::KeyRule<T, T>::Table table;
+  key.load(table);
+  const auto cut = [&key, spill, premultiplied](T* out, const T* samples) {
+    const cuda::Pixel<T> pixel(samples);
+    const T alpha = key(pixel, table);
+    const cuda::Pixel<T> clean = cuda::despilled(pixel, spill);
+    const auto shown = [&](T v) {
+      return premultiplied ? multiply_sample(v, alpha) : alpha > T(0) ? v : T(0);
+    };
+    out[0] = shown(clean.r);
+    out[1] = shown(clean.g);
+    out[2] = shown(clean.b);
+    out[3] = alpha;
+  };
+  cuda::map_runs<cuda::kRun<T>>(cut, cuda::channels<4>(rgba), cuda::channels<C>(image));
 }
 
 }  // namespace

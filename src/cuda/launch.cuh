@@ -65,29 +65,37 @@ inline unsigned blocks_for(std::ptrdiff_t count, int block, std::ptrdiff_t most 
   return static_cast<unsigned>(std::min((count + block - 1) / block, most));
 }
 
-// A grid of 64 x 4 threads over width x height cells; kernels stride over rows with for_rows.
+// Blocks that cover width x height cells. A grid's sides y and z are short: rows take both, so that
+// no thread loops over rows (compilers make a copy of such a loop for every choice inside of it).
+inline dim3 grid_over(std::ptrdiff_t width, std::ptrdiff_t height, dim3 block) {
+  constexpr std::ptrdiff_t kMost = 65535;
+  const std::ptrdiff_t rows = (height + block.y - 1) / block.y, layers = (rows + kMost - 1) / kMost;
+  return dim3(blocks_for(width, static_cast<int>(block.x), 0x7fffffff),
+              static_cast<unsigned>((rows + layers - 1) / layers), static_cast<unsigned>(layers));
+}
+
+// A thread for each of width x height cells, in blocks of 64 x 4.
 inline constexpr int kBlockWidth = 64, kBlockHeight = 4;
 template <class... P, class... A>
 void launch_2d(const char* what, void (*kernel)(P...), std::ptrdiff_t width, std::ptrdiff_t height,
                Stream stream, A&&... args) {
   if (width <= 0 || height <= 0) return;
-  launch(what, kernel,
-         dim3(blocks_for(width, kBlockWidth, 0x7fffffff), blocks_for(height, kBlockHeight)),
-         dim3(kBlockWidth, kBlockHeight), stream, args...);
+  const dim3 block(kBlockWidth, kBlockHeight);
+  launch(what, kernel, grid_over(width, height, block), block, stream, args...);
 }
 
+// This thread's cell in a grid of grid_over; it may lie outside.
 __device__ inline std::ptrdiff_t global_x() {
   return std::ptrdiff_t{blockIdx.x} * blockDim.x + threadIdx.x;
 }
 __device__ inline std::ptrdiff_t global_y() {
-  return std::ptrdiff_t{blockIdx.y} * blockDim.y + threadIdx.y;
+  return (std::ptrdiff_t{blockIdx.z} * gridDim.y + blockIdx.y) * blockDim.y + threadIdx.y;
 }
 
-// body(y) for the rows of this thread in a grid of launch_2d.
+// body(y) for this thread's row, if there is one.
 template <class Body>
-__device__ inline void for_rows(std::ptrdiff_t height, const Body& body) {
-  for (std::ptrdiff_t y = global_y(); y < height; y += std::ptrdiff_t{gridDim.y} * blockDim.y)
-    body(y);
+__device__ inline void in_row(std::ptrdiff_t height, const Body& body) {
+  if (const std::ptrdiff_t y = global_y(); y < height) body(y);
 }
 
 }  // namespace trimatte::cuda

@@ -149,7 +149,7 @@ template <class V>
 __global__ void repeat_kernel(ImageView<const V> from, ImageView<V> to) {
   const std::ptrdiff_t x = cuda::global_x();
   if (x >= to.width) return;
-  cuda::for_rows(to.height, [&](std::ptrdiff_t y) {
+  cuda::in_row(to.height, [&](std::ptrdiff_t y) {
     const V* source = from.row(y < from.height ? y : from.height - 1);
     const std::ptrdiff_t column = x < from.width ? x : from.width - 1;
     for (int c = 0; c < to.channels; ++c)

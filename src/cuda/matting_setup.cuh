@@ -65,7 +65,7 @@ __global__ void halve_kernel(MattingLevel fine, MattingLevel coarse, Samples sam
   const std::ptrdiff_t x = global_x();
   if (x >= coarse.width) return;
   const std::ptrdiff_t left = 2 * x, right = left + 1 < fine.width ? left + 1 : left;
-  for_rows(coarse.height, [&](std::ptrdiff_t y) {
+  in_row(coarse.height, [&](std::ptrdiff_t y) {
     const std::ptrdiff_t above = 2 * y, below = above + 1 < fine.height ? above + 1 : above;
     const auto class_at = [&](std::ptrdiff_t v, std::ptrdiff_t u) {
       return fine.classes[v * fine.width + u];

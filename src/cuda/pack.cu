@@ -17,7 +17,7 @@ template <class I>
 __global__ void pack_kernel(Strided from, I* to, std::ptrdiff_t width, std::ptrdiff_t height) {
   const std::ptrdiff_t x = global_x();
   if (x >= width) return;
-  for_rows(height, [&](std::ptrdiff_t y) {
+  in_row(height, [&](std::ptrdiff_t y) {
     const std::ptrdiff_t at = y * width + x;
     std::ptrdiff_t rest = at, offset = 0;
 #pragma unroll

@@ -1,5 +1,5 @@
-// What key, de-spill and their fused form do to the samples of one pixel in registers. Channels are
-// chosen by selects: registers cannot be indexed.
+// What key, de-spill and their fused form do to one pixel in registers. Channels are chosen by
+// selects: registers cannot be indexed.
 #pragma once
 
 #include <cstdint>
@@ -14,56 +14,75 @@
 namespace trimatte::cuda {
 
 template <class T>
-__device__ inline T channel(const T* pixel, int c) {
-  return c == 0 ? pixel[0] : c == 1 ? pixel[1] : pixel[2];
-}
+struct Pixel {
+  T r, g, b;
+
+  __device__ explicit Pixel(const T* samples) : Pixel(samples[0], samples[1], samples[2]) {}
+  __device__ Pixel(T red, T green, T blue) : r(red), g(green), b(blue) {}
+
+  __device__ T operator[](int c) const { return c == 0 ? r : c == 1 ? g : b; }
+};
 
 template <class T>
-__device__ inline void despill_pixel(T* pixel, const DespillRule& rule) {
-  const T clean =
-      despill_sample(channel(pixel, rule.k), channel(pixel, rule.a), channel(pixel, rule.b), rule);
-#pragma unroll
-  for (int c = 0; c < 3; ++c) pixel[c] = c == rule.k ? clean : pixel[c];
+__device__ inline Pixel<T> despilled(const Pixel<T>& p, const DespillRule& rule) {
+  const T clean = despill_sample(p[rule.k], p[rule.a], p[rule.b], rule);
+  return {rule.k == 0 ? clean : p.r, rule.k == 1 ? clean : p.g, rule.k == 2 ? clean : p.b};
 }
 
-// Alpha of one pixel. On integers the hard rule is a compare of integers, and the ramp goes through
-// double: its rounding is that of the CPU's table.
+// Alpha of a pixel. On integers the hard rule is a compare and the ramp a table for uint8, in
+// shared memory; for uint16, where it would be long, arithmetic in double that is worth no copy a
+// pixel.
 template <class T, class A>
 class KeyRule {
  public:
-  explicit KeyRule(const KeyOptions& options)
-      : k_(options.channel),
-        hard_(options.softness <= 0.0),
-        // integer d > t  <=>  d > floor(t)
-        threshold_(static_cast<int>(options.tolerance * kUnit)),
-        tolerance_(options.tolerance),
-        softness_(options.softness) {}
+  static constexpr int kLevels = sizeof(T) == 1 ? 256 : 1;
+  using Table = A[kLevels];
 
-  __device__ A operator()(const T* pixel) const {
-    using Number = std::conditional_t<std::is_same_v<T, float>, float, int>;
-    const Number key = channel(pixel, k_);
-    const Number other =
-        larger(Number(k_ == 0 ? pixel[1] : pixel[0]), Number(k_ == 2 ? pixel[1] : pixel[2]));
-    const Number difference = key - other;
+  explicit KeyRule(const KeyOptions& options)
+      : options_(options),
+        // integer d > t  <=>  d > floor(t)
+        threshold_(static_cast<int>(options.tolerance * kUnit)) {
+    if constexpr (kLevels > 1)
+      for (int d = 0; d < kLevels; ++d) table_[d] = key_level<A>(d, kUnit, options);
+  }
+
+  // All threads of the block; a barrier.
+  __device__ void load(Table& table) const {
+    if constexpr (kLevels > 1) {
+      for (int i = threadIdx.y * blockDim.x + threadIdx.x; i < kLevels;
+           i += blockDim.x * blockDim.y)
+        table[i] = table_[i];
+      __syncthreads();
+    }
+  }
+
+  __device__ A operator()(const Pixel<T>& p, const Table& table) const {
+    const int c = options_.channel;
+    const T key = p[c], other = larger(c == 0 ? p.g : p.r, c == 2 ? p.g : p.b);
     if constexpr (std::is_same_v<T, float>) {
-      return from_unit<A>(key_alpha(255.0f * difference, static_cast<float>(tolerance_),
-                                    static_cast<float>(softness_)));
+      return from_unit<A>(key_alpha(255.0f * (key - other), static_cast<float>(options_.tolerance),
+                                    static_cast<float>(options_.softness)));
     } else {
-      constexpr A kOne = static_cast<A>(kFullScale<A>);
-      if (hard_) return difference > threshold_ ? A(0) : kOne;
-      const double v = key_alpha(difference / kUnit, tolerance_, softness_);
-      return std::is_same_v<A, float> ? static_cast<A>(v)
-                                      : static_cast<A>(v * double{kFullScale<A>} + 0.5);
+      const int difference = key > other ? key - other : 0;
+      if constexpr (kLevels > 1) {
+        return table[difference];
+      } else {
+        if (options_.softness > 0.0) return soft(difference);
+        return difference > threshold_ ? A(0) : static_cast<A>(kFullScale<A>);
+      }
     }
   }
 
  private:
   static constexpr double kUnit = double{kFullScale<T>} / 255.0;
 
-  int k_;
-  bool hard_;
+  __device__ __noinline__ A soft(int difference) const {
+    return key_level<A>(difference, kUnit, options_);
+  }
+
+  KeyOptions options_;
   int threshold_;
-  double tolerance_, softness_;
+  Table table_;
 };
 
 }  // namespace trimatte::cuda

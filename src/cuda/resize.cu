@@ -108,7 +108,7 @@ __global__ void columns_kernel(ImageView<const S> image, ImageView<ResizeResult<
   using Number = ResizeNumber<T>;
   using Result = ResizeResult<T, Last>;
   constexpr int kSamples = cuda::kRun<S> > cuda::kRun<Result> ? cuda::kRun<S> : cuda::kRun<Result>;
-  cuda::for_runs<kSamples>(out.width * out.channels, out.height, [&](auto y, auto x, int count) {
+  cuda::in_run<kSamples>(out.width * out.channels, out.height, [&](auto y, auto x, int count) {
     Number sums[kSamples];
 #pragma unroll
     for (int i = 0; i < kSamples; ++i) sums[i] = kResizeStart<Number>;

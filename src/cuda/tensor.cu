@@ -22,7 +22,7 @@ __device__ inline void raise_to(std::uint32_t* largest, std::uint32_t value) {
 // body(y, x) for the pixels of this thread, in a grid of launch_2d.
 template <class Body>
 __device__ inline void for_pixels(std::ptrdiff_t width, std::ptrdiff_t height, const Body& body) {
-  cuda::for_rows(height, [&](std::ptrdiff_t y) {
+  cuda::in_row(height, [&](std::ptrdiff_t y) {
     const std::ptrdiff_t x = cuda::global_x();
     if (x < width) body(y, x);
   });

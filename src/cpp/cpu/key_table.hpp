@@ -21,13 +21,8 @@ struct KeyTable {
       threshold = static_cast<int>(options.tolerance * unit);  // integer d > t  <=>  d > floor(t)
       if (options.softness <= 0.0 && std::is_same_v<T, A>) return;
       alpha.resize(static_cast<std::size_t>(kFullScale<T>) + 1);
-      for (std::size_t d = 0; d < alpha.size(); ++d) {
-        const double v =
-            key_alpha(static_cast<double>(d) / unit, options.tolerance, options.softness);
-        alpha[d] = std::is_same_v<A, float>
-                       ? static_cast<A>(v)
-                       : static_cast<A>(v * static_cast<double>(kFullScale<A>) + 0.5);
-      }
+      for (std::size_t d = 0; d < alpha.size(); ++d)
+        alpha[d] = key_level<A>(static_cast<int>(d), unit, options);
     }
   }
 };

@@ -1,6 +1,8 @@
 // Chroma key of one pixel: how far the key channel k stands above the larger of the other two.
 #pragma once
 
+#include <type_traits>
+
 #include "core/host_device.hpp"
 
 namespace trimatte {
@@ -25,6 +27,15 @@ TRIMATTE_HD Real key_alpha(Real difference, Real tolerance, Real softness) {
   if (softness <= Real(0)) return over > Real(0) ? Real(0) : Real(1);
   const Real ramp = over / softness;
   return ramp <= Real(0) ? Real(1) : ramp >= Real(1) ? Real(0) : Real(1) - ramp;
+}
+
+// The same for an image of integers, whose difference is in samples, `unit` of which are 1/255:
+// exact in double, integer results rounded half up.
+template <class A>
+TRIMATTE_HD A key_level(int difference, double unit, const KeyOptions& options) {
+  const double v = key_alpha(difference / unit, options.tolerance, options.softness);
+  constexpr double full = sizeof(A) == 1 ? 255.0 : 65535.0;
+  return std::is_same_v<A, float> ? static_cast<A>(v) : static_cast<A>(v * full + 0.5);
 }
 
 }  // namespace trimatte
