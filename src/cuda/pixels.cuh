@@ -13,6 +13,13 @@
 
 namespace trimatte::cuda {
 
+// Hides that a choice is the same for all pixels of a run: compilers would make a copy of the run's
+// code for every combination of choices.
+__device__ inline int opaque(int choice) {
+  asm volatile("" : "+r"(choice));
+  return choice;
+}
+
 template <class T>
 struct Pixel {
   T r, g, b;
@@ -20,13 +27,19 @@ struct Pixel {
   __device__ explicit Pixel(const T* samples) : Pixel(samples[0], samples[1], samples[2]) {}
   __device__ Pixel(T red, T green, T blue) : r(red), g(green), b(blue) {}
 
-  __device__ T operator[](int c) const { return c == 0 ? r : c == 1 ? g : b; }
+  __device__ T operator[](int channel) const {
+    const int c = opaque(channel);
+    return c == 0 ? r : c == 1 ? g : b;
+  }
 };
 
 template <class T>
 __device__ inline Pixel<T> despilled(const Pixel<T>& p, const DespillRule& rule) {
-  const T clean = despill_sample(p[rule.k], p[rule.a], p[rule.b], rule);
-  return {rule.k == 0 ? clean : p.r, rule.k == 1 ? clean : p.g, rule.k == 2 ? clean : p.b};
+  DespillRule fresh = rule;
+  fresh.max_limit = opaque(rule.max_limit);
+  const T clean = despill_sample(p[rule.k], p[rule.a], p[rule.b], fresh);
+  const int k = opaque(rule.k);
+  return {k == 0 ? clean : p.r, k == 1 ? clean : p.g, k == 2 ? clean : p.b};
 }
 
 // Alpha of a pixel. On integers the hard rule is a compare and the ramp a table for uint8, in
@@ -57,7 +70,7 @@ class KeyRule {
   }
 
   __device__ A operator()(const Pixel<T>& p, const Table& table) const {
-    const int c = options_.channel;
+    const int c = opaque(options_.channel);
     const T key = p[c], other = larger(c == 0 ? p.g : p.r, c == 2 ? p.g : p.b);
     if constexpr (std::is_same_v<T, float>) {
       return from_unit<A>(key_alpha(255.0f * (key - other), static_cast<float>(options_.tolerance),
@@ -67,7 +80,7 @@ class KeyRule {
       if constexpr (kLevels > 1) {
         return table[difference];
       } else {
-        if (options_.softness > 0.0) return soft(difference);
+        if (opaque(options_.softness > 0.0)) return soft(difference);
         return difference > threshold_ ? A(0) : static_cast<A>(kFullScale<A>);
       }
     }

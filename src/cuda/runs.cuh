@@ -133,13 +133,11 @@ __device__ inline Run<N, C> load(const C& side, std::ptrdiff_t y, std::ptrdiff_t
   return run;
 }
 
-// Out of the way of whole runs; by value, for what is passed by reference would have to be in
-// memory.
-template <class Out, class Op, class... In>
-__device__ __noinline__ void map_each(Op op, std::ptrdiff_t y, std::ptrdiff_t x, int count, Out out,
-                                      In... in) {
-#pragma unroll 1
-  for (int i = 0; i < count; ++i) op(out.at(y, x + i), in.at(y, x + i)...);
+// One pixel, as a call: compilers make a copy of a loop for every choice that is made inside of it.
+// By value, for what is passed by reference would have to be in memory.
+template <class Op, class... P>
+__device__ __noinline__ void map_pixel(Op op, P*... samples) {
+  op(samples...);
 }
 
 // op(samples of a pixel of out, samples of that pixel of each input...) for every pixel. Whole runs
@@ -149,7 +147,8 @@ template <int N, class Out, class Op, class... In>
 __device__ inline void map_runs(const Op& op, const Out& out, const In&... in) {
   in_run<N>(out.view.width, out.view.height, [&](auto y, auto x, int count) {
     if (count < N || !(Run<N, Out>::fits(out, y, x) && ... && Run<N, In>::fits(in, y, x))) {
-      map_each(op, y, x, count, out, in...);
+#pragma unroll 1
+      for (int i = 0; i < count; ++i) map_pixel(op, out.at(y, x + i), in.at(y, x + i)...);
       return;
     }
     const auto map = [&](const auto&... runs) {
