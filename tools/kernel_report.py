@@ -89,10 +89,11 @@ _NAME = re.compile(r"(?=(\d\d?)([a-z]\w*?_kernel)[A-Z])")
 
 
 def name_of(symbol: str) -> str | None:
-    """file.kernel of a mangled name, in which each name follows its own length."""
+    """file.kernel of a mangled name, in which each name follows its own length (and a hash, whose
+    digits may look like one, comes before the kernel)."""
     file = _FILE.search(symbol)
     names = [name for length, name in _NAME.findall(symbol) if int(length) == len(name)]
-    return f"{file[1]}.{names[0]}" if file and names else None
+    return f"{file[1]}.{names[-1]}" if file and names else None
 
 
 def kernels_in(log: str) -> Iterator[Kernel]:
