@@ -5,7 +5,6 @@
 #include <map>
 #include <mutex>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "core/cuda.hpp"
@@ -214,15 +213,6 @@ Event Event::record(Stream stream) {
   event.handle_ = handle;
   check(cudaEventRecord(handle, handle_of(stream)), "record an event");
   return event;
-}
-
-Event::Event(Event&& other) noexcept
-    : handle_(std::exchange(other.handle_, nullptr)), device_(other.device_) {}
-
-Event& Event::operator=(Event&& other) noexcept {
-  std::swap(handle_, other.handle_);
-  std::swap(device_, other.device_);
-  return *this;
 }
 
 Event::~Event() {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/device.hpp"
@@ -61,8 +62,13 @@ class Event {
  public:
   Event() = default;
   static Event record(Stream);
-  Event(Event&& other) noexcept;
-  Event& operator=(Event&& other) noexcept;
+  Event(Event&& other) noexcept
+      : handle_(std::exchange(other.handle_, nullptr)), device_(other.device_) {}
+  Event& operator=(Event&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    std::swap(device_, other.device_);
+    return *this;
+  }
   ~Event();
 
   bool done() const;         // true for an empty event

@@ -1,5 +1,4 @@
 // Stands in for src/cuda in builds without it.
-#include <utility>
 
 #include "core/cuda.hpp"
 #include "core/error.hpp"
@@ -56,13 +55,6 @@ void pack(void*, const void*, const std::vector<std::ptrdiff_t>&,
 }
 Event Event::record(Stream) {
   refuse();
-}
-Event::Event(Event&& other) noexcept
-    : handle_(std::exchange(other.handle_, nullptr)), device_(other.device_) {}
-Event& Event::operator=(Event&& other) noexcept {
-  std::swap(handle_, other.handle_);
-  std::swap(device_, other.device_);
-  return *this;
 }
 Event::~Event() = default;
 bool Event::done() const {
