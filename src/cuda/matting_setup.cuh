@@ -235,17 +235,23 @@ struct Window {
     factor = factor_covariance(s00 / 9, s01 / 9, s02 / 9, s11 / 9, s12 / 9, s22 / 9, epsilon / 9);
   }
 
-  // Whitened colours: (I_i - mu)' (Sigma + ridge)^-1 (I_j - mu) is their scalar product, which
-  // keeps the window's matrix positive semidefinite in any precision.
   __device__ void whiten(int q, float& w0, float& w1, float& w2) const {
-    const double u0 = color[q][0] - mean[0];
-    const double u1 = color[q][1] - mean[1] - factor.l10 * u0;
-    const double u2 = color[q][2] - mean[2] - factor.l20 * u0 - factor.l21 * u1;
-    w0 = static_cast<float>(u0 * sqrt(factor.i0));
-    w1 = static_cast<float>(u1 * sqrt(factor.i1));
-    w2 = static_cast<float>(u2 * sqrt(factor.i2));
+    double u0 = color[q][0] - mean[0], u1 = color[q][1] - mean[1], u2 = color[q][2] - mean[2];
+    whiten_color(factor, u0, u1, u2);
+    w0 = static_cast<float>(u0);
+    w1 = static_cast<float>(u1);
+    w2 = static_cast<float>(u2);
   }
 };
+
+template <int R>
+__device__ void load_colors(const MattingLevel& level, const Neighbours& neighbours,
+                            Halo<R> (&color)[3]) {
+  for (int c = 0; c < 3; ++c) {
+    const float* image = level.plane(kImage + c);
+    load_halo<R>(neighbours, color[c], [&](std::ptrdiff_t at) { return image[at]; });
+  }
+}
 
 __device__ bool is_window_centre(const MattingLevel& level, int y, int x) {
   return y >= 1 && y <= level.height - 2 && x >= 1 && x <= level.width - 2;
@@ -256,17 +262,14 @@ __device__ bool is_window_centre(const MattingLevel& level, int y, int x) {
 __global__ void __launch_bounds__(kTilePixels) operator_kernel(MattingLevel level, double epsilon) {
   constexpr int kWindows = kTile + 2;
   __shared__ Neighbours neighbours;
-  __shared__ float color[3][kTile + 4][kTile + 4];
+  __shared__ Halo<2> color[3];
   __shared__ float white[27][kWindows * kWindows];
   __shared__ std::uint8_t classes[kTile + 4][kTile + 4];
   const int count = level.counts[1];
   for (int i = blockIdx.x; i < count; i += gridDim.x) {
     const Tile tile(level, level.core[i]);
     neighbours.load(level, tile);
-    for (int c = 0; c < 3; ++c) {
-      const float* image = level.plane(kImage + c);
-      load_halo<2>(neighbours, color[c], [&](std::ptrdiff_t at) { return image[at]; });
-    }
+    load_colors<2>(level, neighbours, color);
     for (int k = threadIdx.x; k < (kTile + 4) * (kTile + 4); k += kTilePixels) {
       const int y = tile.y0 + k / (kTile + 4) - 2, x = tile.x0 + k % (kTile + 4) - 2;
       const bool inside = y >= 0 && x >= 0 && y < level.height && x < level.width;
@@ -328,10 +331,7 @@ __global__ void __launch_bounds__(kTilePixels) model_kernel(MattingLevel level, 
   for (int i = blockIdx.x; i < count; i += gridDim.x) {
     const Tile tile(level, level.wide[i]);
     neighbours.load(level, tile);
-    for (int c = 0; c < 3; ++c) {
-      const float* image = level.plane(kImage + c);
-      load_halo<1>(neighbours, color[c], [&](std::ptrdiff_t at) { return image[at]; });
-    }
+    load_colors<1>(level, neighbours, color);
     __syncthreads();
     const int ly = static_cast<int>(threadIdx.x) / kTile,
               lx = static_cast<int>(threadIdx.x) % kTile;

@@ -161,6 +161,18 @@ class Solver {
     return sum;
   }
 
+  // out = A v on the whole level; returns v . A v.
+  __device__ __noinline__ double apply_all(const MattingLevel& at, const float* v, float* out) {
+    double curved = 0.0;
+    for_core(at, [&](const Tile& tile) {
+      const float product = apply(at, tile, v);
+      out[tile.lane] = product;
+      curved += double{product * v[tile.lane]};
+    });
+    add_up(curved, 0.0);
+    return shared_.total[0];
+  }
+
   // ---- smoothing
 
   // Chebyshev steps for A z = rhs; from zero, or from z.
@@ -219,14 +231,7 @@ class Solver {
     double rz = shared_.total[0];
     const double goal = rz * tolerance * tolerance;
     for (int step = 0; step < most && rz > goal; ++step) {
-      double curved = 0.0;
-      for_core(at, [&](const Tile& tile) {
-        const float product = apply(at, tile, p);
-        ap[tile.lane] = product;
-        curved += double{product * p[tile.lane]};
-      });
-      add_up(curved, 0.0);
-      const double curvature = shared_.total[0];
+      const double curvature = apply_all(at, p, ap);
       if (!(curvature > 0.0) || !(rz > 0.0)) break;
       const auto alpha = static_cast<float>(rz / curvature);
       energy = 0.0;
@@ -501,14 +506,7 @@ class Solver {
         p[tile.lane] = z[tile.lane] + (step ? beta * p[tile.lane] : 0.0f);
       });
       barrier();
-      double curved = 0.0;
-      for_core(at, [&](const Tile& tile) {
-        const float applied = apply(at, tile, p);
-        ap[tile.lane] = applied;
-        curved += double{applied * p[tile.lane]};
-      });
-      add_up(curved, 0.0);
-      const double curvature = shared_.total[0];
+      const double curvature = apply_all(at, p, ap);
       if (!(curvature > 0.0) || !(rz > 0.0)) break;
       last_alpha = rz / curvature;
       const auto alpha = static_cast<float>(last_alpha);

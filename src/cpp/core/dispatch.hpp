@@ -13,12 +13,6 @@ namespace trimatte {
 template <DeviceKind D>
 using DeviceTag = std::integral_constant<DeviceKind, D>;
 
-#if TRIMATTE_WITH_CUDA
-inline constexpr bool kBuiltWithCuda = true;
-#else
-inline constexpr bool kBuiltWithCuda = false;
-#endif
-
 // Calls f(tag of the device kind).
 template <class F>
 decltype(auto) on(DeviceKind kind, F&& f) {

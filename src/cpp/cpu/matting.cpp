@@ -202,18 +202,13 @@ void add_windows(Level& level, std::int32_t block, double epsilon) {
     for (int q = 0; q < 9; ++q) touched += level.unknown_mask[row[q / 3] + q % 3 - 1 + i];
     active[i] = touched > 0.0f ? static_cast<float>(w.valid[i]) : 0.0f;
   }
-  // Whitened colours: (I_i - mu)' (Sigma + ridge)^-1 (I_j - mu) is their scalar product, which
-  // keeps the window's matrix positive semidefinite in any precision.
   float white[9][3][kLanes];
   for (int q = 0; q < 9; ++q)
     for (int i = 0; i < kLanes; ++i) {
-      const ColorFactor<double>& f = w.factor[i];
-      const double u0 = w.colour[q][0][i] - w.mean[0][i];
-      const double u1 = w.colour[q][1][i] - w.mean[1][i] - f.l10 * u0;
-      const double u2 = w.colour[q][2][i] - w.mean[2][i] - f.l20 * u0 - f.l21 * u1;
-      white[q][0][i] = static_cast<float>(u0 * std::sqrt(f.i0));
-      white[q][1][i] = static_cast<float>(u1 * std::sqrt(f.i1));
-      white[q][2][i] = static_cast<float>(u2 * std::sqrt(f.i2));
+      double u[3];
+      for (int c = 0; c < 3; ++c) u[c] = w.colour[q][c][i] - w.mean[c][i];
+      whiten_color(w.factor[i], u[0], u[1], u[2]);
+      for (int c = 0; c < 3; ++c) white[q][c][i] = static_cast<float>(u[c]);
     }
   const std::size_t n = level.lanes();
   for (int p = 0; p < 9; ++p) {

@@ -1,5 +1,4 @@
 // Stands in for src/cuda in builds without it.
-
 #include "core/cuda.hpp"
 #include "core/error.hpp"
 

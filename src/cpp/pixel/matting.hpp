@@ -157,4 +157,16 @@ TRIMATTE_HD void solve_factored(const ColorFactor<Real>& f, Real& q0, Real& q1, 
   q0 = q0 * f.i0 - f.l10 * q1 - f.l20 * q2;
 }
 
+// Whitens a colour (less the mean) in place: (I_i - mu)' (Sigma + ridge)^-1 (I_j - mu) is the
+// scalar product of two whitened ones, which keeps the window's matrix positive semidefinite in any
+// precision.
+template <class Real>
+TRIMATTE_HD void whiten_color(const ColorFactor<Real>& f, Real& u0, Real& u1, Real& u2) {
+  u1 -= f.l10 * u0;
+  u2 -= f.l20 * u0 + f.l21 * u1;
+  u0 *= std::sqrt(f.i0);
+  u1 *= std::sqrt(f.i1);
+  u2 *= std::sqrt(f.i2);
+}
+
 }  // namespace trimatte

@@ -107,9 +107,14 @@ def as_alpha(value: ArrayLike, operation: str, name: str, stream: Any = None) ->
 
 
 def as_trimap(value: ArrayLike, operation: str, name: str, stream: Any = None) -> Array:
+    """A trimap as uint8: as it is, or made `three_valued` where it is of another depth."""
+    array = as_array(value, operation, name, stream)
+    return array if array.dtype == np.uint8 else three_valued(array, operation, name, stream)
+
+
+def three_valued(array: Array, operation: str, name: str, stream: Any = None) -> Array:
     """A trimap as uint8 of 0, 128 and 255, by PyMatting's limits: known is what lies below 0.1 or
     above 0.9 of full scale."""
-    array = as_array(value, operation, name, stream)
     _core.check(array, operation, name, color=False)
     return threshold(array, *_TRIMAP_LIMITS[array.dtype.name], operation, stream)
 

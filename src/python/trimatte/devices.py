@@ -82,11 +82,6 @@ def to_device(array: npt.ArrayLike, device: str = "cuda", *, stream: Any = None)
     return _core.to_device(np.asarray(array), device, stream)
 
 
-def place(array: Any, device: str | None, operation: str) -> Any:
-    """The array where an operation with this ``device`` would work on it."""
-    return _core.place(array, device, operation)
-
-
 def synchronize() -> None:
     """Waits until the GPU has read everything that operations were given, and lets go of it."""
     _core.collect(True)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trimatte import _core
-from trimatte.arrays import as_array, as_trimap, is_on_gpu
+from trimatte.arrays import as_array, is_on_gpu, three_valued
 from trimatte.compositing import composite, cutout, limit_alpha
-from trimatte.devices import DeviceArray, place, to_device
+from trimatte.devices import DeviceArray, to_device
 from trimatte.errors import ArgumentError
 from trimatte.imageio import (
     ImageSource,
@@ -196,7 +196,7 @@ class Remover:
             coarse = None if given is None else self._given(given, mask is None, pixels)
 
         if coarse is not None and mask is None:
-            known = as_trimap(coarse, "Remover", "trimap")
+            known = three_valued(coarse, "Remover", "trimap")
             coarse = None
         else:
             if coarse is None:
@@ -245,7 +245,7 @@ class Remover:
             _core.check(pixels, "Remover", "image", color=True)
         else:
             pixels, icc_profile = load_picture(image)
-        return place(pixels, self.device, "Remover"), icc_profile
+        return _core.place(pixels, self.device, "Remover"), icc_profile
 
     def _given(self, source: ImageSource, is_trimap: bool, pixels: Array) -> Any:
         """The mask or trimap beside the pixels."""
@@ -270,7 +270,7 @@ class Remover:
     def _try_options(self) -> None:
         """Let every operation judge its options now, on a few pixels, and not in the first call."""
         pixels = np.zeros((3, 3, 3), np.uint8)
-        place(pixels, self.device, "Remover")
+        _core.place(pixels, self.device, "Remover")
         mask = chroma_key(
             pixels, key_color=self.key_color, tolerance=self.tolerance, softness=self.softness
         )
