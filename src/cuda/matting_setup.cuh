@@ -207,40 +207,28 @@ __global__ void fill_kernel(MattingLevel level, Samples samples) {
 // ---------------------------------------------------------------------------------------------
 // Windows
 
-// A 3x3 window: colours less the centre's, their mean, and the factored covariance. In double:
-// where colours lie on a line, float would not tell the ridge from rounding.
+// A 3x3 window: its mean colour less the centre's, its factored covariance, and L^-1 (I_q - mu).
 struct Window {
-  double color[9][3], mean[3];
-  ColorFactor<double> factor;
+  float color[9][3], mean[3];
+  ColorFactor<float> factor;
 
   // Color: float(int dy, int dx, int c), of the pixel beside the centre.
   template <class Color>
-  __device__ Window(const Color& at, double epsilon) {
-    double s00 = 0, s01 = 0, s02 = 0, s11 = 0, s12 = 0, s22 = 0;
+  __device__ Window(const Color& at, float epsilon) {
 #pragma unroll
     for (int c = 0; c < 3; ++c) {
-      double sum = 0.0;
+      const float centre = at(0, 0, c);
+      float sum = 0.0f;
 #pragma unroll
       for (int q = 0; q < 9; ++q) {
-        color[q][c] = double{at(q / 3 - 1, q % 3 - 1, c)} - double{at(0, 0, c)};
+        color[q][c] = at(q / 3 - 1, q % 3 - 1, c) - centre;
         sum += color[q][c];
       }
-      mean[c] = sum / 9.0;
-    }
+      mean[c] = sum * (1.0f / 9.0f);
 #pragma unroll
-    for (int q = 0; q < 9; ++q) {
-      const double r = color[q][0] - mean[0], g = color[q][1] - mean[1], b = color[q][2] - mean[2];
-      s00 += r * r, s01 += r * g, s02 += r * b, s11 += g * g, s12 += g * b, s22 += b * b;
+      for (int q = 0; q < 9; ++q) color[q][c] -= mean[c];
     }
-    factor = factor_covariance(s00 / 9, s01 / 9, s02 / 9, s11 / 9, s12 / 9, s22 / 9, epsilon / 9);
-  }
-
-  __device__ void whiten(int q, float& w0, float& w1, float& w2) const {
-    double u0 = color[q][0] - mean[0], u1 = color[q][1] - mean[1], u2 = color[q][2] - mean[2];
-    whiten_color(factor, u0, u1, u2);
-    w0 = static_cast<float>(u0);
-    w1 = static_cast<float>(u1);
-    w2 = static_cast<float>(u2);
+    factor = factor_window(color, epsilon / 9.0f);
   }
 };
 
@@ -259,7 +247,7 @@ __device__ bool is_window_centre(const MattingLevel& level, int y, int x) {
 
 // The operator of the unknown pixels: row by row, all windows over a pixel are added up by its
 // thread, in one order, so that the stencil is symmetric to the bit and nothing is written twice.
-__global__ void __launch_bounds__(kTilePixels) operator_kernel(MattingLevel level, double epsilon) {
+__global__ void __launch_bounds__(kTilePixels) operator_kernel(MattingLevel level, float epsilon) {
   constexpr int kWindows = kTile + 2;
   __shared__ Neighbours neighbours;
   __shared__ Halo<2> color[3];
@@ -281,9 +269,11 @@ __global__ void __launch_bounds__(kTilePixels) operator_kernel(MattingLevel leve
       const int wy = k / kWindows, wx = k % kWindows;  // centred on halo pixel (wy + 1, wx + 1)
       const Window window([&](int dy, int dx, int c) { return color[c][wy + 1 + dy][wx + 1 + dx]; },
                           epsilon);
+      const float scale[3] = {sqrtf(window.factor.i0) / 3.0f, sqrtf(window.factor.i1) / 3.0f,
+                              sqrtf(window.factor.i2) / 3.0f};
 #pragma unroll
       for (int q = 0; q < 9; ++q)
-        window.whiten(q, white[3 * q][k], white[3 * q + 1][k], white[3 * q + 2][k]);
+        for (int c = 0; c < 3; ++c) white[3 * q + c][k] = window.color[q][c] * scale[c];
     }
     __syncthreads();
     const int ly = static_cast<int>(threadIdx.x) / kTile,
@@ -302,7 +292,7 @@ __global__ void __launch_bounds__(kTilePixels) operator_kernel(MattingLevel leve
         const float product =
             m0 * white[3 * q][k] + m1 * white[3 * q + 1][k] + m2 * white[3 * q + 2][k];
         const int dy = q / 3 - 1 + wy, dx = q % 3 - 1 + wx;
-        row[(dy + 2) * 5 + dx + 2] += (q == mine ? 1.0f : 0.0f) - (1.0f + product) / 9.0f;
+        row[(dy + 2) * 5 + dx + 2] += (q == mine ? 8.0f / 9.0f : -1.0f / 9.0f) - product;
       }
     }
     // Known pixels go to the right-hand side and out of the operator.
@@ -324,7 +314,7 @@ __global__ void __launch_bounds__(kTilePixels) operator_kernel(MattingLevel leve
 }
 
 // The linear models of a coarse level, for the finer one.
-__global__ void __launch_bounds__(kTilePixels) model_kernel(MattingLevel level, double epsilon) {
+__global__ void __launch_bounds__(kTilePixels) model_kernel(MattingLevel level, float epsilon) {
   __shared__ Neighbours neighbours;
   __shared__ Halo<1> color[3];
   const int count = level.counts[2];
@@ -337,14 +327,13 @@ __global__ void __launch_bounds__(kTilePixels) model_kernel(MattingLevel level, 
               lx = static_cast<int>(threadIdx.x) % kTile;
     const Window window([&](int dy, int dx, int c) { return color[c][ly + 1 + dy][lx + 1 + dx]; },
                         epsilon);
-    const ColorFactor<double>& f = window.factor;
-    const double parts[6] = {f.l10, f.l20, f.l21, f.i0, f.i1, f.i2};
+    const ColorFactor<float>& f = window.factor;
+    const float parts[6] = {f.l10, f.l20, f.l21, f.i0, f.i1, f.i2};
 #pragma unroll
-    for (int p = 0; p < 6; ++p) level.plane(kFactor + p)[tile.lane] = static_cast<float>(parts[p]);
+    for (int p = 0; p < 6; ++p) level.plane(kFactor + p)[tile.lane] = parts[p];
 #pragma unroll
     for (int c = 0; c < 3; ++c)
-      level.plane(kMean + c)[tile.lane] =
-          static_cast<float>(window.mean[c] + double{color[c][ly + 1][lx + 1]});
+      level.plane(kMean + c)[tile.lane] = window.mean[c] + color[c][ly + 1][lx + 1];
   }
 }
 

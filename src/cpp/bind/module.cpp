@@ -6,6 +6,7 @@
 #include "bind/arrays.hpp"
 #include "bind/device_array.hpp"
 #include "bind/operations.hpp"
+#include "core/work_memory.hpp"
 #include "core/cuda.hpp"
 #include "core/error.hpp"
 #include "core/parallel.hpp"
@@ -79,7 +80,10 @@ PYBIND11_MODULE(_core, m) {
         py::arg("stream"));
   m.def("place", &trimatte::bind::place, py::arg("array"), py::arg("device"), py::arg("operation"));
   m.def("collect", &trimatte::bind::collect, py::arg("wait"));
-  m.def("trim_pools", &trimatte::cuda::trim_pools);
+  m.def("free_memory", [] {
+    trimatte::free_work_memory();
+    trimatte::cuda::trim_pools();
+  });
   m.def("device_count", &trimatte::cuda::device_count);
   trimatte::bind::define_operations(m);
   trimatte::bind::define_resize_operations(m);

@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <cstring>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -26,14 +25,15 @@
 
 TRIMATTE_TARGET_BEGIN
 
-typedef float F16 __attribute__((vector_size(64), aligned(4), may_alias));
+typedef float F16 __attribute__((vector_size(64)));
+typedef float StoredF16 __attribute__((vector_size(64), aligned(4), may_alias));
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
 ALWAYS_INLINE F16 load(const float* p) {
-  return *reinterpret_cast<const F16*>(p);
+  return *reinterpret_cast<const StoredF16*>(p);
 }
 ALWAYS_INLINE void store(float* p, F16 v) {
-  *reinterpret_cast<F16*>(p) = v;
+  *reinterpret_cast<StoredF16*>(p) = v;
 }
 
 constexpr std::ptrdiff_t kChunk = 256;  // blocks a chunk
@@ -46,6 +46,10 @@ void for_blocks(const std::vector<std::int32_t>& blocks, const Body& body) {
                  for (std::ptrdiff_t i = begin; i < end; ++i)
                    body(i, blocks[static_cast<std::size_t>(i)]);
                });
+}
+
+void clear(const std::vector<std::int32_t>& blocks, float* v) {
+  for (const std::int32_t b : blocks) store(v + b * std::ptrdiff_t{kLanes}, F16{});
 }
 
 // Sum of term(block) (16 lanes) over the core blocks; the order of summation is fixed.
@@ -92,8 +96,16 @@ ALWAYS_INLINE Rows rows_of(const Level& level, std::int32_t block) {
           level.down[static_cast<std::size_t>(down)] * n};
 }
 
-// (A v) of one block: 25 products a pixel.
-ALWAYS_INLINE F16 apply_block(const Level& level, std::int32_t block, const float* v) {
+ALWAYS_INLINE F16 box_sum(const Rows& at, const float* v) {
+  F16 sum{};
+#pragma GCC unroll 3
+  for (int dx = -1; dx <= 1; ++dx)
+    sum += load(v + at.up1 + dx) + load(v + at.here + dx) + load(v + at.down1 + dx);
+  return sum;
+}
+
+// (A v) of one block: 25 products a pixel. Rows of known pixels have values as well.
+ALWAYS_INLINE F16 apply_rows(const Level& level, std::int32_t block, const float* v) {
   const Rows at = rows_of(level, block);
   const float* c = level.stencil;
   const std::size_t n = level.lanes();
@@ -115,21 +127,12 @@ ALWAYS_INLINE F16 apply_block(const Level& level, std::int32_t block, const floa
   return sum + far;
 }
 
-ALWAYS_INLINE F16 absolute(F16 v) {
-  return v < 0.0f ? -v : v;
+ALWAYS_INLINE F16 apply_block(const Level& level, std::int32_t block, const float* v) {
+  return apply_rows(level, block, v) * load(level.unknown_mask + block * std::ptrdiff_t{kLanes});
 }
 
-ALWAYS_INLINE F16 absolute_row_sums(const Level& level, std::int32_t block) {
-  const Rows at = rows_of(level, block);
-  const std::ptrdiff_t ahead[3] = {at.here, at.here, at.here},
-                       behind[3] = {at.here, at.up1, at.up2};
-  F16 sum = absolute(load(level.stencil + at.here));
-  for (int d = 1; d < kMattingOffsets; ++d) {
-    const float* plane = level.stencil + static_cast<std::size_t>(d) * level.lanes();
-    sum += absolute(load(plane + ahead[matting_offset_dy(d)]));
-    sum += absolute(load(plane + behind[matting_offset_dy(d)] - matting_offset_dx(d)));
-  }
-  return sum;
+ALWAYS_INLINE F16 absolute(F16 v) {
+  return v < 0.0f ? -v : v;
 }
 
 void apply(const Level& level, const float* v, float* out) {
@@ -149,96 +152,90 @@ void residual(const Level& level, const float* b, const float* x, float* out) {
 // ---------------------------------------------------------------------------------------------
 // Set-up of the windows
 
-struct Window {  // 16 windows side by side, centred on the lanes of one block
-  double valid[kLanes];
-  double colour[9][3][kLanes];  // less the centre pixel's
-  double mean[3][kLanes];       // of `colour`
-  ColorFactor<double> factor[kLanes];
+// 16 windows side by side, centred on the lanes of one block.
+struct Window {
+  F16 color[9][3];  // less the mean; once factored, L^-1 times that
+  F16 mean[3];      // less the centre pixel's colour
+  F16 valid;        // 1 where the window lies within the image
 };
 
-ALWAYS_INLINE void load_windows(const Level& level, std::int32_t block, double epsilon, Window& w) {
+ALWAYS_INLINE void load_windows(const Level& level, std::int32_t block, Window& w) {
   const Rows at = rows_of(level, block);
   const std::ptrdiff_t row[3] = {at.up1, at.here, at.down1};
   const auto k = static_cast<std::size_t>(block);
   const std::ptrdiff_t x0 = level.x[k] * std::ptrdiff_t{kLanes}, y = level.y[k];
   const bool row_valid = y >= 1 && y <= level.height - 2;
   for (int i = 0; i < kLanes; ++i)
-    w.valid[i] = row_valid && x0 + i >= 1 && x0 + i <= level.width - 2 ? 1.0 : 0.0;
+    w.valid[i] = row_valid && x0 + i >= 1 && x0 + i <= level.width - 2 ? 1.0f : 0.0f;
   for (int c = 0; c < 3; ++c) {
     const float* image = level.image[c];
-    for (int q = 0; q < 9; ++q)
-      for (int i = 0; i < kLanes; ++i)
-        w.colour[q][c][i] = static_cast<double>(image[row[q / 3] + q % 3 - 1 + i]) -
-                            static_cast<double>(image[at.here + i]);
-    for (int i = 0; i < kLanes; ++i) {
-      double sum = 0.0;
-      for (int q = 0; q < 9; ++q) sum += w.colour[q][c][i];
-      w.mean[c][i] = sum / 9.0;
-    }
-  }
-  for (int i = 0; i < kLanes; ++i) {
-    double s00 = 0, s01 = 0, s02 = 0, s11 = 0, s12 = 0, s22 = 0;
+    const F16 centre = load(image + at.here);
+    F16 sum{};
+#pragma GCC unroll 9
     for (int q = 0; q < 9; ++q) {
-      const double r = w.colour[q][0][i] - w.mean[0][i];
-      const double g = w.colour[q][1][i] - w.mean[1][i];
-      const double b = w.colour[q][2][i] - w.mean[2][i];
-      s00 += r * r, s01 += r * g, s02 += r * b, s11 += g * g, s12 += g * b, s22 += b * b;
+      w.color[q][c] = load(image + row[q / 3] + q % 3 - 1) - centre;
+      sum += w.color[q][c];
     }
-    w.factor[i] =
-        factor_covariance(s00 / 9, s01 / 9, s02 / 9, s11 / 9, s12 / 9, s22 / 9, epsilon / 9);
+    w.mean[c] = sum * (1.0f / 9.0f);
+#pragma GCC unroll 9
+    for (int q = 0; q < 9; ++q) w.color[q][c] -= w.mean[c];
   }
 }
 
+ALWAYS_INLINE F16 square_root(F16 v) {
+  for (int i = 0; i < kLanes; ++i) v[i] = std::sqrt(v[i]);
+  return v;
+}
+
 // Adds the windows centred on one block to the stencil.
-void add_windows(Level& level, std::int32_t block, double epsilon) {
+void add_windows(Level& level, std::int32_t block, float epsilon) {
   Window w;
-  load_windows(level, block, epsilon, w);
+  load_windows(level, block, w);
+  const ColorFactor<F16> factor = factor_window(w.color, epsilon / 9.0f);
   const Rows at = rows_of(level, block);
   const std::ptrdiff_t row[3] = {at.up1, at.here, at.down1};
   // Only windows that touch an unknown pixel count; the others would write outside of the band.
-  float active[kLanes];
-  for (int i = 0; i < kLanes; ++i) {
-    float touched = 0.0f;
-    for (int q = 0; q < 9; ++q) touched += level.unknown_mask[row[q / 3] + q % 3 - 1 + i];
-    active[i] = touched > 0.0f ? static_cast<float>(w.valid[i]) : 0.0f;
-  }
-  float white[9][3][kLanes];
+  const F16 active = box_sum(at, level.unknown_mask) > 0.0f ? w.valid : F16{};
+  const F16 third = active * (1.0f / 3.0f);
+  const F16 scale[3] = {square_root(factor.i0) * third, square_root(factor.i1) * third,
+                        square_root(factor.i2) * third};
+#pragma GCC unroll 9
   for (int q = 0; q < 9; ++q)
-    for (int i = 0; i < kLanes; ++i) {
-      double u[3];
-      for (int c = 0; c < 3; ++c) u[c] = w.colour[q][c][i] - w.mean[c][i];
-      whiten_color(w.factor[i], u[0], u[1], u[2]);
-      for (int c = 0; c < 3; ++c) white[q][c][i] = static_cast<float>(u[c]);
-    }
+    for (int c = 0; c < 3; ++c) w.color[q][c] *= scale[c];
   const std::size_t n = level.lanes();
-  for (int p = 0; p < 9; ++p) {
-    for (int q = p; q < 9; ++q) {
-      const int d = matting_offset_index(q / 3 - p / 3, q % 3 - p % 3);
-      float* plane = level.stencil + static_cast<std::size_t>(d) * n + row[p / 3] + p % 3 - 1;
-      const float diagonal = p == q ? 1.0f : 0.0f;
-      for (int i = 0; i < kLanes; ++i)
-        plane[i] += active[i] * (diagonal - (1.0f + white[p][0][i] * white[q][0][i] +
-                                             white[p][1][i] * white[q][1][i] +
-                                             white[p][2][i] * white[q][2][i]) /
-                                                9.0f);
-    }
-  }
+  const F16 beside = active * (-1.0f / 9.0f), centre = active + beside;
+  // Columns last: the same place of a plane is not loaded again right after it was stored.
+#pragma GCC unroll 3
+  for (int column = 0; column < 3; ++column)
+#pragma GCC unroll 3
+    for (int p = column; p < 9; p += 3)
+#pragma GCC unroll 9
+      for (int q = p; q < 9; ++q) {
+        const int d = matting_offset_index(q / 3 - p / 3, q % 3 - p % 3);
+        float* plane = level.stencil + static_cast<std::size_t>(d) * n + row[p / 3] + column - 1;
+        store(plane, load(plane) + (p == q ? centre : beside) - w.color[p][0] * w.color[q][0] -
+                         w.color[p][1] * w.color[q][1] - w.color[p][2] * w.color[q][2]);
+      }
 }
 
 // Cuts image and trimap of a level into its blocks.
 template <class Pixel>
 void fill_blocks(Level& level, const DenseLevel& dense, const Pixel& pixel) {
   const std::size_t n = level.lanes();
-  for (Plane& plane : level.image) plane = level.arena.take(n);
-  level.unknown_mask = level.arena.take(n);
-  level.known = level.arena.take(n);
+  for (Plane& plane : level.image) plane = level.arena.take_unset(n);
+  level.unknown_mask = level.arena.take_unset(n);
+  level.known = level.arena.take_unset(n);
+  Plane* const planes[] = {&level.image[0], &level.image[1], &level.image[2], &level.unknown_mask,
+                           &level.known};
   parallel_for(level.blocks, kChunk, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     for (std::ptrdiff_t b = begin; b < end; ++b) {
       const auto k = static_cast<std::size_t>(b);
       const std::ptrdiff_t y = level.y[k], x0 = level.x[k] * std::ptrdiff_t{kLanes};
-      if (y < 0 || x0 < 0) continue;
-      const int count = static_cast<int>(std::min<std::ptrdiff_t>(kLanes, level.width - x0));
-      for (int i = 0; i < count; ++i) {
+      const std::ptrdiff_t count =
+          y < 0 || x0 < 0 ? 0 : std::clamp<std::ptrdiff_t>(level.width - x0, 0, kLanes);
+      if (count < kLanes)
+        for (Plane* plane : planes) store(*plane + b * kLanes, F16{});
+      for (std::ptrdiff_t i = 0; i < count; ++i) {
         const std::ptrdiff_t at = b * kLanes + i;
         const std::uint8_t t = dense.trimap[static_cast<std::size_t>(y * dense.width + x0 + i)];
         level.unknown_mask[at] = t == kTrimapUnknown ? 1.0f : 0.0f;
@@ -249,12 +246,18 @@ void fill_blocks(Level& level, const DenseLevel& dense, const Pixel& pixel) {
   });
 }
 
-void build_operator(Level& level, double epsilon) {
-  const std::size_t n = level.lanes();
-  level.stencil = level.arena.take(n, kMattingOffsets);
+// A vector of the iterations: unset on the core blocks, zero elsewhere.
+Plane take_vector(Level& level) {
+  const Plane plane = level.arena.take_unset(level.lanes());
+  clear(level.off_core, plane);
+  return plane;
+}
+
+void build_operator(Level& level, float epsilon) {
+  level.stencil = level.arena.take(level.lanes(), kMattingOffsets);
   for (Plane* v : {&level.inverse_diagonal, &level.rhs, &level.solution, &level.r, &level.z,
                    &level.p, &level.q, &level.old, &level.direction, &level.product})
-    *v = level.arena.take(n);
+    *v = take_vector(level);
   // Bands of rows: a window writes one row beyond its band, so even bands go first, then odd ones.
   const auto bands = static_cast<std::ptrdiff_t>(level.wide_bands.size()) - 1;
   for (int parity = 0; parity < 2; ++parity)
@@ -265,72 +268,67 @@ void build_operator(Level& level, double epsilon) {
           add_windows(level, level.wide[static_cast<std::size_t>(k)], epsilon);
       }
     });
-  // Known pixels go to the right-hand side ...
+  // Known pixels go to the right-hand side. D is the row sums of absolute values over the unknown
+  // ones: D^-1 A has no eigenvalue above 1 with it, whatever the image.
   for_blocks(level.core, [&](auto, std::int32_t b) {
-    const std::ptrdiff_t at = b * std::ptrdiff_t{kLanes};
-    store(level.rhs + at, -apply_block(level, b, level.known) * load(level.unknown_mask + at));
-  });
-  // ... and out of the operator.
-  for_blocks(level.wide, [&](auto, std::int32_t b) {
     const Rows rows = rows_of(level, b);
-    const std::ptrdiff_t ahead[3] = {rows.here, rows.down1, rows.down2};
-    const F16 mask = load(level.unknown_mask + rows.here);
-    for (int d = 0; d < kMattingOffsets; ++d) {
-      float* plane = level.stencil + static_cast<std::size_t>(d) * n + rows.here;
-      const std::ptrdiff_t there = ahead[matting_offset_dy(d)] + matting_offset_dx(d);
-      store(plane, load(plane) * mask * load(level.unknown_mask + there));
+    const std::ptrdiff_t ahead[3] = {rows.here, rows.down1, rows.down2},
+                         behind[3] = {rows.here, rows.up1, rows.up2};
+    F16 known{}, sum{};
+    const auto add = [&](F16 coefficient, std::ptrdiff_t at) {
+      known += coefficient * load(level.known + at);
+      sum += absolute(coefficient) * load(level.unknown_mask + at);
+    };
+    add(load(level.stencil + rows.here), rows.here);
+#pragma GCC unroll 12
+    for (int d = 1; d < kMattingOffsets; ++d) {
+      const float* plane = level.stencil + static_cast<std::size_t>(d) * level.lanes();
+      const int dy = matting_offset_dy(d), dx = matting_offset_dx(d);
+      add(load(plane + rows.here), ahead[dy] + dx);
+      add(load(plane + behind[dy] - dx), behind[dy] - dx);
     }
-  });
-  // Row sums of absolute values: D^-1 A with this D has no eigenvalue above 1, whatever the image.
-  for_blocks(level.core, [&](auto, std::int32_t b) {
-    const std::ptrdiff_t at = b * std::ptrdiff_t{kLanes};
-    const F16 sums = absolute_row_sums(level, b);
-    for (int i = 0; i < kLanes; ++i)
-      level.inverse_diagonal[at + i] =
-          level.unknown_mask[at + i] > 0.0f ? 1.0f / std::max(sums[i], 1e-6f) : 0.0f;
+    const F16 mask = load(level.unknown_mask + rows.here);
+    store(level.rhs + rows.here, -known * mask);
+    store(level.inverse_diagonal + rows.here, mask / (sum > 1e-6f ? sum : F16{} + 1e-6f));
   });
 }
 
 // The linear models of a coarse level, for the finer one.
-void build_models(Level& level, double epsilon) {
-  const std::size_t n = level.lanes();
-  for (Plane& plane : level.factor) plane = level.arena.take(n);
-  for (Plane& plane : level.mean) plane = level.arena.take(n);
-  for (Plane& plane : level.model) plane = level.arena.take(n);
-  for (Plane& plane : level.smooth) plane = level.arena.take(n);
-  level.window_valid = level.arena.take(n);
-  level.window_weight = level.arena.take(n);
+void build_models(Level& level, float epsilon) {
+  const auto take = [&](Plane& plane) {
+    plane = level.arena.take_unset(level.lanes());
+    clear(level.off_wide, plane);
+  };
+  for (Plane& plane : level.factor) take(plane);
+  for (Plane& plane : level.mean) take(plane);
+  for (Plane& plane : level.model) take(plane);
+  for (Plane& plane : level.smooth) take(plane);
+  take(level.window_valid);
+  take(level.window_weight);
   for_blocks(level.wide, [&](auto, std::int32_t b) {
     Window w;
-    load_windows(level, b, epsilon, w);
+    load_windows(level, b, w);
+    const ColorFactor<F16> factor = factor_window(w.color, epsilon / 9.0f);
     const auto k = static_cast<std::size_t>(b);
     const std::ptrdiff_t at = b * std::ptrdiff_t{kLanes}, y = level.y[k];
+    const F16 parts[6] = {factor.l10, factor.l20, factor.l21, factor.i0, factor.i1, factor.i2};
+    for (int j = 0; j < 6; ++j) store(level.factor[j] + at, parts[j]);
+    for (int c = 0; c < 3; ++c) store(level.mean[c] + at, w.mean[c] + load(level.image[c] + at));
+    store(level.window_valid + at, w.valid);
+    F16 weight{};
     for (int i = 0; i < kLanes; ++i) {
       const std::ptrdiff_t x = level.x[k] * std::ptrdiff_t{kLanes} + i;
-      if (x >= level.width) continue;
-      const ColorFactor<double>& f = w.factor[i];
-      const double parts[6] = {f.l10, f.l20, f.l21, f.i0, f.i1, f.i2};
-      for (int j = 0; j < 6; ++j) level.factor[j][at + i] = static_cast<float>(parts[j]);
-      for (int c = 0; c < 3; ++c)
-        level.mean[c][at + i] = static_cast<float>(w.mean[c][i] + level.image[c][at + i]);
-      level.window_valid[at + i] = static_cast<float>(w.valid[i]);
-      const int count =
-          matting_windows_over(x, level.width) * matting_windows_over(y, level.height);
-      level.window_weight[at + i] = count > 0 ? 1.0f / static_cast<float>(count) : 0.0f;
+      const int count = x < level.width ? matting_windows_over(x, level.width) *
+                                              matting_windows_over(y, level.height)
+                                        : 0;
+      weight[i] = count > 0 ? 1.0f / static_cast<float>(count) : 0.0f;
     }
+    store(level.window_weight + at, weight);
   });
 }
 
 // ---------------------------------------------------------------------------------------------
 // Between levels
-
-ALWAYS_INLINE F16 box_sum(const Rows& at, const float* v) {
-  F16 sum{};
-#pragma GCC unroll 3
-  for (int dx = -1; dx <= 1; ++dx)
-    sum += load(v + at.up1 + dx) + load(v + at.here + dx) + load(v + at.down1 + dx);
-  return sum;
-}
 
 ALWAYS_INLINE F16 box_sum(const Rows& at, const float* v, const float* weight) {
   F16 sum{};
@@ -409,46 +407,58 @@ void evaluate_models(const Level& fine, const Level& coarse, const Out& out) {
   });
 }
 
+template <int First>
+ALWAYS_INLINE F16 every_second(const F16 (&v)[2]) {
+  constexpr int f = First;
+  return __builtin_shufflevector(v[0], v[1], f, f + 2, f + 4, f + 6, f + 8, f + 10, f + 12, f + 14,
+                                 f + 16, f + 18, f + 20, f + 22, f + 24, f + 26, f + 28, f + 30);
+}
+
 // The adjoint: coarse.rhs-like vector `out` from a fine residual.
 void restrict_residual(const Level& fine, Level& coarse, const float* r, float* out) {
-  // Adjoint of the interpolation and of the averaging's weights: coarse.smooth.
+  // Adjoint of the interpolation and of the averaging's weights: coarse.smooth. A coarse pixel's
+  // two children have it as their nearest, the pixels beside them (lanes 2 i - 1 and 2 i + 2) as
+  // the far one.
   for_blocks(coarse.wide, [&](std::ptrdiff_t position, std::int32_t b) {
     const auto k = static_cast<std::size_t>(b);
     const std::int32_t* blocks = coarse.fine.data() + position * 8;
-    float sums[4][kLanes] = {};
-    for (int row = 0; row < 4; ++row) {
-      const std::ptrdiff_t y = 2 * std::ptrdiff_t{coarse.y[k]} - 1 + row;
-      const auto entry = static_cast<std::size_t>(y + kLanes);
-      const float weight_y = row == 0 || row == 3 ? fine.far_y[entry] : fine.near_y[entry];
-      if (weight_y == 0.0f) continue;
-      for (int half = 0; half < 2; ++half) {
-        const std::int32_t block = blocks[2 * row + half];
-        if (block == Level::kNull) continue;
-        const std::ptrdiff_t at = block * std::ptrdiff_t{kLanes};
-        const std::ptrdiff_t x = (2 * std::ptrdiff_t{coarse.x[k]} + half + 1) * kLanes;
-        const float* near_x = fine.near_x.data() + x;
-        const float* far_x = fine.far_x.data() + x;
-        for (int j = 0; j < 4; ++j) {
-          // Lanes -1 .. 16: near weights on the two children, far ones on the pixels beside them.
-          float near[kLanes], far[kLanes + 2];
-          if (j < 3) {
-            const float* image = fine.image[j];
-            for (int i = 0; i < kLanes; ++i) near[i] = near_x[i] * r[at + i] * image[at + i];
-            for (int i = 0; i < kLanes + 2; ++i)
-              far[i] = far_x[i - 1] * r[at + i - 1] * image[at + i - 1];
-          } else {
-            for (int i = 0; i < kLanes; ++i) near[i] = near_x[i] * r[at + i];
-            for (int i = 0; i < kLanes + 2; ++i) far[i] = far_x[i - 1] * r[at + i - 1];
-          }
-          float* sum = sums[j] + half * (kLanes / 2);
-          for (int i = 0; i < kLanes / 2; ++i)
-            sum[i] += weight_y * (near[2 * i] + near[2 * i + 1] + far[2 * i] + far[2 * i + 3]);
+    F16 even[4][2], odd[4][2];
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
+      F16 near[4] = {}, before[4] = {}, after[4] = {};
+#pragma GCC unroll 4
+      for (int row = 0; row < 4; ++row) {
+        const auto y = static_cast<std::size_t>(2 * coarse.y[k] - 1 + row + kLanes);
+        const float weight = row == 0 || row == 3 ? fine.far_y[y] : fine.near_y[y];
+        const std::ptrdiff_t at = blocks[2 * row + half] * std::ptrdiff_t{kLanes};
+        const F16 here = weight * load(r + at), left = weight * load(r + at - 1);
+        const F16 right = weight * load(r + at + 2);
+#pragma GCC unroll 3
+        for (int j = 0; j < 3; ++j) {
+          const float* image = fine.image[j] + at;
+          near[j] += here * load(image);
+          before[j] += left * load(image - 1);
+          after[j] += right * load(image + 2);
         }
+        near[3] += here;
+        before[3] += left;
+        after[3] += right;
+      }
+      const auto x = static_cast<std::size_t>(2 * coarse.x[k] + half + 1) * kLanes;
+      const F16 near_x = load(fine.near_x.data() + x);
+      const F16 before_x = load(fine.far_x.data() + x - 1),
+                after_x = load(fine.far_x.data() + x + 2);
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j) {
+        odd[j][half] = near_x * near[j];
+        even[j][half] = odd[j][half] + before_x * before[j] + after_x * after[j];
       }
     }
     const std::ptrdiff_t at = b * std::ptrdiff_t{kLanes};
+    const F16 weight = load(coarse.window_weight + at);
+#pragma GCC unroll 4
     for (int j = 0; j < 4; ++j)
-      store(coarse.smooth[j] + at, load(sums[j]) * load(coarse.window_weight + at));
+      store(coarse.smooth[j] + at, weight * (every_second<0>(even[j]) + every_second<1>(odd[j])));
   });
   // Adjoint of the averaging and of the fit: coarse.model.
   for_blocks(coarse.wide, [&](auto, std::int32_t b) {
@@ -485,7 +495,7 @@ void smooth(Level& level, const float* b, float* z, int steps, bool from_zero) {
     const std::ptrdiff_t at = block * std::ptrdiff_t{kLanes};
     const F16 inverse = load(level.inverse_diagonal + at);
     F16 res = load(b + at);
-    if (!from_zero) res -= apply_block(level, block, z);
+    if (!from_zero) res -= apply_rows(level, block, z);
     res *= inverse;
     store(r + at, res);
     store(p + at, res / ChebyshevSteps::kTheta);
@@ -499,7 +509,7 @@ void smooth(Level& level, const float* b, float* z, int steps, bool from_zero) {
       const std::ptrdiff_t at = block * std::ptrdiff_t{kLanes};
       const F16 direction = load(p + at);
       const F16 res =
-          load(r + at) - apply_block(level, block, p) * load(level.inverse_diagonal + at);
+          load(r + at) - apply_rows(level, block, p) * load(level.inverse_diagonal + at);
       store(z + at, first ? direction : load(z + at) + direction);
       store(r + at, res);
       store(next + at, keep * direction + take * res);
@@ -586,7 +596,7 @@ int solve(std::vector<Level>& levels, std::size_t l, int steps, int smoothing, d
     const auto b = static_cast<float>(beta);
     for_blocks(level.core, [&](auto, std::int32_t block) {
       const std::ptrdiff_t at = block * std::ptrdiff_t{kLanes};
-      store(p + at, load(z + at) + b * load(p + at));
+      store(p + at, step ? load(z + at) + b * load(p + at) : load(z + at));
     });
     apply(level, p, ap);
     const double curvature = dot(level, p, ap);
@@ -658,7 +668,7 @@ void start_from(Level& coarse, Level& fine) {
   evaluate_models(fine, coarse,
                   [&](std::ptrdiff_t at, F16 value) { store(fine.solution + at, value); });
   clip_solution(fine);
-  std::memset(v, 0, coarse.lanes() * sizeof(float));  // vectors are zero off the core
+  clear(coarse.off_core, v);
 }
 
 template <class T>

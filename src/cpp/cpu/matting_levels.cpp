@@ -109,6 +109,10 @@ void lay_out(const DenseLevel& dense, Level& level) {
   const std::vector<std::uint8_t> wide = near_unknown(kLeftWide, kRightWide, kWide);
 
   level.index.assign(static_cast<std::size_t>(height * (columns + 2)), 0);
+  for (const std::int32_t null : {0, 1, 2}) {
+    level.off_core.push_back(null);
+    level.off_wide.push_back(null);
+  }
   std::int32_t next = 3;  // after the null blocks
   for (std::ptrdiff_t y = 0; y < height; ++y) {
     const std::uint8_t* s = stored.data() + y * columns;
@@ -133,13 +137,15 @@ void lay_out(const DenseLevel& dense, Level& level) {
       level.y[k] = static_cast<std::int32_t>(y);
       level.up[k] = level.block_at(y - 1, c);
       level.down[k] = level.block_at(y + 1, c);
-      if (c < 0 || c >= columns) continue;
+      const bool inside = c >= 0 && c < columns;
       const auto cell = static_cast<std::size_t>(y * columns + c);
-      if (flags[cell] & kHas) level.core.push_back(b);
-      if (wide[cell]) level.wide.push_back(b);
+      (inside && (flags[cell] & kHas) ? level.core : level.off_core).push_back(b);
+      (inside && wide[cell] ? level.wide : level.off_wide).push_back(b);
     }
   }
   level.wide_bands.push_back(static_cast<std::int32_t>(level.wide.size()));
+  level.off_core.push_back(next);
+  level.off_wide.push_back(next);
 }
 
 void link_levels(Level& fine, Level& coarse) {

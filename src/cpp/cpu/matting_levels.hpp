@@ -29,8 +29,10 @@ struct Level {
   std::vector<std::int32_t> up, down;     // block above and below, or the null block
   std::vector<std::int32_t> core;         // blocks with unknown pixels
   std::vector<std::int32_t> wide;         // blocks with pixels within 2 of an unknown one
-  std::vector<std::int32_t> wide_bands;   // first index into `wide` of each band of kBandRows rows
-  std::vector<std::int32_t> index;        // (row, column) -> block, 0 if not stored
+  std::vector<std::int32_t> off_core;     // all other blocks: vectors are zero there
+  std::vector<std::int32_t> off_wide;
+  std::vector<std::int32_t> wide_bands;  // first index into `wide` of each band of kBandRows rows
+  std::vector<std::int32_t> index;       // (row, column) -> block, 0 if not stored
   std::int64_t unknown = 0;
 
   static constexpr std::int32_t kNull = 1;  // blocks 0, 1, 2 stay zero

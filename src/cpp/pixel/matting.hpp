@@ -33,9 +33,9 @@ struct MattingInfo {
 // Ridges of the windows: the finest level's operator has PyMatting's; those of the coarse operators
 // and of the models that join levels are where the error against true alpha on photographs is
 // smallest.
-inline constexpr double kMattingEpsilon = 1e-7;
-inline constexpr double kMattingCoarseEpsilon = 1e-6;
-inline constexpr double kMattingModelEpsilon = 2e-5;
+inline constexpr float kMattingEpsilon = 1e-7f;
+inline constexpr float kMattingCoarseEpsilon = 1e-6f;
+inline constexpr float kMattingModelEpsilon = 2e-5f;
 inline constexpr std::ptrdiff_t kMattingSmallestSide = 48;  // of a level that is halved no more
 inline constexpr int kMattingScaleSteps = 10;
 // Chebyshev polynomials damp [kMattingSpectrumEnd / 8, kMattingSpectrumEnd] of D^-1 A. With D the
@@ -118,32 +118,47 @@ TRIMATTE_HD float matting_noise(std::ptrdiff_t y, std::ptrdiff_t x) {
   return static_cast<float>(h >> 8) * (1.0f / 8388608.0f) - 1.0f;
 }
 
-// Lower-triangular factor of a 3x3 covariance plus a multiple of the identity: Sigma = L D L'. The
-// factored form keeps its precision where the window's colours lie on a line and the inverse would
-// not.
+// Sigma + ridge Id = L D L', Sigma being the covariance of a window's colours: L's lower triangle
+// and the reciprocals of D. The factored form keeps its precision where the window's colours lie on
+// a line and the inverse would not.
 template <class Real>
 struct ColorFactor {
   Real l10, l20, l21;
-  Real i0, i1, i2;  // 1 / D
+  Real i0, i1, i2;
 };
 
+// Factors the covariance of a window's nine colours, given less their mean, by modified
+// Gram-Schmidt with the ridge as three more rows (Bjorck, Numerics of Gram-Schmidt
+// orthogonalization, 1994): no differences of sums, hence float will do, and no pivot is below the
+// ridge. Leaves L^-1 (I_q - mu) in `color`: times the square roots of i0, i1, i2 they are whitened,
+// and (I_p - mu)' (Sigma + ridge Id)^-1 (I_q - mu) is the scalar product of two of them.
 template <class Real>
-TRIMATTE_HD ColorFactor<Real> factor_covariance(Real s00, Real s01, Real s02, Real s11, Real s12,
-                                                Real s22, Real ridge) {
+TRIMATTE_HD ColorFactor<Real> factor_window(Real (&color)[9][3], float ridge) {
+  constexpr float kNinth = 1.0f / 9.0f;
+  Real s00{}, s01{}, s02{}, s11{}, s12{}, s22{};
+  for (int q = 0; q < 9; ++q) {
+    s00 += color[q][0] * color[q][0];
+    s01 += color[q][0] * color[q][1];
+    s02 += color[q][0] * color[q][2];
+  }
   ColorFactor<Real> f;
-  const Real d0 = s00 + ridge;
-  f.i0 = Real(1) / d0;
-  f.l10 = s01 * f.i0;
-  f.l20 = s02 * f.i0;
-  // In exact arithmetic the pivots are at least the ridge: hold them there.
-  Real d1 = s11 + ridge - f.l10 * s01;
-  d1 = d1 > ridge ? d1 : ridge;
-  f.i1 = Real(1) / d1;
-  const Real t = s12 - f.l10 * s02;
-  f.l21 = t * f.i1;
-  Real d2 = s22 + ridge - f.l20 * s02 - f.l21 * t;
-  d2 = d2 > ridge ? d2 : ridge;
-  f.i2 = Real(1) / d2;
+  f.i0 = 1.0f / (s00 * kNinth + ridge);
+  f.l10 = s01 * kNinth * f.i0;
+  f.l20 = s02 * kNinth * f.i0;
+  for (int q = 0; q < 9; ++q) {
+    color[q][1] -= f.l10 * color[q][0];
+    color[q][2] -= f.l20 * color[q][0];
+    s11 += color[q][1] * color[q][1];
+    s12 += color[q][1] * color[q][2];
+  }
+  f.i1 = 1.0f / (s11 * kNinth + ridge * (1.0f + f.l10 * f.l10));
+  f.l21 = (s12 * kNinth + ridge * (f.l10 * f.l20)) * f.i1;
+  for (int q = 0; q < 9; ++q) {
+    color[q][2] -= f.l21 * color[q][1];
+    s22 += color[q][2] * color[q][2];
+  }
+  const Real l = f.l20 - f.l21 * f.l10;
+  f.i2 = 1.0f / (s22 * kNinth + ridge * (1.0f + f.l21 * f.l21 + l * l));
   return f;
 }
 
@@ -155,18 +170,6 @@ TRIMATTE_HD void solve_factored(const ColorFactor<Real>& f, Real& q0, Real& q1, 
   q2 *= f.i2;
   q1 = q1 * f.i1 - f.l21 * q2;
   q0 = q0 * f.i0 - f.l10 * q1 - f.l20 * q2;
-}
-
-// Whitens a colour (less the mean) in place: (I_i - mu)' (Sigma + ridge)^-1 (I_j - mu) is the
-// scalar product of two whitened ones, which keeps the window's matrix positive semidefinite in any
-// precision.
-template <class Real>
-TRIMATTE_HD void whiten_color(const ColorFactor<Real>& f, Real& u0, Real& u1, Real& u2) {
-  u1 -= f.l10 * u0;
-  u2 -= f.l20 * u0 + f.l21 * u1;
-  u0 *= std::sqrt(f.i0);
-  u1 *= std::sqrt(f.i1);
-  u2 *= std::sqrt(f.i2);
 }
 
 }  // namespace trimatte

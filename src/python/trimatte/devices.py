@@ -88,9 +88,10 @@ def synchronize() -> None:
 
 
 def free_memory() -> None:
-    """Gives GPU memory that trimatte keeps for later calls back to the driver."""
+    """Gives memory that trimatte keeps for later calls back: at most 512 MiB of the host's to the
+    system, and the GPU's to the driver."""
     _core.collect(True)
-    _core.trim_pools()
+    _core.free_memory()
 
 
 def cpu_target() -> str:

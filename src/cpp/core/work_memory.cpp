@@ -1,0 +1,102 @@
+#include "core/work_memory.hpp"
+
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace trimatte {
+namespace {
+
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+// On Linux in huge pages where there are any: the faults of small ones are what costs.
+WorkMemory from_system(std::size_t bytes) {
+#if defined(__linux__)
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  if (bytes >= 2 * kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);
+#else
+  void* memory = std::calloc(bytes, 1);
+  if (!memory) throw std::bad_alloc();
+#endif
+  return {memory, bytes, true};
+}
+
+void to_system(const WorkMemory& memory) noexcept {
+#if defined(__linux__)
+  munmap(memory.data, memory.bytes);
+#else
+  std::free(memory.data);
+#endif
+}
+
+// Nobody waits for its lock: who does not get it goes to the system. So a child forked while
+// another thread held it works as well.
+struct Kept {
+  static constexpr std::size_t kMost = 64;  // pieces
+  std::mutex mutex;
+  std::size_t bytes = 0, count = 0;
+  WorkMemory pieces[kMost];
+
+  WorkMemory remove(std::size_t i) {
+    const WorkMemory piece = pieces[i];
+    pieces[i] = pieces[--count];
+    bytes -= piece.bytes;
+    return piece;
+  }
+};
+
+Kept& kept() {
+  static Kept* const all = new Kept;  // outlives static destructors, as pool threads do
+  return *all;
+}
+
+}  // namespace
+
+WorkMemory take_work_memory(std::size_t bytes) {
+  bytes = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+  Kept& all = kept();
+  if (const std::unique_lock lock(all.mutex, std::try_to_lock); lock) {
+    std::size_t best = all.count;
+    for (std::size_t i = 0; i < all.count; ++i) {
+      const std::size_t size = all.pieces[i].bytes;
+      if (size >= bytes && size <= 2 * bytes &&
+          (best == all.count || size < all.pieces[best].bytes))
+        best = i;
+    }
+    if (best < all.count) return all.remove(best);
+  }
+  return from_system(bytes);
+}
+
+void give_back_work_memory(WorkMemory memory) noexcept {
+  if (!memory.data) return;
+  memory.zeroed = false;
+  Kept& all = kept();
+  if (const std::unique_lock lock(all.mutex, std::try_to_lock); lock) {
+    // What was used last is likely to be asked for again: others go first.
+    while (all.count > 0 &&
+           (all.bytes + memory.bytes > kKeptWorkMemory || all.count == Kept::kMost) &&
+           memory.bytes <= kKeptWorkMemory)
+      to_system(all.remove(0));
+    if (all.bytes + memory.bytes <= kKeptWorkMemory) {
+      all.pieces[all.count++] = memory;
+      all.bytes += memory.bytes;
+      return;
+    }
+  }
+  to_system(memory);
+}
+
+void free_work_memory() noexcept {
+  Kept& all = kept();
+  const std::lock_guard lock(all.mutex);
+  while (all.count > 0) to_system(all.remove(0));
+}
+
+}  // namespace trimatte
