@@ -6,7 +6,8 @@ looks the same at every size. Colours are display-referred (sRGB) and blended as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,45 @@ class Scene:
     alpha: FloatArray
     foreground: UInt8Array
     background: UInt8Array
+
+    def alpha_error(self, alpha: npt.NDArray[np.floating]) -> float:
+        """SAD over the unknown pixels in the field's unit: sum |a - a*| / 1000."""
+        unknown = self.trimap == 128
+        return float(np.abs(alpha - self.alpha)[unknown].sum()) / 1000
+
+    def foreground_error(self, foreground: npt.NDArray[np.floating]) -> float:
+        """Mean of a* |F - F*| over the soft pixels, colours in [0, 1]."""
+        soft = (self.alpha > 0) & (self.alpha < 1)
+        apart = np.abs(foreground[soft] - self.foreground[soft] / 255)
+        return float(np.mean(self.alpha[soft, None] * apart))
+
+
+def over_background(
+    foreground: UInt8Array, alpha: FloatArray, background: UInt8Array, trimap: UInt8Array
+) -> Scene:
+    """A foreground with known alpha before another background, under the trimap given.
+
+    What the trimap takes for known has alpha 0 or 1, so that the scene has one true answer.
+    """
+    known = np.where(trimap == 255, np.float32(1), np.where(trimap == 0, np.float32(0), alpha))
+    image = _over(foreground, known, background)
+    return Scene(image, trimap, known, foreground, background)
+
+
+def texture(
+    height: int, width: int, seed: int, *, color: tuple[int, int, int], contrast: float
+) -> UInt8Array:
+    """A textured surface around a colour: uint8 (H, W, 3)."""
+    return _texture(height, width, np.random.default_rng(seed), color=color, contrast=contrast)
+
+
+def tiled(scene: Scene, rows: int, columns: int) -> Scene:
+    """The scene repeated: a large one at the cost of a small one."""
+
+    def tile(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.tile(array, (rows, columns) + (1,) * (array.ndim - 2))
+
+    return Scene(*(tile(getattr(scene, field.name)) for field in fields(scene)))
 
 
 def hair_scene(height: int, width: int, seed: int, unknown: float = 0.15) -> Scene:
