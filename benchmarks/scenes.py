@@ -6,8 +6,7 @@ looks the same at every size. Colours are display-referred (sRGB) and blended as
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -66,15 +65,6 @@ def texture(
 ) -> UInt8Array:
     """A textured surface around a colour: uint8 (H, W, 3)."""
     return _texture(height, width, np.random.default_rng(seed), color=color, contrast=contrast)
-
-
-def tiled(scene: Scene, rows: int, columns: int) -> Scene:
-    """The scene repeated: a large one at the cost of a small one."""
-
-    def tile(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return np.tile(array, (rows, columns) + (1,) * (array.ndim - 2))
-
-    return Scene(*(tile(getattr(scene, field.name)) for field in fields(scene)))
 
 
 def hair_scene(height: int, width: int, seed: int, unknown: float = 0.15) -> Scene:
