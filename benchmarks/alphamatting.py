@@ -87,7 +87,7 @@ def gradient_magnitude(alpha: Array, sigma: float = 1.4) -> Array:
     energy = np.sqrt(np.sum(smooth**2) * np.sum(slope**2))
     across = _convolve_rows(_convolve_rows(alpha, slope).T, smooth).T / energy
     down = _convolve_rows(_convolve_rows(alpha, smooth).T, slope).T / energy
-    return np.hypot(across, down)
+    return np.asarray(np.hypot(across, down))
 
 
 def measure(alpha: Array, scene: Scene) -> Errors:
@@ -116,7 +116,7 @@ def write_golden(data: Path, path: Path) -> None:
     """Run PyMatting's closed form over all scenes and record its errors and version."""
     import importlib.metadata
 
-    from pymatting import estimate_alpha_cf
+    from pymatting import estimate_alpha_cf  # type: ignore[import-untyped, unused-ignore]
 
     def estimate(scene: Scene) -> Array:
         result: Array = estimate_alpha_cf(scene.image / 255.0, scene.trimap / 255.0)

@@ -387,7 +387,7 @@ def composite_scenes(effort: Effort, data: Path) -> Iterator[tuple[str, scenes.S
             read_layer(folder, "foreground", "RGB"),
             read_layer(folder, "trimap", "L"),
         )
-        alpha = read_layer(folder, "alpha", "L") / np.float32(255)
+        alpha = (read_layer(folder, "alpha", "L") / 255).astype(np.float32)
         for behind, background in backgrounds(data, name, *alpha.shape):
             scene = scenes.over_background(foreground, alpha, background, trimap)
             yield f"{name} before {behind}", scene
@@ -514,7 +514,8 @@ def gpu(effort: Effort, options: argparse.Namespace) -> Section:
         call = functools.partial(trimatte.estimate_alpha, quality=quality)
         operation = gpu_bench.Operation(quality, call, inputs)
         on_gpu = [trimatte.to_device(each, stream=clock.stream) for each in inputs]
-        apart = np.abs(call(*on_gpu, stream=clock.stream).to_host() - call(*inputs, device="cpu"))
+        result = operation.call(*on_gpu, stream=clock.stream).to_host()
+        apart = np.abs(result - operation.call(*inputs, device="cpu"))
         times = gpu_bench.measure(
             clock, gpu_bench.batch_of(operation, clock.stream, how.calls), how
         )
