@@ -9,6 +9,7 @@ the form that the side reads and everything imported and called once, on a tiny 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -63,7 +64,9 @@ def measure(path: Path, side: str) -> dict[str, Any]:
 def main() -> None:
     path, side, threads = sys.argv[1:]
     use_threads(int(threads))
-    print(json.dumps(measure(Path(path), side)))
+    with contextlib.redirect_stdout(sys.stderr):  # PyMatting says there how it gets on
+        found = measure(Path(path), side)
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
