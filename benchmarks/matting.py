@@ -383,10 +383,8 @@ def composite_scenes(effort: Effort, data: Path) -> Iterator[tuple[str, scenes.S
         if not (folder / "foreground.png").is_file():
             yield f"{name}: there is no {folder}/foreground.png; --data can name its folder"
             continue
-        foreground, trimap = (
-            read_layer(folder, "foreground", "RGB"),
-            read_layer(folder, "trimap", "L"),
-        )
+        foreground = read_layer(folder, "foreground", "RGB")
+        trimap = read_layer(folder, "trimap", "L")
         alpha = (read_layer(folder, "alpha", "L") / 255).astype(np.float32)
         for behind, background in backgrounds(data, name, *alpha.shape):
             scene = scenes.over_background(foreground, alpha, background, trimap)

@@ -79,6 +79,12 @@ def specks(rng: Generator, height: int, width: int) -> Array:
     return np.repeat(np.where(rng.random((height, width, 1)) < 0.02, 255, 0).astype(np.uint8), 3, 2)
 
 
+def blocks(rng: Generator, height: int, width: int) -> Array:
+    """Squares of one colour, as a small image enlarged has them: most windows hold one or two."""
+    few = cases.noise(rng, height // 4 + 1, width // 4 + 1, 3, "uint8")
+    return np.kron(few, np.ones((4, 4, 1), np.uint8))[:height, :width]
+
+
 IMAGES: dict[str, Callable[[Generator, int, int], Array]] = {
     "black": flat(0),
     "grey": flat(127),
@@ -90,6 +96,7 @@ IMAGES: dict[str, Callable[[Generator, int, int], Array]] = {
     "gradient": gradient,
     "grey-ramp": grey_ramp,
     "specks": specks,
+    "blocks": blocks,
     "photo": lambda rng, height, width: cases.samples(cases.photo(rng, height, width)[0], "uint8"),
 }
 
