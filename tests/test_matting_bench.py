@@ -82,6 +82,14 @@ def test_missing_data_are_named(tmp_path: Path) -> None:
         assert any(trimatte.cuda_status() in line for line in sections["gpu"]["left_out"])
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not trimatte.cuda_available(), reason=trimatte.cuda_status())
+def test_the_gpu_is_measured(tmp_path: Path) -> None:
+    section = smoke(tmp_path, tmp_path / "report.json", "gpu")["gpu"]
+    assert [row[0] for row in section["rows"]] == ["balanced", "fast"]
+    assert section["left_out"] == []
+
+
 def test_an_unknown_section_is_refused() -> None:
     done = run("--only", "speed,sped")
     assert done.returncode == 2
