@@ -49,20 +49,21 @@ from measuring import (
     use_threads,
 )
 
-UNKNOWN = 0.15
 QUALITIES = ("balanced", "fast")
 HUMANS = ("comp_human1", "comp_human2")
+MOST_TURNS = 15
 NO_PYMATTING = f"PyMatting: {NOT_INSTALLED}"
 
 
 @dataclass(frozen=True)
 class Size:
-    """A scene of hair: its name in the tables, its pixels, its seed."""
+    """A scene of hair: its name in the tables, its pixels, its seed, how much is unknown."""
 
     name: str
     height: int
     width: int
     seed: int
+    unknown: float = 0.15
 
 
 ONE = Size("1 MP", 1000, 1000, 7)
@@ -84,33 +85,49 @@ GPU_DIFFERENCE = 1e-4
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured. tile: the large image is so many times it in each direction."""
+    """How much is measured.
 
-    alpha: tuple[Size, ...]
-    foreground: tuple[Size, ...]
-    memory: Size
-    tile: Size | None
-    tiles: int
-    hair: tuple[tuple[int, int, int, float], ...]  # height, width, seed, unknown fraction
-    seconds: float
-    gpu: tuple[tuple[int, int], gpu_bench.Effort]
+    patch: the large image is so many times it in each direction. seconds: for each comparison.
+    """
+
+    alpha: tuple[Size, ...] = (ONE, TWO, TWELVE)
+    foreground: tuple[Size, ...] = (TWO, TWELVE)
+    memory: Size = TWELVE
+    patch: Size = Size("6 MP", 2500, 2500, 10)
+    tiles: int = 4
+    hair: tuple[Size, ...] = (
+        Size("hair 960 x 540", 540, 960, 1, 0.1),
+        Size("hair 1280 x 720", 720, 1280, 2),
+        Size("hair 1280 x 720, wide trimap", 720, 1280, 3, 0.3),
+        Size("hair 1000 x 1000", 1000, 1000, 4),
+        Size("hair 1920 x 1080", 1080, 1920, 5, 0.1),
+    )
+    seconds: float = 20.0
+    gpu: Size = Size("4K", 2160, 3840, 7, 0.1)
+    batches: gpu_bench.Effort = gpu_bench.FULL
     left_out: tuple[str, ...] = ()
     judge: bool = True
 
 
-HAIR = (
-    *((540, 960, 1, 0.1), (720, 1280, 2, 0.15), (720, 1280, 3, 0.3)),
-    *((1000, 1000, 4, 0.15), (1080, 1920, 5, 0.1)),
-)
-PATCH = Size("6 MP", 2500, 2500, 10)
-GPU_4K = ((2160, 3840), gpu_bench.FULL)
-FULL = Effort((ONE, TWO, TWELVE), (TWO, TWELVE), TWELVE, PATCH, 4, HAIR, 20.0, GPU_4K)
+FULL = Effort()
 QUICK = Effort(
-    *((ONE, TWO), (TWO,), TWO, None, 0, HAIR, 6.0, GPU_4K),
+    alpha=(ONE, TWO),
+    foreground=(TWO,),
+    memory=TWO,
+    tiles=0,
+    seconds=6.0,
     left_out=("12 MP and 100 MP: left out by --quick, and with them their bars",),
 )
 SMOKE = Effort(
-    *((TINY,), (TINY,), TINY, TINY, 2, ((40, 60, 1, 0.2),), 0.0, ((24, 40), gpu_bench.QUICK)),
+    alpha=(TINY,),
+    foreground=(TINY,),
+    memory=TINY,
+    patch=TINY,
+    tiles=2,
+    hair=(TINY,),
+    seconds=0.0,
+    gpu=TINY,
+    batches=gpu_bench.QUICK,
     left_out=("bars: tiny images say nothing",),
     judge=False,
 )
@@ -174,7 +191,7 @@ def columns(*what: str, qualities: tuple[str, ...] = QUALITIES) -> Iterator[str]
 
 @functools.cache
 def hair(size: Size) -> scenes.Scene:
-    return scenes.hair_scene(size.height, size.width, size.seed, UNKNOWN)
+    return scenes.hair_scene(size.height, size.width, size.seed, size.unknown)
 
 
 # ------------------------------------------------------------------------------------------ sides
@@ -197,9 +214,9 @@ def our_alpha(scene: scenes.Scene, quality: str) -> Side:
 
 def pymatting_alpha(scene: scenes.Scene) -> Side:
     """estimate_alpha_cf with its defaults, on float64 inputs made beforehand."""
-    estimate, image, trimap = load("pymatting").estimate_alpha_cf, scene.image / 255, scene.trimap
-    marks = trimap / 255
-    return Side(lambda: np.asarray(estimate(image, marks)))
+    estimate = load("pymatting").estimate_alpha_cf
+    image, trimap = scene.image / 255, scene.trimap / 255
+    return Side(lambda: np.asarray(estimate(image, trimap)))
 
 
 def our_foreground(scene: scenes.Scene) -> Side:
@@ -228,14 +245,16 @@ def race(theirs: Side | None, ours: list[Side], seconds: float) -> tuple[float |
     for side in ours:
         side()
     if theirs is None:
-        return None, [statistics.median(calls(each)) for each in take_turns(ours, 15, seconds)]
-    its_turns, *our_turns = take_turns((theirs, *ours), 15, seconds, fewest=1)
+        return None, list(map(median, take_turns(ours, MOST_TURNS, seconds)))
+    its_turns, *our_turns = take_turns((theirs, *ours), MOST_TURNS, seconds, fewest=1)
     if len(its_turns) < FEWEST_TURNS:
         more = take_turns(ours, FEWEST_TURNS, seconds)
         our_turns = [some + others for some, others in zip(our_turns, more, strict=True)]
-    return statistics.median(calls(its_turns)), [
-        statistics.median(calls(each)) for each in our_turns
-    ]
+    return median(its_turns), list(map(median, our_turns))
+
+
+def median(turns: list[list[float]]) -> float:
+    return statistics.median(calls(turns))
 
 
 # ------------------------------------------------------------------------------------------ speed
@@ -306,10 +325,10 @@ def memory(effort: Effort, options: argparse.Namespace) -> Section:
                 what = f"share of PyMatting's memory, {quality}, {effort.memory.name}"
                 share = ours["bytes"] / peer["bytes"]
                 section.bars.append(Bar(what, share, MEMORY_SHARE[effort.memory]))
-        if effort.tile:
-            save_scene(path, effort.tile, effort.tiles)
+        if effort.tiles:
+            save_scene(path, effort.patch, effort.tiles)
             ours = peak_memory(path, "balanced", options.threads)
-            name = f"{effort.tile.height * effort.tile.width * effort.tiles**2 / 1e6:.0f} MP"
+            name = f"{effort.patch.height * effort.patch.width * effort.tiles**2 / 1e6:.0f} MP"
             enter_memory(section, name, "balanced", ours, None)
             beyond = (ours["bytes"] - ours["result"]) / 1e9
             what = f"GB beyond the image and the result, balanced, {name}"
@@ -375,9 +394,8 @@ def backgrounds(data: Path, name: str, height: int, width: int) -> Iterator[tupl
 
 def composite_scenes(effort: Effort, data: Path) -> Iterator[tuple[str, scenes.Scene] | str]:
     """Named scenes with known alpha, and what of the data is not there."""
-    for height, width, seed, unknown in effort.hair:
-        scene = scenes.hair_scene(height, width, seed, unknown)
-        yield f"hair {width} x {height}, seed {seed}", scene
+    for size in effort.hair:
+        yield size.name, hair(size)
     for name in (*HUMANS, "lemur"):
         folder = data / name
         if not (folder / "foreground.png").is_file():
@@ -496,9 +514,8 @@ def foreground(effort: Effort, options: argparse.Namespace) -> Section:
 
 
 def gpu(effort: Effort, options: argparse.Namespace) -> Section:
-    (height, width), how = effort.gpu
     section = Section(
-        f"Alpha on the GPU, {width} x {height}, 10 % unknown",
+        f"Alpha on the GPU, {effort.gpu.name}, {effort.gpu.unknown:.0%} unknown",
         ("quality", "ms", "best ms", "host ms", "mean difference from CPU", "largest"),
     )
     if not trimatte.cuda_available():
@@ -506,7 +523,7 @@ def gpu(effort: Effort, options: argparse.Namespace) -> Section:
         return section
     clock = gpu_bench.best_clock()
     section.title += f", by {clock.name}"
-    scene = scenes.hair_scene(height, width, seed=7, unknown=0.1)
+    scene = hair(effort.gpu)
     inputs = (scene.image, scene.trimap)
     for quality in QUALITIES:
         call = functools.partial(trimatte.estimate_alpha, quality=quality)
@@ -514,9 +531,8 @@ def gpu(effort: Effort, options: argparse.Namespace) -> Section:
         on_gpu = [trimatte.to_device(each, stream=clock.stream) for each in inputs]
         result = operation.call(*on_gpu, stream=clock.stream).to_host()
         apart = np.abs(result - operation.call(*inputs, device="cpu"))
-        times = gpu_bench.measure(
-            clock, gpu_bench.batch_of(operation, clock.stream, how.calls), how
-        )
+        batch = gpu_bench.batch_of(operation, clock.stream, effort.batches.calls)
+        times = gpu_bench.measure(clock, batch, effort.batches)
         found = (times.median_ms, times.best_ms, times.host_ms)
         section.rows.append((quality, *found, float(apart.mean()), float(apart.max())))
         if quality == "balanced":
