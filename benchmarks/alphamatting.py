@@ -15,8 +15,8 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ GOLDEN = REPOSITORY / "tests" / "golden" / "pymatting_cf_sad.json"
 DATA = REPOSITORY.parent / "shared" / "data" / "matting"
 TRIMAPS = ("trimap", "trimap2")  # the narrow band and the wide one
 QUALITIES = ("fast", "balanced", "exact")
+ERRORS = ("sad", "mse", "gradient")
 UNKNOWN = 128
 
 Array = NDArray[Any]
@@ -86,7 +87,7 @@ def gradient_magnitude(alpha: Array, sigma: float = 1.4) -> Array:
     energy = np.sqrt(np.sum(smooth**2) * np.sum(slope**2))
     across = _convolve_rows(_convolve_rows(alpha, slope).T, smooth).T / energy
     down = _convolve_rows(_convolve_rows(alpha, smooth).T, slope).T / energy
-    return np.hypot(across, down)
+    return np.asarray(np.hypot(across, down))
 
 
 def measure(alpha: Array, scene: Scene) -> Errors:
@@ -115,7 +116,7 @@ def write_golden(data: Path, path: Path) -> None:
     """Run PyMatting's closed form over all scenes and record its errors and version."""
     import importlib.metadata
 
-    from pymatting import estimate_alpha_cf
+    from pymatting import estimate_alpha_cf  # type: ignore[import-untyped, unused-ignore]
 
     def estimate(scene: Scene) -> Array:
         result: Array = estimate_alpha_cf(scene.image / 255.0, scene.trimap / 255.0)
@@ -141,42 +142,82 @@ def write_golden(data: Path, path: Path) -> None:
     path.write_text(json.dumps(golden, indent=1) + "\n")
 
 
-def print_table(data: Path, golden_path: Path, qualities: tuple[str, ...]) -> None:
-    """Print every scene's errors for each quality beside PyMatting's, then the means."""
+@dataclass(frozen=True)
+class Row:
+    """A scene's errors: PyMatting's as recorded, ours and the seconds they took, by quality."""
+
+    name: str
+    trimap_name: str
+    peer: Errors
+    ours: dict[str, Errors]
+    seconds: dict[str, float]
+
+
+def compare(
+    data: Path, golden: Path = GOLDEN, qualities: tuple[str, ...] = QUALITIES
+) -> Iterator[Row]:
+    """Yield each scene's row. Raises FileNotFoundError where there is none."""
     import trimatte
 
-    golden = json.loads(golden_path.read_text())
-    print(f"SAD, MSE x 1000 and gradient error; ratios to PyMatting {golden['pymatting']} (SAD)")
-    heading = "".join(f" | {quality:>7}: SAD ratio   MSE   grad     s" for quality in qualities)
-    print(f"{'image':8} {'trimap':8} | PyMatting: SAD   MSE   grad{heading}")
-    rows: dict[str, list[list[float]]] = {name: [] for name in TRIMAPS}
+    recorded = json.loads(golden.read_text())["images"]
+    scene = None
     for scene in load_scenes(data):
-        peer = golden["images"][scene.name][scene.trimap_name]
-        row = [peer["sad"], peer["mse"], peer["gradient"]]
+        peer = {key: recorded[scene.name][scene.trimap_name][key] for key in ERRORS}
+        ours, seconds = {}, {}
         for quality in qualities:
             start = time.perf_counter()
             alpha = trimatte.estimate_alpha(scene.image, scene.trimap, quality=quality)
-            seconds = time.perf_counter() - start
-            errors = measure(alpha, scene)
-            row += [errors.sad, errors.mse, errors.gradient, seconds]
-        rows[scene.trimap_name].append(row)
-        print(_format_row(scene.name, scene.trimap_name, row), flush=True)
-    if not rows[TRIMAPS[0]]:
+            seconds[quality] = time.perf_counter() - start
+            ours[quality] = measure(alpha, scene)
+        yield Row(scene.name, scene.trimap_name, Errors(**peer), ours, seconds)
+    if scene is None:
         raise FileNotFoundError(f"no am_* folder in {data}")
-    for name in TRIMAPS:
-        print(_format_row("mean", name, list(np.mean(rows[name], axis=0))))
-    both = [row for name in TRIMAPS for row in rows[name]]
-    print(_format_row("mean", "both", list(np.mean(both, axis=0))))
 
 
-def _format_row(name: str, trimap_name: str, row: list[float]) -> str:
-    sad, mse, gradient = row[:3]
-    text = f"{name:8} {trimap_name:8} | {sad:14.3f} {1000 * mse:5.1f} {gradient:6.2f}"
-    for first in range(3, len(row), 4):
-        its_sad, its_mse, its_gradient, seconds = row[first : first + 4]
+def mean_of(rows: list[Row], trimap_name: str) -> Row:
+    """The means of the rows' errors and seconds."""
+
+    def mean(errors: Iterable[Errors]) -> Errors:
+        return Errors(*np.mean([astuple(each) for each in errors], axis=0).tolist())
+
+    qualities = rows[0].ours
+    return Row(
+        "mean",
+        trimap_name,
+        mean(row.peer for row in rows),
+        {quality: mean(row.ours[quality] for row in rows) for quality in qualities},
+        {quality: float(np.mean([row.seconds[quality] for row in rows])) for quality in qualities},
+    )
+
+
+def means(rows: list[Row]) -> list[Row]:
+    """Over each of the trimaps, then over both."""
+    by_trimap = [[row for row in rows if row.trimap_name == name] for name in TRIMAPS]
+    return [mean_of(some, some[0].trimap_name) for some in by_trimap] + [mean_of(rows, "both")]
+
+
+def print_table(data: Path, golden: Path, qualities: tuple[str, ...]) -> None:
+    """Print every scene's errors for each quality beside PyMatting's, then the means."""
+    version = json.loads(golden.read_text())["pymatting"]
+    print(f"SAD, MSE x 1000 and gradient error; ratios to PyMatting {version} (SAD)")
+    heading = "".join(f" | {quality:>7}: SAD ratio   MSE   grad     s" for quality in qualities)
+    print(f"{'image':8} {'trimap':8} | PyMatting: SAD   MSE   grad{heading}")
+    rows = []
+    for row in compare(data, golden, qualities):
+        rows.append(row)
+        print(_format_row(row), flush=True)
+    for row in means(rows):
+        print(_format_row(row))
+
+
+def _format_row(row: Row) -> str:
+    peer = row.peer
+    text = f"{row.name:8} {row.trimap_name:8} | {peer.sad:14.3f} {1000 * peer.mse:5.1f}"
+    text += f" {peer.gradient:6.2f}"
+    for quality, ours in row.ours.items():
         text += (
-            f" | {its_sad:12.3f} {its_sad / sad:5.3f} {1000 * its_mse:5.1f}"
-            f" {its_gradient:6.2f} {seconds:5.2f}"
+            f" | {ours.sad:12.3f} {ours.sad / peer.sad:5.3f} {1000 * ours.mse:5.1f}"
+            f" {ours.gradient:6.2f} {row.seconds[quality]:5.2f}"
         )
     return text
 

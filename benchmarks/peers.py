@@ -16,19 +16,11 @@ folder describes what is measured and how.
 from __future__ import annotations
 
 import argparse
-import gc
-import importlib
-import importlib.metadata
 import json
-import os
-import platform
 import statistics
-import subprocess
 import sys
-import time
 import warnings
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -40,24 +32,29 @@ from PIL import Image
 
 import scenes
 import trimatte
+from measuring import (
+    FEWEST_TURNS,
+    NOT_INSTALLED,
+    Machine,
+    calls,
+    copy_bandwidth,
+    describe_machine,
+    importable,
+    load,
+    others_share,
+    processor_seconds,
+    table,
+    take_turns,
+    use_threads,
+)
 
 Array = npt.NDArray[Any]
 
 HEIGHT_4K, WIDTH_4K = 2160, 3840
 HEIGHT_12MP, WIDTH_12MP = 3000, 4000
 TOLERANCE = 30
-COPIED_BYTES = 256_000_000
 SPECKLE = 2e-4  # of the noisy mask's pixels: 6 % of the image lies within 10 px of one
 DISAGREE = "NOT TIMED, results disagree"
-NOT_INSTALLED = "not installed (pip install '.[bench]')"
-
-# A side's turn lasts at least this long, so that operations of half a millisecond are not only
-# ever measured right after the other side has emptied the caches and put the threads to sleep.
-TURN_SECONDS = 0.02
-# Threads of OpenMP and OpenBLAS spin on for a while when their work is done: the side that comes
-# next must not have to share the cores with them.
-PAUSE_SECONDS = 0.05
-FEWEST_TURNS = 3
 
 
 class DisagreementError(Exception):
@@ -131,11 +128,6 @@ def comparison(
         return prepare
 
     return enter
-
-
-def load(module: str) -> Any:
-    """A peer's module, imported where it is used: not every one need be installed."""
-    return importlib.import_module(module)
 
 
 # ----------------------------------------------------------------------------------- agreement
@@ -405,7 +397,7 @@ def alpha_against_pymatting(quality: str, allowance: float) -> Duel:
 
     def agree() -> str:
         mine, other = ours(), theirs()
-        sad = [float(np.abs(x - scene.alpha)[unknown].sum()) / 1000 for x in (mine, other)]
+        sad = (scene.alpha_error(mine), scene.alpha_error(other))
         finding = no_worse("SAD / 1000 to the truth", *sad, allowance=allowance)
         apart = np.abs(mine - other)[unknown].mean()
         return f"{finding}; {unknown.mean():.1%} unknown, there {apart:.4f} apart on average"
@@ -436,8 +428,6 @@ def foreground_pymatting() -> Duel:
     pymatting = load("pymatting")
     scene = hair_2mp()
     image = scene.image / np.float32(255)
-    soft = (scene.alpha > 0) & (scene.alpha < 1)
-    truth, weight = scene.foreground[soft] / 255, scene.alpha[soft, None]
 
     def theirs() -> Array:
         return np.asarray(pymatting.estimate_foreground_ml(image, scene.alpha))
@@ -446,9 +436,7 @@ def foreground_pymatting() -> Duel:
         return trimatte.estimate_foreground(scene.image, scene.alpha)
 
     def agree() -> str:
-        errors = [
-            float(np.mean(weight * np.abs(x[soft] - truth))) for x in (ours() / 255, theirs())
-        ]
+        errors = [scene.foreground_error(each) for each in (ours() / 255, theirs())]
         return no_worse("mean alpha |F - truth| where soft", *errors, allowance=1.1)
 
     moved = 2 * scene.image.nbytes + scene.alpha.nbytes
@@ -458,43 +446,15 @@ def foreground_pymatting() -> Duel:
 # --------------------------------------------------------------------------------- measurement
 
 
-def turn(call: Callable[[], object]) -> list[float]:
-    """Call for TURN_SECONDS, at least once; the seconds of each call."""
-    time.sleep(PAUSE_SECONDS)
-    seconds: list[float] = []
-    while sum(seconds) < TURN_SECONDS:
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
-    return seconds
-
-
-def take_turns(duel: Duel, turns: int, budget: float) -> tuple[list[float], list[list[float]]]:
-    """Peer, ours, peer, ours ... after a warm-up of both: the peer's calls, our turns."""
-    duel.theirs(), duel.ours()
-    theirs: list[float] = []
-    ours: list[list[float]] = []
-    started = time.perf_counter()
-    gc.disable()
-    try:
-        while len(ours) < turns:
-            theirs += turn(duel.theirs)
-            ours.append(turn(duel.ours))
-            if len(ours) >= FEWEST_TURNS and time.perf_counter() - started > budget:
-                break
-    finally:
-        gc.enable()
-    return theirs, ours
-
-
 def measure(what: Comparison, turns: int, budget: float, threads: int) -> Row:
     duel = what.prepare()
     agreement = duel.agree()
     bandwidth = copy_bandwidth(threads)
     before = processor_seconds()
-    theirs, our_turns = take_turns(duel, turns, budget)
+    duel.theirs(), duel.ours()
+    their_turns, our_turns = take_turns((duel.theirs, duel.ours), turns, budget)
     others = others_share(before, processor_seconds())
-    ours = [seconds for each in our_turns for seconds in each]
+    theirs, ours = calls(their_turns), calls(our_turns)
     peer_median, our_median = statistics.median(theirs), statistics.median(ours)
     return Row(
         topic=what.topic,
@@ -517,127 +477,8 @@ def measure(what: Comparison, turns: int, budget: float, threads: int) -> Row:
     )
 
 
-def processor_seconds() -> tuple[float, float, float]:
-    """So far: all processors' seconds, those of them that were busy, those that were ours."""
-    ticks = [int(field) for field in Path("/proc/stat").read_text().split()[1:9]]
-    idle = ticks[3] + ticks[4]
-    per_second = os.sysconf("SC_CLK_TCK")
-    own = os.times()
-    return sum(ticks) / per_second, (sum(ticks) - idle) / per_second, own.user + own.system
-
-
-def others_share(before: tuple[float, ...], after: tuple[float, ...]) -> float:
-    total, busy, own = (end - start for start, end in zip(before, after, strict=True))
-    return max(0.0, busy - own) / total
-
-
-@cache
-def copy_arrays() -> tuple[Array, Array]:
-    source = np.ones(COPIED_BYTES // 8)
-    return np.zeros_like(source), source
-
-
-def copy_bandwidth(threads: int) -> float:
-    """GB/s, read and written, of NumPy copying in equal parts by so many threads: best of 9."""
-    parts = list(zip(*(np.array_split(each, threads) for each in copy_arrays()), strict=True))
-    seconds = []
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in range(9):
-            start = time.perf_counter()
-            list(pool.map(lambda part: np.copyto(*part), parts))
-            seconds.append(time.perf_counter() - start)
-    return 2 * COPIED_BYTES / min(seconds) / 1e9
-
-
-# -------------------------------------------------------------------------------------- machine
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where and with what the figures were taken."""
-
-    cpu: str
-    cores: int
-    threads: int
-    system: str
-    versions: dict[str, str]
-    commit: str
-    cpu_target: str
-    load: float
-
-    def __str__(self) -> str:
-        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        return (
-            f"{self.cpu}, {self.cores} cores, {self.threads} threads used, {self.system}, "
-            f"load average before {self.load:.1f}\n"
-            f"{versions}; commit {self.commit}; kernels {self.cpu_target}"
-        )
-
-
-def describe_machine(threads: int) -> Machine:
-    return Machine(
-        cpu=cpu_model(),
-        cores=len(os.sched_getaffinity(0)),
-        threads=threads,
-        system=f"{platform.system()} {platform.release()}",
-        versions=dict(installed_versions()),
-        commit=current_commit(),
-        cpu_target=trimatte.cpu_target(),
-        load=os.getloadavg()[0],
-    )
-
-
-def cpu_model() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def installed_versions() -> Iterator[tuple[str, str]]:
-    yield "Python", platform.python_version()
-    yield "trimatte", str(trimatte.build_info()["version"])
-    for name in ("numpy", "pillow", "scipy", "pymatting", "numba", "opencv-python-headless"):
-        try:
-            yield name, importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-
-
-def current_commit() -> str:
-    """The commit this file stands in, "+" after it where the working tree differs from it."""
-    here = Path(__file__).parent
-    try:
-        return subprocess.run(
-            ["git", "describe", "--always", "--dirty=+"],
-            cwd=here,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
 def missing(what: Comparison) -> list[str]:
     return [name for name in what.needs if not importable(name)]
-
-
-@cache
-def importable(name: str) -> bool:
-    try:
-        load(name)
-    except ImportError:
-        return False
-    return True
-
-
-def use_threads(threads: int) -> None:
-    trimatte.set_num_threads(threads)
-    if importable("cv2"):
-        load("cv2").setNumThreads(threads)
-    if importable("numba"):
-        load("numba").set_num_threads(threads)
 
 
 # --------------------------------------------------------------------------------------- report
@@ -671,16 +512,8 @@ def verdict(row: Row) -> str:
     return f"{row.bar:g}x {'met' if row.ratio >= row.bar else 'MISSED'}"
 
 
-def table(rows: list[Row]) -> str:
-    lines = [HEADER, *(cells(row) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, tuple("-" * width for width in widths))
-    return "\n".join(
-        "| "
-        + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        + " |"
-        for line in lines
-    )
+def result_table(rows: list[Row]) -> str:
+    return table([HEADER, *(cells(row) for row in rows)])
 
 
 def write_markdown(path: Path, machine: Machine, rows: list[Row], left_out: list[str]) -> None:
@@ -689,7 +522,7 @@ def write_markdown(path: Path, machine: Machine, rows: list[Row], left_out: list
     path.write_text(
         "# trimatte beside its peers\n\n"
         + str(machine).replace("\n", "  \n")
-        + f"\n\n{table(rows)}\n\nAgreement, checked before timing:\n\n"
+        + f"\n\n{result_table(rows)}\n\nAgreement, checked before timing:\n\n"
         + f"{agreements}\n"
         + (f"\nLeft out:\n{omissions}\n" if left_out else "")
     )
@@ -748,7 +581,7 @@ def main(arguments: list[str] | None = None) -> int:
     results = [compare(each, turns, budget, options.threads) for each in chosen]
     rows = [each for each in results if isinstance(each, Row)]
     left_out = [each for each in results if isinstance(each, str)]
-    print(f"\n{table(rows)}", *left_out, sep="\n")
+    print(f"\n{result_table(rows)}", *left_out, sep="\n")
     if options.markdown:
         write_markdown(options.markdown, machine, rows, left_out)
     if options.json:

@@ -36,6 +36,36 @@ class Scene:
     foreground: UInt8Array
     background: UInt8Array
 
+    def alpha_error(self, alpha: npt.NDArray[np.floating]) -> float:
+        """SAD over the unknown pixels in the field's unit: sum |a - a*| / 1000."""
+        unknown = self.trimap == 128
+        return float(np.abs(alpha - self.alpha)[unknown].sum()) / 1000
+
+    def foreground_error(self, foreground: npt.NDArray[np.floating]) -> float:
+        """Mean of a* |F - F*| over the soft pixels, colours in [0, 1]."""
+        soft = (self.alpha > 0) & (self.alpha < 1)
+        apart = np.abs(foreground[soft] - self.foreground[soft] / 255)
+        return float(np.mean(self.alpha[soft, None] * apart))
+
+
+def over_background(
+    foreground: UInt8Array, alpha: FloatArray, background: UInt8Array, trimap: UInt8Array
+) -> Scene:
+    """A foreground with known alpha before another background, under the trimap given.
+
+    What the trimap takes for known has alpha 0 or 1, so that the scene has one true answer.
+    """
+    known = np.where(trimap == 255, np.float32(1), np.where(trimap == 0, np.float32(0), alpha))
+    image = _over(foreground, known, background)
+    return Scene(image, trimap, known, foreground, background)
+
+
+def texture(
+    height: int, width: int, seed: int, *, color: tuple[int, int, int], contrast: float
+) -> UInt8Array:
+    """A textured surface around a colour: uint8 (H, W, 3)."""
+    return _texture(height, width, np.random.default_rng(seed), color=color, contrast=contrast)
+
 
 def hair_scene(height: int, width: int, seed: int, unknown: float = 0.15) -> Scene:
     """A textured head with loose strands of hair before a textured background.
