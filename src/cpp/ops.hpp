@@ -41,6 +41,11 @@ template <DeviceKind D, class T>
 void estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
                     ImageView<float> alpha, const MattingOptions&, MattingInfo* info, Stream);
 
+// Alpha by shared sampling; `confidence` in it, 1 where the trimap knows, may be empty.
+template <DeviceKind D, class T>
+void sample_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
+                  ImageView<float> alpha, ImageView<float> confidence, Stream);
+
 // `background` may be empty (data == nullptr): it is not wanted then.
 template <DeviceKind D, class T, class A>
 void estimate_foreground(ImageView<const T> image, ImageView<const A> alpha,
