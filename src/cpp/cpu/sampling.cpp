@@ -45,10 +45,13 @@ class SparseImage {
 
 struct SamplingImages {
   std::ptrdiff_t height, width;
-  SparseImage<SamplingPixel> pixels{height, width};
-  SparseImage<SamplingPair> gathered{height, width};
-  SparseImage<SharedPair> shared{height, width};
+  SparseImage<SamplingPixel> pixels;
+  SparseImage<SamplingPair> gathered;
+  SparseImage<SharedPair> shared;
   std::vector<std::ptrdiff_t> tiles;  // those with unknown pixels: y0 * width + x0
+
+  SamplingImages(std::ptrdiff_t h, std::ptrdiff_t w)
+      : height(h), width(w), pixels(h, w), gathered(h, w), shared(h, w) {}
 };
 
 // A tile of floats with R pixels around it.
@@ -64,17 +67,6 @@ struct TileRow {
   int begin = kSamplingTile, end = 0;
 };
 
-// Nearest first.
-inline std::vector<ExpansionOffset> expansion_offsets() {
-  std::vector<ExpansionOffset> offsets;
-  for (int square = 1; square <= kExpansionRadius * kExpansionRadius; ++square)
-    for (int dy = -kExpansionRadius; dy <= kExpansionRadius; ++dy)
-      for (int dx = -kExpansionRadius; dx <= kExpansionRadius; ++dx)
-        if (dy * dy + dx * dx == square)
-          offsets.push_back({dy, dx, float{kExpansionDistance} * kExpansionDistance});
-  return offsets;
-}
-
 }  // namespace trimatte
 #endif
 
@@ -82,9 +74,10 @@ TRIMATTE_TARGET_BEGIN
 
 constexpr int kT = kSamplingTile;
 
+// Colours and classes; alpha of what is known.
 template <class T>
 void pack_rows(const ImageView<const T>& image, const ImageView<const std::uint8_t>& trimap,
-               const ImageView<float>& alpha, SamplingImages& work, std::ptrdiff_t begin,
+               const ImageView<float>& alpha, const SamplingImages& work, std::ptrdiff_t begin,
                std::ptrdiff_t end) {
   for (std::ptrdiff_t y = begin; y < end; ++y) {
     const T* __restrict from = image.row(y);
@@ -106,26 +99,52 @@ void pack_rows(const ImageView<const T>& image, const ImageView<const std::uint8
   }
 }
 
-// Tiles that have unknown pixels.
-void list_tiles(SamplingImages& work) {
-  const std::ptrdiff_t rows = (work.height + kT - 1) / kT, columns = (work.width + kT - 1) / kT;
-  std::vector<std::uint8_t> has(static_cast<std::size_t>(rows * columns));
-  parallel_for(rows, 1, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-    for (std::ptrdiff_t y = begin * kT; y < std::min(end * kT, work.height); ++y) {
-      const SamplingPixel* row = work.pixels.row(y);
-      std::uint8_t* flags = has.data() + y / kT * columns;
-      for (std::ptrdiff_t c = 0; c < columns; ++c) {
-        std::uint32_t any = 0;
-        const std::ptrdiff_t last = std::min((c + 1) * kT, work.width);
-        for (std::ptrdiff_t x = c * kT; x < last; ++x) any |= row[x].bits;
-        flags[c] |= static_cast<std::uint8_t>(any >> 30 & 1u);
-      }
+// What a tile has of each class.
+struct TileSums {
+  ClassSums of[3];
+};
+
+void add_row(const SamplingPixel* row, std::ptrdiff_t count, TileSums& sums) {
+  std::int32_t sum[3][4] = {};
+  for (std::ptrdiff_t x = 0; x < count; ++x)
+    for (std::uint32_t k = 0; k < 3; ++k) {
+      const std::int32_t in = row[x].kind() == k;
+      sum[k][0] += in;
+      sum[k][1] += in * row[x].r();
+      sum[k][2] += in * row[x].g();
+      sum[k][3] += in * row[x].b();
     }
+  for (int k = 0; k < 3; ++k) {
+    sums.of[k].count += sum[k][0];
+    sums.of[k].r += sum[k][1];
+    sums.of[k].g += sum[k][2];
+    sums.of[k].b += sum[k][3];
+  }
+}
+
+// Lists the tiles that have unknown pixels, and adds up the classes.
+TileSums survey(SamplingImages& work) {
+  const std::ptrdiff_t rows = (work.height + kT - 1) / kT, columns = (work.width + kT - 1) / kT;
+  std::vector<TileSums> sums(static_cast<std::size_t>(rows * columns));
+  parallel_for(rows, 1, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+    for (std::ptrdiff_t y = begin * kT; y < std::min(end * kT, work.height); ++y)
+      for (std::ptrdiff_t c = 0; c < columns; ++c)
+        add_row(work.pixels.row(y) + c * kT, std::min<std::ptrdiff_t>(kT, work.width - c * kT),
+                sums[static_cast<std::size_t>(y / kT * columns + c)]);
   });
-  work.tiles.clear();
-  for (std::ptrdiff_t t = 0; t < rows * columns; ++t)
-    if (has[static_cast<std::size_t>(t)])
+  TileSums all;
+  for (std::ptrdiff_t t = 0; t < rows * columns; ++t) {
+    const TileSums& tile = sums[static_cast<std::size_t>(t)];
+    if (tile.of[kSampleUnknown].count > 0)
       work.tiles.push_back(t / columns * kT * work.width + t % columns * kT);
+    for (int k = 0; k < 3; ++k) {
+      all.of[k].count += tile.of[k].count;
+      all.of[k].r += tile.of[k].r;
+      all.of[k].g += tile.of[k].g;
+      all.of[k].b += tile.of[k].b;
+    }
+  }
+  return all;
 }
 
 // body(y0, x0) for every tile of the list.
@@ -178,37 +197,40 @@ void for_unknown(const SamplingImages& work, std::ptrdiff_t y0, std::ptrdiff_t x
 
 // ---- Expansion ---------------------------------------------------------------------------------
 
+constexpr float kNearColor = float{kExpansionDistance} * kExpansionDistance;
+
 void expand_tile(const SamplingImages& work, const ImageView<float>& alpha,
-                 const std::vector<ExpansionOffset>& offsets, std::ptrdiff_t y0,
-                 std::ptrdiff_t x0) {
+                 const ExpansionDisk& disk, std::ptrdiff_t y0, std::ptrdiff_t x0) {
   constexpr int R = kExpansionRadius;
   static thread_local TilePlane<R> red, green, blue, kind;
   std::fill_n(&kind.data[0][0], sizeof(kind.data) / sizeof(float), 0.5f);
-  bool any = false;
+  bool has_known[kT + 2 * R] = {};
   for_surroundings<R>(work, y0, x0, [&](int y, int x) {
     const SamplingPixel p = work.pixels.row(y0 + y)[x0 + x];
     red.row(y)[x] = static_cast<float>(p.r());
     green.row(y)[x] = static_cast<float>(p.g());
     blue.row(y)[x] = static_cast<float>(p.b());
     kind.row(y)[x] = 0.5f * static_cast<float>(p.kind());
-    any |= p.kind() != kSampleUnknown;
+    has_known[y + R] |= p.kind() != kSampleUnknown;
   });
-  if (!any) return;
   for (int y = 0; y < kT; ++y) {
     const TileRow row = unknown_in_row(work, y0 + y, x0);
     if (row.end == 0) continue;
     float own[kT];
     std::copy_n(kind.row(y), kT, own);
-    const float *r = red.row(y), *g = green.row(y), *b = blue.row(y);
-    for (const ExpansionOffset& offset : offsets) {
+    const float* __restrict r = red.row(y);
+    const float* __restrict g = green.row(y);
+    const float* __restrict b = blue.row(y);
+    for (const ExpansionOffset offset : disk.offset) {
+      if (!has_known[y + R + offset.y]) continue;
       const float* __restrict qr = red.row(y + offset.y) + offset.x;
       const float* __restrict qg = green.row(y + offset.y) + offset.x;
       const float* __restrict qb = blue.row(y + offset.y) + offset.x;
       const float* __restrict qk = kind.row(y + offset.y) + offset.x;
       for (int x = 0; x < kT; ++x) {
         const float dr = r[x] - qr[x], dg = g[x] - qg[x], db = b[x] - qb[x];
-        const bool alike = dr * dr + dg * dg + db * db <= offset.distance;
-        own[x] = (own[x] == 0.5f) & alike ? qk[x] : own[x];
+        const float found = dr * dr + dg * dg + db * db <= kNearColor ? qk[x] : 0.5f;
+        own[x] = own[x] == 0.5f ? found : own[x];
       }
     }
     float* to = alpha.row(y0 + y) + x0;
@@ -225,7 +247,7 @@ void take_expansion(const SamplingImages& work, const ImageView<float>& alpha, s
   });
 }
 
-// The pairs of a pixel side by side; those beyond its samples repeat the first one.
+// The pairs of a pixel side by side; those without a sample too.
 struct Pairs {
   const Sample *front[kSamplingPairs], *back[kSamplingPairs];
   // F - B, B, |F - B|^2, the error over the window, alpha of the pixel itself.
@@ -236,8 +258,8 @@ struct Pairs {
   explicit Pairs(const Gathered& found) {
     for (int i = 0; i < kSamplingPairs; ++i) {
       const int f = i / kSamplingRays, b = i % kSamplingRays;
-      front[i] = &found.fronts.of[f < found.fronts.count ? f : 0];
-      back[i] = &found.backs.of[b < found.backs.count ? b : 0];
+      front[i] = &found.fronts.of[f];
+      back[i] = &found.backs.of[b];
       br[i] = static_cast<float>(back[i]->pixel.r());
       bg[i] = static_cast<float>(back[i]->pixel.g());
       bb[i] = static_cast<float>(back[i]->pixel.b());
@@ -277,6 +299,7 @@ SamplingPair best_pair(const SamplingImages& work, std::ptrdiff_t y, std::ptrdif
   int best = 0;
   double least = HUGE_VAL;
   for (int i = 0; i < kSamplingPairs; ++i) {
+    if (pairs.front[i]->square == 0 || pairs.back[i]->square == 0) continue;
     const double cost = found.cost(*pairs.front[i], *pairs.back[i], pairs.error[i], pairs.alpha[i]);
     if (cost < least) least = cost, best = i;
   }
@@ -402,47 +425,39 @@ void smooth_tile(const SamplingImages& work, const ImageView<float>& alpha,
   }
 }
 
-// Number and sums of the colours of a class.
-struct ClassSums {
-  std::int64_t count = 0, r = 0, g = 0, b = 0;
-
-  void add(SamplingPixel p) { ++count, r += p.r(), g += p.g(), b += p.b(); }
-  SamplingPixel mean() const {
-    const auto of = [&](std::int64_t sum) {
-      return static_cast<std::uint32_t>((2 * sum + count) / (2 * count));
-    };
-    return {of(r) | of(g) << 10 | of(b) << 20};
-  }
-};
-
 template <class T>
 void sample_image(const ImageView<const T>& image, const ImageView<const std::uint8_t>& trimap,
                   const ImageView<float>& alpha, const ImageView<float>& confidence) {
-  SamplingImages work{image.height, image.width};
+  SamplingImages work(image.height, image.width);
   parallel_rows(image.height, image.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     pack_rows(image, trimap, alpha, work, begin, end);
+    if (confidence.data)
+      for (std::ptrdiff_t y = begin; y < end; ++y) std::fill_n(confidence.row(y), image.width, 1.0f);
   });
-  ClassSums sums[3];
-  for (std::ptrdiff_t y = 0; y < work.height; ++y)
-    for (std::ptrdiff_t x = 0; x < work.width; ++x) {
-      const SamplingPixel p = work.pixels.row(y)[x];
-      sums[p.kind()].add(p);
-    }
-  list_tiles(work);
-  const SamplingPair means{sums[kSampleForeground].mean(), sums[kSampleBackground].mean()};
-  const std::vector<ExpansionOffset> offsets = expansion_offsets();
+  const TileSums classes = survey(work);
+  const ClassSums &front = classes.of[kSampleForeground], &back = classes.of[kSampleBackground];
   TIMER("pack");
-  for_tiles(work, [&](auto y0, auto x0) { expand_tile(work, alpha, offsets, y0, x0); });
+  if (front.count == 0 || back.count == 0) {
+    const OneSided only(front.count > 0, back.count > 0);
+    for_tiles(work, [&](auto y0, auto x0) {
+      for_unknown(work, y0, x0, [&](auto y, auto x) {
+        alpha.row(y)[x] = only.alpha;
+        if (confidence.data) confidence.row(y)[x] = only.confidence;
+      });
+    });
+    return;
+  }
+  const ExpansionDisk disk = expansion_disk();
+  for_tiles(work, [&](auto y0, auto x0) { expand_tile(work, alpha, disk, y0, x0); });
   for_tiles(work, [&](auto y0, auto x0) { take_expansion(work, alpha, y0, x0); });
   TIMER("expand");
+  const SamplingPair means{front.mean(), back.mean()};
   for_tiles(work, [&](auto y0, auto x0) { gather_tile(work, means, y0, x0); });
   TIMER("gather");
   for_tiles(work, [&](auto y0, auto x0) { share_tile(work, y0, x0); });
   TIMER("share");
   const SmoothingWeights weights = smoothing_weights();
-  for_tiles(work, [&](auto y0, auto x0) {
-    smooth_tile(work, alpha, confidence, weights, y0, x0);
-  });
+  for_tiles(work, [&](auto y0, auto x0) { smooth_tile(work, alpha, confidence, weights, y0, x0); });
   TIMER("smooth");
 }
 TRIMATTE_TARGET_END

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 
 #include "core/host_device.hpp"
@@ -15,18 +16,18 @@
 
 namespace trimatte {
 
-inline constexpr int kSamplingScale = 1020;      // ten bits; whole steps of uint8
-inline constexpr int kExpansionRadius = 10;      // pixels
-inline constexpr int kExpansionDistance = 20;    // of colours: 5 / 255
-inline constexpr int kSamplingRays = 4;          // a quarter turn apart
+inline constexpr int kSamplingScale = 1020;   // full scale of ten bits; whole steps of uint8
+inline constexpr int kExpansionRadius = 10;   // pixels
+inline constexpr int kExpansionDistance = 40; // of colours, 10 / 255; the paper's 5 / 255 leaves more
+inline constexpr int kSamplingRays = 4;       // a quarter turn apart
 inline constexpr int kSamplingPairs = kSamplingRays * kSamplingRays;
-inline constexpr int kSamplingSteps = 1024;      // of a ray, at most
-inline constexpr int kSharingRadius = 5;         // a square: 121 neighbours' pairs are tried ...
-inline constexpr int kSharedPairs = 3;           // ... and so many averaged
-inline constexpr int kShareScale = 6;            // averages of 1, 2, 3 whole numbers, whole again
+inline constexpr int kSamplingReach = 4096;   // how far a ray goes, pixels along its longer axis
+inline constexpr int kSharingRadius = 5;      // the pairs of 11 x 11 pixels are tried ...
+inline constexpr int kSharedPairs = 3;        // ... and so many averaged
+inline constexpr int kShareScale = 6;         // averages of 1, 2, 3 whole numbers, whole again
 inline constexpr int kSmoothingRadius = 5;
-inline constexpr float kSmoothingSpread = 4.28f;  // sigma^2 of 11 x 11 pixels, (11^2) / (9 pi)
-inline constexpr float kConfidenceDecay = 10.0f;
+inline constexpr float kSmoothingSpread = 4.28f;   // sigma^2 of 11 x 11 pixels, 11^2 / (9 pi)
+inline constexpr float kConfidenceDecay = 4.0f;    // a fit that is off by 1 / 4 has confidence 1 / e
 
 enum SamplingClass : std::uint32_t { kSampleBackground, kSampleUnknown, kSampleForeground };
 
@@ -98,23 +99,37 @@ TRIMATTE_HD float fit_error(float n, float d, float e) {
   return static_cast<float>(rest) / d;
 }
 
-// What a ray saw: the nearest known pixel of a class, where, and the energy of the way there.
+// The nearest known pixel of a class on a ray; none where the distance is 0.
 struct Sample {
   SamplingPixel pixel;
-  double distance, energy;
+  int square = 0;  // of the distance
 };
+
+// What the four rays of a pixel found, and the least energy of the ways there.
 struct Samples {
   Sample of[kSamplingRays];
-  int count = 0;
+  std::int64_t energy = INT64_MAX;
 
-  TRIMATTE_HD void add(SamplingPixel pixel, int dy, int dx, std::int64_t energy) {
-    of[count++] = {pixel, std::sqrt(static_cast<double>(dy * dy + dx * dx)),
-                   static_cast<double>(energy)};
+  TRIMATTE_HD void add(int ray, SamplingPixel pixel, int dy, int dx, std::int64_t its_energy) {
+    of[ray] = {pixel, dy * dy + dx * dx};
+    energy = its_energy < energy ? its_energy : energy;
   }
-  TRIMATTE_HD double least_energy() const {
-    double least = of[0].energy;
-    for (int i = 1; i < count; ++i) least = of[i].energy < least ? of[i].energy : least;
-    return least;
+  // Where no ray met the class, its mean stands for it.
+  TRIMATTE_HD void or_mean(SamplingPixel mean) {
+    if (energy == INT64_MAX) add(0, mean, 0, 1, 0);
+  }
+};
+
+// Number of the pixels of a class, and the sums of their colours.
+struct ClassSums {
+  std::int64_t count = 0, r = 0, g = 0, b = 0;
+
+  // Rounds half up; black if there is none.
+  TRIMATTE_HD SamplingPixel mean() const {
+    const auto of = [this](std::int64_t sum) {
+      return count > 0 ? static_cast<std::uint32_t>((2 * sum + count) / (2 * count)) : 0u;
+    };
+    return {of(r) | of(g) << 10 | of(b) << 20};
   }
 };
 
@@ -123,63 +138,80 @@ struct SamplingPair {
   SamplingPixel front, back;
 };
 
-// Follows a ray until it has met both classes, or leaves the image. at(y, x) is a pixel.
-template <class At>
-TRIMATTE_HD void follow_ray(const At& at, std::ptrdiff_t height, std::ptrdiff_t width,
-                            std::ptrdiff_t y, std::ptrdiff_t x, const SamplingRay& ray,
-                            Samples& fronts, Samples& backs) {
-  bool front = false, back = false;
-  std::int64_t energy = 0;
-  SamplingPixel last = at(y, x);
-  for (int step = 1; step <= kSamplingSteps && !(front && back); step += 1 + (step >> STEPSH)) {
-    const int dx = ray.dx(step), dy = ray.dy(step);
-    const std::ptrdiff_t qx = x + dx, qy = y + dy;
-    if (qx < 0 || qy < 0 || qx >= width || qy >= height) return;
-    const SamplingPixel q = at(qy, qx);
-    energy += color_distance(last, q);
-    last = q;
-    if (!front && q.kind() == kSampleForeground) {
-      front = true;
-      fronts.add(q, dy, dx, energy);
-    }
-    if (!back && q.kind() == kSampleBackground) {
-      back = true;
-      backs.add(q, dy, dx, energy);
-    }
-  }
-}
-
-// What the four rays of a pixel found. A class that none of them met is stood for by its mean.
 struct Gathered {
   Samples fronts, backs;
   double front_likely;
 
+  // at(y, x) is a pixel.
   template <class At>
   TRIMATTE_HD Gathered(const At& at, std::ptrdiff_t height, std::ptrdiff_t width, std::ptrdiff_t y,
                        std::ptrdiff_t x, const SamplingPair& means) {
-    for (int quarter = 0; quarter < kSamplingRays; ++quarter)
-      follow_ray(at, height, width, y, x, SamplingRay(y, x, quarter), fronts, backs);
-    if (fronts.count == 0) fronts.add(means.front, 0, 1, 0);
-    if (backs.count == 0) backs.add(means.back, 0, 1, 0);
-    const double front = fronts.least_energy(), back = backs.least_energy();
+    for (int ray = 0; ray < kSamplingRays; ++ray) follow_ray(at, height, width, y, x, ray);
+    fronts.or_mean(means.front);
+    backs.or_mean(means.back);
+    const double front = static_cast<double>(fronts.energy);
+    const double back = static_cast<double>(backs.energy);
     front_likely = front + back > 0.0 ? back / (front + back) : 0.5;
   }
 
-  // The paper's objective: how badly the pair explains the 3 x 3 pixels, how unlikely its alpha for
-  // the pixel itself is, and how far away the samples are.
-  TRIMATTE_HD double cost(const Sample& front, const Sample& back, float fit, float alpha) const {
+  // The paper's objective: how badly a pair explains the 3 x 3 pixels (the sum of their errors),
+  // how unlikely its alpha is for the pixel itself, and how far away the samples are.
+  TRIMATTE_HD double cost(const Sample& front, const Sample& back, float errors,
+                          float alpha) const {
+    const double error = errors, far = back.square;
     const double unlikely = front_likely + (1.0 - 2.0 * front_likely) * alpha;
-    const double error = fit, near = back.distance * back.distance;
-    return error * error * error * (unlikely * unlikely) * front.distance * (near * near);
+    return error * error * error * (unlikely * unlikely) *
+           std::sqrt(static_cast<double>(front.square)) * (far * far);
+  }
+
+ private:
+  // Goes until both classes are met, or the image ends. Steps grow with the distance.
+  template <class At>
+  TRIMATTE_HD void follow_ray(const At& at, std::ptrdiff_t height, std::ptrdiff_t width,
+                              std::ptrdiff_t y, std::ptrdiff_t x, int number) {
+    const SamplingRay ray(y, x, number);
+    bool front = false, back = false;
+    std::int64_t energy = 0;
+    SamplingPixel last = at(y, x);
+    for (int step = 1; step <= kSamplingReach && !(front && back); step += 1 + step / 32) {
+      const int dx = ray.dx(step), dy = ray.dy(step);
+      const std::ptrdiff_t qx = x + dx, qy = y + dy;
+      if (qx < 0 || qy < 0 || qx >= width || qy >= height) return;
+      const SamplingPixel q = at(qy, qx);
+      energy += color_distance(last, q);
+      last = q;
+      if (!front && q.kind() == kSampleForeground) {
+        front = true;
+        fronts.add(number, q, dy, dx, energy);
+      }
+      if (!back && q.kind() == kSampleBackground) {
+        back = true;
+        backs.add(number, q, dy, dx, energy);
+      }
+    }
   }
 };
 
 // ---- Expansion ---------------------------------------------------------------------------------
 
+// An unknown pixel is what the nearest known pixel of nearly its colour is.
 struct ExpansionOffset {
-  int y, x;
-  float distance;  // how far apart the colours may be, squared
+  std::int16_t y, x;
 };
+inline constexpr int kExpansionOffsets = 316;  // pixels of a disk but for its centre
+struct ExpansionDisk {
+  ExpansionOffset offset[kExpansionOffsets];  // nearest first, then by rows
+};
+inline ExpansionDisk expansion_disk() {
+  ExpansionDisk disk;
+  int count = 0;
+  for (int square = 1; square <= kExpansionRadius * kExpansionRadius; ++square)
+    for (int dy = -kExpansionRadius; dy <= kExpansionRadius; ++dy)
+      for (int dx = -kExpansionRadius; dx <= kExpansionRadius; ++dx)
+        if (dy * dy + dx * dx == square)
+          disk.offset[count++] = {static_cast<std::int16_t>(dy), static_cast<std::int16_t>(dx)};
+  return disk;
+}
 
 // ---- Sharing -----------------------------------------------------------------------------------
 
@@ -351,5 +383,15 @@ inline SmoothingWeights smoothing_weights() {
   }
   return weights;
 }
+
+// The unknown pixels of a trimap that lacks a class are all of the other; of one that lacks both,
+// nothing is known.
+struct OneSided {
+  float alpha, confidence;
+
+  TRIMATTE_HD OneSided(bool has_foreground, bool has_background)
+      : alpha(has_foreground ? 1.0f : has_background ? 0.0f : 0.5f),
+        confidence(has_foreground || has_background ? 1.0f : 0.0f) {}
+};
 
 }  // namespace trimatte
