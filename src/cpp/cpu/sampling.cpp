@@ -163,7 +163,9 @@ void for_tiles(const SamplingImages& work, const Body& body) {
 template <int R, class Body>
 void for_surroundings(const SamplingImages& work, std::ptrdiff_t y0, std::ptrdiff_t x0,
                       const Body& body) {
-  const auto low = [](std::ptrdiff_t at) { return static_cast<int>(std::max<std::ptrdiff_t>(-R, -at)); };
+  const auto low = [](std::ptrdiff_t at) {
+    return static_cast<int>(std::max<std::ptrdiff_t>(-R, -at));
+  };
   const auto high = [](std::ptrdiff_t at, std::ptrdiff_t size) {
     return static_cast<int>(std::min<std::ptrdiff_t>(kT + R, size - at));
   };
@@ -197,8 +199,6 @@ void for_unknown(const SamplingImages& work, std::ptrdiff_t y0, std::ptrdiff_t x
 
 // ---- Expansion ---------------------------------------------------------------------------------
 
-constexpr float kNearColor = float{kExpansionDistance} * kExpansionDistance;
-
 void expand_tile(const SamplingImages& work, const ImageView<float>& alpha,
                  const ExpansionDisk& disk, std::ptrdiff_t y0, std::ptrdiff_t x0) {
   constexpr int R = kExpansionRadius;
@@ -229,7 +229,7 @@ void expand_tile(const SamplingImages& work, const ImageView<float>& alpha,
       const float* __restrict qk = kind.row(y + offset.y) + offset.x;
       for (int x = 0; x < kT; ++x) {
         const float dr = r[x] - qr[x], dg = g[x] - qg[x], db = b[x] - qb[x];
-        const float found = dr * dr + dg * dg + db * db <= kNearColor ? qk[x] : 0.5f;
+        const float found = dr * dr + dg * dg + db * db <= float{kNearColor} ? qk[x] : 0.5f;
         own[x] = own[x] == 0.5f ? found : own[x];
       }
     }
@@ -432,11 +432,11 @@ void sample_image(const ImageView<const T>& image, const ImageView<const std::ui
   parallel_rows(image.height, image.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     pack_rows(image, trimap, alpha, work, begin, end);
     if (confidence.data)
-      for (std::ptrdiff_t y = begin; y < end; ++y) std::fill_n(confidence.row(y), image.width, 1.0f);
+      for (std::ptrdiff_t y = begin; y < end; ++y)
+        std::fill_n(confidence.row(y), image.width, 1.0f);
   });
   const TileSums classes = survey(work);
   const ClassSums &front = classes.of[kSampleForeground], &back = classes.of[kSampleBackground];
-  TIMER("pack");
   if (front.count == 0 || back.count == 0) {
     const OneSided only(front.count > 0, back.count > 0);
     for_tiles(work, [&](auto y0, auto x0) {
@@ -450,15 +450,11 @@ void sample_image(const ImageView<const T>& image, const ImageView<const std::ui
   const ExpansionDisk disk = expansion_disk();
   for_tiles(work, [&](auto y0, auto x0) { expand_tile(work, alpha, disk, y0, x0); });
   for_tiles(work, [&](auto y0, auto x0) { take_expansion(work, alpha, y0, x0); });
-  TIMER("expand");
   const SamplingPair means{front.mean(), back.mean()};
   for_tiles(work, [&](auto y0, auto x0) { gather_tile(work, means, y0, x0); });
-  TIMER("gather");
   for_tiles(work, [&](auto y0, auto x0) { share_tile(work, y0, x0); });
-  TIMER("share");
   const SmoothingWeights weights = smoothing_weights();
   for_tiles(work, [&](auto y0, auto x0) { smooth_tile(work, alpha, confidence, weights, y0, x0); });
-  TIMER("smooth");
 }
 TRIMATTE_TARGET_END
 
@@ -472,9 +468,10 @@ void sample_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap
   TRIMATTE_CALL(sample_image<T>)(image, trimap, alpha, confidence);
 }
 
-#define TRIMATTE_INSTANTIATE(T)                                           \
-  template void sample_alpha<DeviceKind::kCPU, T>(                        \
-      ImageView<const T>, ImageView<const std::uint8_t>, ImageView<float>, ImageView<float>, Stream);
+#define TRIMATTE_INSTANTIATE(T)                                                                    \
+  template void sample_alpha<DeviceKind::kCPU, T>(ImageView<const T>,                              \
+                                                  ImageView<const std::uint8_t>, ImageView<float>, \
+                                                  ImageView<float>, Stream);
 TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
 

@@ -1,4 +1,5 @@
-// Shared sampling: a foreground and a background colour for each unknown pixel, and alpha from them.
+// Shared sampling: a foreground and a background colour for each unknown pixel, and alpha from
+// them.
 //
 // Gastal, Oliveira: Shared Sampling for Real-Time Alpha Matting, Eurographics 2010. Every choice
 // between samples compares numbers that are exact, or rounded once, in any order of evaluation: on
@@ -16,18 +17,18 @@
 
 namespace trimatte {
 
-inline constexpr int kSamplingScale = 1020;   // full scale of ten bits; whole steps of uint8
-inline constexpr int kExpansionRadius = 10;   // pixels
-inline constexpr int kExpansionDistance = 40; // of colours, 10 / 255; the paper's 5 / 255 leaves more
-inline constexpr int kSamplingRays = 4;       // a quarter turn apart
+inline constexpr int kSamplingScale = 1020;  // full scale of ten bits; whole steps of uint8
+inline constexpr int kExpansionRadius = 10;  // pixels
+inline constexpr int kNearColor = 40 * 40;   // squared: 10 / 255, where the paper has 5 / 256
+inline constexpr int kSamplingRays = 4;      // a quarter turn apart
 inline constexpr int kSamplingPairs = kSamplingRays * kSamplingRays;
-inline constexpr int kSamplingReach = 4096;   // how far a ray goes, pixels along its longer axis
-inline constexpr int kSharingRadius = 5;      // the pairs of 11 x 11 pixels are tried ...
-inline constexpr int kSharedPairs = 3;        // ... and so many averaged
-inline constexpr int kShareScale = 6;         // averages of 1, 2, 3 whole numbers, whole again
+inline constexpr int kSamplingReach = 4096;  // how far a ray goes, pixels along its longer axis
+inline constexpr int kSharingRadius = 5;     // the pairs of 11 x 11 pixels are tried ...
+inline constexpr int kSharedPairs = 3;       // ... and so many averaged
+inline constexpr int kShareScale = 6;        // averages of 1, 2, 3 whole numbers, whole again
 inline constexpr int kSmoothingRadius = 5;
-inline constexpr float kSmoothingSpread = 4.28f;   // sigma^2 of 11 x 11 pixels, 11^2 / (9 pi)
-inline constexpr float kConfidenceDecay = 4.0f;    // a fit that is off by 1 / 4 has confidence 1 / e
+inline constexpr float kSmoothingSpread = 4.28f;  // sigma^2 of 11 x 11 pixels, 11^2 / (9 pi)
+inline constexpr float kConfidenceDecay = 4.0f;   // a fit that is off by 1 / 4 has confidence 1 / e
 
 enum SamplingClass : std::uint32_t { kSampleBackground, kSampleUnknown, kSampleForeground };
 
@@ -120,6 +121,37 @@ struct Samples {
   }
 };
 
+// A pixel's pair of colours.
+struct SamplingPair {
+  SamplingPixel front, back;
+};
+
+// The line between a pair's colours.
+struct PairLine {
+  float r, g, b, back_r, back_g, back_b, square;
+
+  TRIMATTE_HD explicit PairLine(const SamplingPair& pair)
+      : r(static_cast<float>(pair.front.r() - pair.back.r())),
+        g(static_cast<float>(pair.front.g() - pair.back.g())),
+        b(static_cast<float>(pair.front.b() - pair.back.b())),
+        back_r(static_cast<float>(pair.back.r())),
+        back_g(static_cast<float>(pair.back.g())),
+        back_b(static_cast<float>(pair.back.b())),
+        square(r * r + g * g + b * b) {}
+
+  // along: (I - B).(F - B)
+  TRIMATTE_HD float error(SamplingPixel pixel, float& along) const {
+    const float ir = static_cast<float>(pixel.r()) - back_r;
+    const float ig = static_cast<float>(pixel.g()) - back_g;
+    const float ib = static_cast<float>(pixel.b()) - back_b;
+    along = ir * r + ig * g + ib * b;
+    return fit_error(along, square, ir * ir + ig * ig + ib * ib);
+  }
+  TRIMATTE_HD float alpha(float along) const {
+    return square > 0.0f ? clip_unit(along / square) : 0.5f;
+  }
+};
+
 // Number of the pixels of a class, and the sums of their colours.
 struct ClassSums {
   std::int64_t count = 0, r = 0, g = 0, b = 0;
@@ -133,11 +165,6 @@ struct ClassSums {
   }
 };
 
-// A pixel's pair of colours.
-struct SamplingPair {
-  SamplingPixel front, back;
-};
-
 struct Gathered {
   Samples fronts, backs;
   double front_likely;
@@ -146,6 +173,7 @@ struct Gathered {
   template <class At>
   TRIMATTE_HD Gathered(const At& at, std::ptrdiff_t height, std::ptrdiff_t width, std::ptrdiff_t y,
                        std::ptrdiff_t x, const SamplingPair& means) {
+#pragma unroll
     for (int ray = 0; ray < kSamplingRays; ++ray) follow_ray(at, height, width, y, x, ray);
     fronts.or_mean(means.front);
     backs.or_mean(means.back);
@@ -390,7 +418,9 @@ struct OneSided {
   float alpha, confidence;
 
   TRIMATTE_HD OneSided(bool has_foreground, bool has_background)
-      : alpha(has_foreground ? 1.0f : has_background ? 0.0f : 0.5f),
+      : alpha(has_foreground   ? 1.0f
+              : has_background ? 0.0f
+                               : 0.5f),
         confidence(has_foreground || has_background ? 1.0f : 0.0f) {}
 };
 
