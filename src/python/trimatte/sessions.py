@@ -50,8 +50,8 @@ def alpha_of_session(
     marks = three_valued(marks, operation, "trimap", stream)
     if marks.shape != pixels.shape[:2]:
         raise ArgumentError(
-            f"{operation}: trimap must have the size of image {pixels.shape} {pixels.dtype}, "
-            f"got {marks.shape} {marks.dtype}"
+            f"{operation}: trimap must have the height and width of image {pixels.shape} "
+            f"{pixels.dtype}, got {marks.shape} {marks.dtype}"
         )
     on_host = np.array(_to_host(pixels)[..., :3], order="C"), _to_host(marks)
     alpha = _checked(session, session.estimate_alpha(*on_host), on_host[1])
