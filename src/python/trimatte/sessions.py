@@ -56,7 +56,7 @@ def alpha_of_session(
     on_host = np.array(_to_host(pixels)[..., :3], order="C"), _to_host(marks)
     alpha = _checked(session, session.estimate_alpha(*on_host), on_host[1])
     if isinstance(pixels, DeviceArray):
-        return _core.to_device(alpha, pixels.device, stream)  # type: ignore[return-value]
+        return _core.to_device(alpha, pixels.device, stream)
     return alpha
 
 
