@@ -168,8 +168,10 @@ void guide_image(const ImageView<const T>& image, const ImageView<const std::uin
     for (int k = 0; k < kGuideMoments; ++k) whole[k] += cells.at(0, i)[k];
   window_sums<kGuideMoments, kGuideRadius>(grid, cells);
   Cells<kGuideModel> models(grid);
-  for (std::ptrdiff_t i = 0; i < grid.cells(); ++i)
-    guide_model(cells.at(0, i), whole, models.at(0, i));
+  parallel_for(grid.cells(), 1024, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+    for (std::ptrdiff_t i = begin; i < end; ++i)
+      guide_model(cells.at(0, i), whole, models.at(0, i));
+  });
   window_sums<kGuideModel, kGuideMeanRadius>(grid, models);
   apply_models(image, trimap, grid, models, alpha);
 }

@@ -105,20 +105,16 @@ struct TileSums {
 };
 
 void add_row(const SamplingPixel* row, std::ptrdiff_t count, TileSums& sums) {
-  std::int32_t sum[3][4] = {};
-  for (std::ptrdiff_t x = 0; x < count; ++x)
-    for (std::uint32_t k = 0; k < 3; ++k) {
+  for (std::uint32_t k = 0; k < 3; ++k) {
+    std::int32_t number = 0, r = 0, g = 0, b = 0;
+    for (std::ptrdiff_t x = 0; x < count; ++x) {
       const std::int32_t in = row[x].kind() == k;
-      sum[k][0] += in;
-      sum[k][1] += in * row[x].r();
-      sum[k][2] += in * row[x].g();
-      sum[k][3] += in * row[x].b();
+      number += in;
+      r += in * row[x].r();
+      g += in * row[x].g();
+      b += in * row[x].b();
     }
-  for (int k = 0; k < 3; ++k) {
-    sums.of[k].count += sum[k][0];
-    sums.of[k].r += sum[k][1];
-    sums.of[k].g += sum[k][2];
-    sums.of[k].b += sum[k][3];
+    sums.of[k] += {number, r, g, b};
   }
 }
 
@@ -137,12 +133,7 @@ TileSums survey(SamplingImages& work) {
     const TileSums& tile = sums[static_cast<std::size_t>(t)];
     if (tile.of[kSampleUnknown].count > 0)
       work.tiles.push_back(t / columns * kT * work.width + t % columns * kT);
-    for (int k = 0; k < 3; ++k) {
-      all.of[k].count += tile.of[k].count;
-      all.of[k].r += tile.of[k].r;
-      all.of[k].g += tile.of[k].g;
-      all.of[k].b += tile.of[k].b;
-    }
+    for (int k = 0; k < 3; ++k) all.of[k] += tile.of[k];
   }
   return all;
 }
@@ -257,18 +248,13 @@ struct Pairs {
 
   explicit Pairs(const Gathered& found) {
     for (int i = 0; i < kSamplingPairs; ++i) {
-      const int f = i / kSamplingRays, b = i % kSamplingRays;
-      front[i] = &found.fronts.of[f];
-      back[i] = &found.backs.of[b];
-      br[i] = static_cast<float>(back[i]->pixel.r());
-      bg[i] = static_cast<float>(back[i]->pixel.g());
-      bb[i] = static_cast<float>(back[i]->pixel.b());
-      fr[i] = static_cast<float>(front[i]->pixel.r()) - br[i];
-      fg[i] = static_cast<float>(front[i]->pixel.g()) - bg[i];
-      fb[i] = static_cast<float>(front[i]->pixel.b()) - bb[i];
+      front[i] = &found.fronts.of[i / kSamplingRays];
+      back[i] = &found.backs.of[i % kSamplingRays];
+      const PairLine line({front[i]->pixel, back[i]->pixel});
+      fr[i] = line.r, fg[i] = line.g, fb[i] = line.b;
+      br[i] = line.back_r, bg[i] = line.back_g, bb[i] = line.back_b;
+      square[i] = line.square;
     }
-    for (int i = 0; i < kSamplingPairs; ++i)
-      square[i] = fr[i] * fr[i] + fg[i] * fg[i] + fb[i] * fb[i];
   }
 
   void add_error(SamplingPixel pixel, bool own) {
@@ -322,15 +308,10 @@ void share_tile(const SamplingImages& work, std::ptrdiff_t y0, std::ptrdiff_t x0
   std::fill_n(&none.data[0][0], sizeof(none.data) / sizeof(float), HUGE_VALF);
   for_surroundings<R>(work, y0, x0, [&](int y, int x) {
     if (work.pixels.row(y0 + y)[x0 + x].kind() != kSampleUnknown) return;
-    const SamplingPair pair = work.gathered.row(y0 + y)[x0 + x];
-    const float r = static_cast<float>(pair.front.r() - pair.back.r());
-    const float g = static_cast<float>(pair.front.g() - pair.back.g());
-    const float b = static_cast<float>(pair.front.b() - pair.back.b());
-    fr.row(y)[x] = r, fg.row(y)[x] = g, fb.row(y)[x] = b;
-    br.row(y)[x] = static_cast<float>(pair.back.r());
-    bg.row(y)[x] = static_cast<float>(pair.back.g());
-    bb.row(y)[x] = static_cast<float>(pair.back.b());
-    square.row(y)[x] = r * r + g * g + b * b;
+    const PairLine line(work.gathered.row(y0 + y)[x0 + x]);
+    fr.row(y)[x] = line.r, fg.row(y)[x] = line.g, fb.row(y)[x] = line.b;
+    br.row(y)[x] = line.back_r, bg.row(y)[x] = line.back_g, bb.row(y)[x] = line.back_b;
+    square.row(y)[x] = line.square;
     none.row(y)[x] = 0.0f;
   });
   for (int y = 0; y < kT; ++y) {
@@ -343,6 +324,8 @@ void share_tile(const SamplingImages& work, std::ptrdiff_t y0, std::ptrdiff_t x0
       r[x] = static_cast<float>(p.r()), g[x] = static_cast<float>(p.g());
       b[x] = static_cast<float>(p.b());
     }
+    // The best three and where they are from, the best first.
+    static_assert(kSharedPairs == 3);
     float cost[3][kT];
     std::int32_t from[3][kT] = {};
     std::fill_n(&cost[0][0], 3 * kT, HUGE_VALF);
