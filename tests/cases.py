@@ -24,6 +24,7 @@ SIZES: dict[str, tuple[tuple[int, int], ...]] = {
     "line": ((1, 131), (131, 1)),
     "odd": ((17, 31), (31, 64), (13, 129), (47, 65), (20, 128)),
     "thin": ((1, 3), (2, 5), (2, 31), (31, 2)),
+    "wide": ((90, 260),),  # more pixels along a side than guided alpha has cells
     "solve": ((12, 17), (23, 19), (31, 16)),
     "hd": ((1080, 1920),),
     "uhd": ((2160, 3840),),
@@ -307,6 +308,21 @@ def alpha_cases() -> Iterator[Case]:
                     mean=True,
                     # Not "line": a line's windows fit any alpha, so that its equations say little.
                     sizes=("empty", "thin", "solve"),
+                )
+    # Whatever is chosen between samples is the definition's choice: every pixel agrees.
+    for method, sizes in (
+        ("shared", EVERY_SMALL_SIZE),
+        ("guided", (*EVERY_SMALL_SIZE, "wide")),
+    ):
+        for dtype in DTYPES:
+            for channels in (3, 4):
+                yield Case(
+                    f"alpha-{dtype}x{channels}-{method}",
+                    "estimate_alpha",
+                    a_photo_and_trimap(dtype, channels),
+                    {"method": method},
+                    atol=1e-4,
+                    sizes=sizes,
                 )
 
 

@@ -211,6 +211,8 @@ def bad_options() -> list[Bad]:
 
     for value, came in (("best", "best"), (None, "None"), (2, "2"), ("", "''")):
         rows.append(Bad("estimate_alpha", "quality", value, came, "balanced"))
+    for value, came in (("knn", "knn"), (None, "None"), (2, "2"), ("", "''"), (int, "int")):
+        rows.append(Bad("estimate_alpha", "method", value, came, "shared"))
     for value, came in (("min", "min"), (None, "None"), (0, "0")):
         rows.append(Bad("despill", "method", value, came, "double-average"))
     for value in (-0.1, 1.1, float("nan")):

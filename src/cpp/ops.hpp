@@ -11,9 +11,11 @@
 #include "core/image_view.hpp"
 #include "pixel/composite.hpp"
 #include "pixel/despill.hpp"
+#include "pixel/guided.hpp"
 #include "pixel/key.hpp"
 #include "pixel/matting.hpp"
 #include "pixel/resize.hpp"
+#include "pixel/sampling.hpp"
 #include "pixel/tensor.hpp"
 #include "pixel/trimap.hpp"
 
@@ -40,6 +42,16 @@ void make_trimap(ImageView<const T> mask, ImageView<std::uint8_t> trimap, const 
 template <DeviceKind D, class T>
 void estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
                     ImageView<float> alpha, const MattingOptions&, MattingInfo* info, Stream);
+
+// Alpha by shared sampling; `confidence` in it, 1 where the trimap knows, may be empty.
+template <DeviceKind D, class T>
+void sample_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
+                  ImageView<float> alpha, ImageView<float> confidence, Stream);
+
+// Alpha by a guided filter on few cells: a preview.
+template <DeviceKind D, class T>
+void guide_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
+                 ImageView<float> alpha, Stream);
 
 // `background` may be empty (data == nullptr): it is not wanted then.
 template <DeviceKind D, class T, class A>

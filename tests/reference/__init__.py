@@ -11,11 +11,21 @@ from typing import Any
 from .composite import composite, cutout, limit_alpha, premultiply, unpremultiply
 from .despill import despill
 from .foreground import estimate_foreground
+from .guided import guide_alpha
 from .key import chroma_key, key_cutout
-from .matting import estimate_alpha
+from .matting import estimate_alpha as closed_form_alpha
 from .resize import resize
+from .sampling import sample_alpha
 from .tensor import matte_from_prediction, to_tensor
 from .trimap import make_trimap
+
+
+def estimate_alpha(image: Any, trimap: Any, *, method: str = "closed-form") -> Any:
+    """Alpha by the definition of a method."""
+    if method == "shared":
+        return sample_alpha(image, trimap)[0]
+    return {"closed-form": closed_form_alpha, "guided": guide_alpha}[method](image, trimap)
+
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "chroma_key": chroma_key,

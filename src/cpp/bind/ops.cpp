@@ -94,6 +94,12 @@ TrimapResult make_trimap_op(const py::object& mask_array, double low, double hig
   return {call.give(trimap), {used.outside, used.inside}};
 }
 
+void require_trimap(const Argument& trimap, const Argument& image) {
+  trimap.require_size_of(image);
+  if (trimap.depth() != Depth::kUint8)
+    trimap.refuse("must be uint8 (0 background, 128 unknown, 255 foreground)", trimap.describe());
+}
+
 // (alpha, (unknown, iterations, residual, levels)); the latter only where asked for.
 using AlphaResult =
     std::tuple<py::object, std::optional<std::tuple<std::int64_t, int, double, int>>>;
@@ -104,12 +110,7 @@ AlphaResult estimate_alpha_op(const py::object& image_array, const py::object& t
   const std::string operation = "estimate_alpha";
   Argument image(operation, "image", image_array, Layout::kColor);
   Argument trimap(operation, "trimap", trimap_array, Layout::kPlane);
-  trimap.require_size_of(image);
-  if (trimap.depth() != Depth::kUint8)
-    throw ArgumentError(operation +
-                        ": trimap must be uint8 (0 background, 128 unknown, 255 "
-                        "foreground), got " +
-                        trimap.describe());
+  require_trimap(trimap, image);
   const MattingOptions options{static_cast<MattingQuality>(quality)};
   Call call(operation, device, stream, {&image, &trimap});
   auto alpha = call.output<float>(image.height(), image.width());
@@ -123,6 +124,47 @@ AlphaResult estimate_alpha_op(const py::object& image_array, const py::object& t
   });
   if (!want_info) return {call.give(alpha), std::nullopt};
   return {call.give(alpha), std::tuple{info.unknown, info.iterations, info.residual, info.levels}};
+}
+
+// (alpha, confidence or None)
+using SampledAlpha = std::tuple<py::object, py::object>;
+
+SampledAlpha sample_alpha_op(const py::object& image_array, const py::object& trimap_array,
+                             bool want_confidence, const py::object& device,
+                             const py::object& stream) {
+  const std::string operation = "estimate_alpha";
+  Argument image(operation, "image", image_array, Layout::kColor);
+  Argument trimap(operation, "trimap", trimap_array, Layout::kPlane);
+  require_trimap(trimap, image);
+  Call call(operation, device, stream, {&image, &trimap});
+  auto alpha = call.output<float>(image.height(), image.width());
+  std::optional<Output<float>> confidence;
+  if (want_confidence) confidence = call.output<float>(image.height(), image.width());
+  const auto to = confidence ? confidence->view() : ImageView<float>{};
+  with_depth(image.depth(), [&](auto t) {
+    using T = decltype(t);
+    call.run([&](auto d, Stream s) {
+      sample_alpha<d.value, T>(image.view<T>(), trimap.view<std::uint8_t>(), alpha.view(), to, s);
+    });
+  });
+  return {call.give(alpha), confidence ? call.give(*confidence) : py::none()};
+}
+
+py::object guide_alpha_op(const py::object& image_array, const py::object& trimap_array,
+                          const py::object& device, const py::object& stream) {
+  const std::string operation = "estimate_alpha";
+  Argument image(operation, "image", image_array, Layout::kColor);
+  Argument trimap(operation, "trimap", trimap_array, Layout::kPlane);
+  require_trimap(trimap, image);
+  Call call(operation, device, stream, {&image, &trimap});
+  auto alpha = call.output<float>(image.height(), image.width());
+  with_depth(image.depth(), [&](auto t) {
+    using T = decltype(t);
+    call.run([&](auto d, Stream s) {
+      guide_alpha<d.value, T>(image.view<T>(), trimap.view<std::uint8_t>(), alpha.view(), s);
+    });
+  });
+  return call.give(alpha);
 }
 
 // (foreground, background or None)
@@ -270,6 +312,9 @@ void define_operations(py::module_& m) {
         arg("inside"), arg("square"), arg("operation"), arg("device"), arg("stream"));
   m.def("estimate_alpha", &estimate_alpha_op, arg("image"), arg("trimap"), arg("quality"),
         arg("want_info"), arg("device"), arg("stream"));
+  m.def("sample_alpha", &sample_alpha_op, arg("image"), arg("trimap"), arg("want_confidence"),
+        arg("device"), arg("stream"));
+  m.def("guide_alpha", &guide_alpha_op, arg("image"), arg("trimap"), arg("device"), arg("stream"));
   m.def("estimate_foreground", &estimate_foreground_op, arg("image"), arg("alpha"),
         arg("want_background"), arg("device"), arg("stream"));
   m.def("despill", &despill_op, arg("image"), arg("channel"), arg("method"), arg("strength"),

@@ -24,6 +24,7 @@ from trimatte.keying import Probe, chroma_key, key_cutout, probe
 from trimatte.matting import MattingInfo, despill, estimate_alpha, estimate_foreground
 from trimatte.pipeline import Remover, Result, remove
 from trimatte.resizing import matte_from_prediction, resize, to_tensor
+from trimatte.sessions import MattingSession
 from trimatte.trimap import make_trimap
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "EngineError",
     "Error",
     "MattingInfo",
+    "MattingSession",
     "Probe",
     "Remover",
     "Result",

@@ -6,7 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal, overload
 
+import numpy as np
+
 from trimatte import _core
+from trimatte._core import DeviceArray
 from trimatte.arrays import (
     DESPILL_METHODS,
     Array,
@@ -18,7 +21,9 @@ from trimatte.arrays import (
     key_channel,
     number,
 )
+from trimatte.errors import ArgumentError
 from trimatte.keying import KeyColor
+from trimatte.sessions import MattingSession, alpha_of_session
 
 __all__ = ["MattingInfo", "despill", "estimate_alpha", "estimate_foreground"]
 
@@ -28,7 +33,8 @@ _QUALITIES = {"fast": 0, "balanced": 1, "exact": 2}
 @dataclass(frozen=True)
 class MattingInfo:
     """How a solve went: unknown pixels, conjugate-gradient iterations on the finest level, relative
-    residual |b - A x| / |b| there, levels of the pyramid, seconds."""
+    residual |b - A x| / |b| there, levels of the pyramid, seconds. Of methods that solve no
+    equations the iterations, the residual and the levels are 0."""
 
     unknown: int
     iterations: int
@@ -42,6 +48,7 @@ def estimate_alpha(
     image: ArrayLike,
     trimap: ArrayLike,
     *,
+    method: str | MattingSession = ...,
     quality: str = ...,
     return_info: Literal[False] = ...,
     device: str | None = ...,
@@ -52,6 +59,7 @@ def estimate_alpha(
     image: ArrayLike,
     trimap: ArrayLike,
     *,
+    method: str | MattingSession = ...,
     quality: str = ...,
     return_info: Literal[True],
     device: str | None = ...,
@@ -61,29 +69,43 @@ def estimate_alpha(
     image: ArrayLike,
     trimap: ArrayLike,
     *,
+    method: str | MattingSession = "closed-form",
     quality: str = "balanced",
     return_info: bool = False,
     device: str | None = None,
     stream: Any = None,
 ) -> Array | tuple[Array, MattingInfo]:
-    """Alpha of the unknown pixels by closed-form matting; known pixels come back as 0.0 and 1.0.
+    """Alpha of the unknown pixels; known pixels come back as 0.0 and 1.0.
 
-    Minimises alpha' L alpha over the unknown pixels, L being the matting Laplacian of Levin,
-    Lischinski and Weiss (PAMI 2008) with 3x3 windows and epsilon 1e-7, on the colours as they are
-    encoded. Solved by full multigrid: each level of a pyramid starts from the coarser level's local
-    linear model alpha = a . I + b evaluated on its own image, and takes a few steps of conjugate
-    gradients preconditioned by a V-cycle with the same prolongation.
+    ``"closed-form"`` minimises alpha' L alpha over the unknown pixels, L being the matting
+    Laplacian of Levin, Lischinski and Weiss (PAMI 2008) with 3x3 windows and epsilon 1e-7, on the
+    colours as they are encoded. Solved by full multigrid: each level of a pyramid starts from the
+    coarser level's local linear model alpha = a . I + b evaluated on its own image, and takes a few
+    steps of conjugate gradients preconditioned by a V-cycle with the same prolongation.
+
+    ``"shared"`` is the sampling of Gastal and Oliveira (Eurographics 2010): each unknown pixel
+    follows four rays to known foreground and background (up to 4096 pixels to the first of them,
+    and 64 more than three times as far to the second), keeps the pair of colours that explains it
+    best, compares its neighbours' pairs and smooths what they say. Good in wide unknown regions,
+    where closed-form matting drifts. Colours count to ten bits.
+
+    ``"guided"`` is a preview: in windows of a fifth of the image's longer side alpha is a linear
+    function of colour, fitted to the known pixels of at most 100 x 100 cells, after the fast guided
+    filter of He and Sun (arXiv 1505.00996).
 
     Args:
         image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
             ignored.
         trimap: (H, W), uint8: 0 background, 128 unknown, 255 foreground (below 26 counts as
             background, above 229 as foreground); uint16 or float32 in [0, 1] likewise.
-        quality: ``"fast"``: one step a level. ``"balanced"``: four, on photographs nearer to true
-            alpha than the converged solution. ``"exact"``: converged (PyMatting's
-            ``estimate_alpha_cf``), or after 100 steps on the finest level.
+        method: ``"closed-form"``, ``"shared"``, ``"guided"``, or a `MattingSession`, which works
+            on the host, wherever the arrays lie.
+        quality: of ``"closed-form"``, without meaning to the others. ``"fast"``: one step a level.
+            ``"balanced"``: four, on photographs nearer to true alpha than the converged solution.
+            ``"exact"``: converged (PyMatting's ``estimate_alpha_cf``), or after 100 steps on the
+            finest level.
         return_info: also return a `MattingInfo`; on a GPU this waits for the work to end.
-        device: see `trimatte.devices`.
+        device: see `trimatte.devices`. A session chooses its own: leave it out.
         stream: likewise.
 
     Returns:
@@ -91,13 +113,66 @@ def estimate_alpha(
         is nothing to go by: alpha is 0.5.
 
     Raises:
-        ArgumentError: an argument is not what is listed above.
+        ArgumentError: an argument is not what is listed above, or a session returned something
+            else than an alpha.
     """
     started = time.perf_counter()
+    effort = choice(_QUALITIES, quality, "estimate_alpha", "quality")
+    if method == "closed-form":
+        return _closed_form_alpha(image, trimap, effort, return_info, device, stream, started)
+    marks = as_trimap(trimap, "estimate_alpha", "trimap", stream)
+    if isinstance(method, str):
+        estimate = choice(_LOCAL_METHODS, method, "estimate_alpha", "method")
+        pixels = as_array(image, "estimate_alpha", "image", stream)
+        alpha = estimate(pixels, marks, device, stream)
+    elif isinstance(method, MattingSession) and not isinstance(method, type):
+        if device is not None:
+            raise ArgumentError(
+                "estimate_alpha: device must be None where method is a session, which chooses its "
+                f"own, got {device!r}"
+            )
+        alpha = alpha_of_session(method, image, marks, stream)
+    else:
+        names = ", ".join(repr(name) for name in ("closed-form", *_LOCAL_METHODS))
+        raise ArgumentError(
+            f"estimate_alpha: method must be one of {names} or a MattingSession, got {method!r:.80}"
+        )
+    if not return_info:
+        return alpha
+    unknown = _count_unknown(alpha, marks)
+    return alpha, MattingInfo(unknown, 0, 0.0, 0, time.perf_counter() - started)
+
+
+# Methods that look at a pixel's surroundings: (image, trimap, device, stream) -> alpha.
+_LOCAL_METHODS = {
+    "shared": lambda image, trimap, device, stream: _core.sample_alpha(
+        image, trimap, False, device, stream
+    )[0],
+    "guided": _core.guide_alpha,
+}
+
+
+def _count_unknown(alpha: Array, trimap: Array) -> int:
+    """Unknown pixels of a trimap, after all work on a GPU."""
+    if isinstance(alpha, DeviceArray):
+        alpha.to_host()
+    marks = trimap.to_host() if isinstance(trimap, DeviceArray) else trimap
+    return int(np.count_nonzero((marks >= 26) & (marks <= 229)))
+
+
+def _closed_form_alpha(
+    image: ArrayLike,
+    trimap: ArrayLike,
+    effort: int,
+    return_info: bool,
+    device: str | None,
+    stream: Any,
+    started: float,
+) -> Array | tuple[Array, MattingInfo]:
     alpha, info = _core.estimate_alpha(
         as_array(image, "estimate_alpha", "image", stream),
         as_trimap(trimap, "estimate_alpha", "trimap", stream),
-        choice(_QUALITIES, quality, "estimate_alpha", "quality"),
+        effort,
         bool(return_info),
         device,
         stream,
