@@ -44,19 +44,21 @@ struct MaskContour {
 
 // The radius of a band that follows the softness of a network's mask, on both sides; all in pixels
 // of the network. A soft edge says by its width how far from it the true one may be, and the band
-// is a share of that. A hard edge, narrower than any network's, says nothing.
+// is a share of that. An edge harder than networks make them has been cut out of a softer one: the
+// less is left of that, the wider the band.
 struct AutoBand {
   static constexpr double kShare = 0.75;  // of the width of the mask's transition
-  static constexpr double kNarrowest = 1.0, kWidest = 4.0;
-  static constexpr double kHardEdge = 0.5, kAtHardEdges = 3.0;
+  static constexpr double kAtHardEdges = 3.0, kLessBySoftness = 1.25;
+  static constexpr double kWidest = 4.0;
 };
 
 // Never less than a pixel of the image.
 TRIMATTE_HD double auto_radius(double width, double network_pixel) {
-  double radius = width < AutoBand::kHardEdge ? AutoBand::kAtHardEdges : AutoBand::kShare * width;
-  radius = radius > AutoBand::kNarrowest ? radius : AutoBand::kNarrowest;
-  radius = radius < AutoBand::kWidest ? radius : AutoBand::kWidest;
-  return radius * network_pixel > 1.0 ? radius * network_pixel : 1.0;
+  const double soft = AutoBand::kShare * width;
+  const double hard = AutoBand::kAtHardEdges - AutoBand::kLessBySoftness * width;
+  const double wanted = soft > hard ? soft : hard;
+  const double radius = network_pixel * (wanted < AutoBand::kWidest ? wanted : AutoBand::kWidest);
+  return radius > 1.0 ? radius : 1.0;
 }
 
 // The mean width of the transition between the classes is its area by the mean length of their two
