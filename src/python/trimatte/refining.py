@@ -21,7 +21,7 @@ Radius = float | tuple[float, float]
 Stage = Callable[[str], AbstractContextManager[object]]  # what a stage runs within
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Refined:
     """What `refine` made of a mask: alpha, (H, W) float32 in [0, 1]; foreground, (H, W, 3) of the
     image's dtype; trimap, (H, W) uint8, 0 / 128 / 255."""
@@ -79,6 +79,8 @@ def refine(
             "it there"
         )
     pixels = _core.place(pixels, device, "refine")
+    if stream is not None and not isinstance(pixels, DeviceArray):
+        raise ArgumentError(f"refine: stream must be None for work on the CPU, got {stream!r:.80}")
     _, trimap = trimap_of_mask(
         beside(coarse, pixels), pixels, network_size=network_size, radius=radius, stream=stream
     )
