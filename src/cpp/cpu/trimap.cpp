@@ -377,6 +377,10 @@ TRIMATTE_TARGET_END
 namespace trimatte {
 namespace {
 
+double radius_of(std::int64_t square) {
+  return std::sqrt(static_cast<double>(square));
+}
+
 // The largest disk, by its square, below one that keeps nothing.
 template <class Keeps>
 std::int64_t largest_disk(std::int64_t square, const Keeps& keeps) {
@@ -404,7 +408,8 @@ void make_trimap(ImageView<const T> mask, ImageView<std::uint8_t> trimap,
     return;
   }
   TrimapRadii radii{options.outside, options.inside};
-  if (options.network_pixel > 0)
+  const bool is_auto = options.network_pixel > 0;
+  if (is_auto)
     radii.outside = radii.inside =
         auto_radius(TRIMATTE_CALL(contour_of)(classes, width), options.network_pixel);
   Disks disks = disks_of(radii, height, width);
@@ -427,8 +432,8 @@ void make_trimap(ImageView<const T> mask, ImageView<std::uint8_t> trimap,
       return run().background > 0;
     });
   if (radii.lost_foreground || radii.lost_background) run();
-  if (radii.lost_foreground) radii.inside = std::sqrt(static_cast<double>(disks.inside));
-  if (radii.lost_background) radii.outside = std::sqrt(static_cast<double>(disks.outside));
+  if (is_auto || radii.lost_foreground) radii.inside = radius_of(disks.inside);
+  if (is_auto || radii.lost_background) radii.outside = radius_of(disks.outside);
   if (used) *used = radii;
 }
 
