@@ -78,8 +78,8 @@ examples:
   trimatte matte photo.jpg --mask mask.png --radius 20,8 -o cutout.png --alpha alpha.png
 
 A trimap says what is known: black is background, white is foreground, grey is to be solved. It has
-the photo's size. A mask is a rough outline, of which a band of --radius is to be solved. It may have
-any size, as a network's own.
+the photo's size. A mask is a rough outline, of which a band of --radius is to be solved. It has any
+size, as a network's own.
 """
 
 
