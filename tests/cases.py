@@ -279,6 +279,12 @@ def trimap_cases() -> Iterator[Case]:
     yield Case("trimap-float32-own-thresholds", "make_trimap", a_mask("float32"), options)
     options = {"radius": (4, 2), "network_size": (12, 14)}
     yield Case("trimap-uint8-network", "make_trimap", a_mask("uint8"), options, sizes=("odd",))
+    for dtype in ("bool", *DTYPES):
+        for size in (8, 14, 60, (5, 9)):  # of soft_disc: edges harder and softer than networks' are
+            name = f"trimap-{dtype}-auto-{size}".replace(", ", "x")
+            options = {"band": "auto", "network_size": size}
+            yield Case(name, "make_trimap", a_mask(dtype), options)
+    yield Case("trimap-uint8-auto", "make_trimap", a_mask("uint8"), {"band": "auto"})
     for inverted in (False, True):
         name = "trimap-uint8-holes" if inverted else "trimap-uint8-dots"
         make = lone_pixels("uint8", inverted=inverted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ VALID: dict[str, dict[str, Any]] = {
     "make_trimap": {"mask": TRIMAP, "radius": 1},
     "estimate_alpha": {"image": IMAGE, "trimap": TRIMAP},
     "estimate_foreground": {"image": IMAGE, "alpha": PLANE},
+    "refine": {"image": IMAGE, "mask": TRIMAP},
     "key_cutout": {"image": IMAGE},
     "despill": {"image": IMAGE},
     "premultiply": {"rgba": RGBA},
@@ -209,6 +210,11 @@ def bad_options() -> list[Bad]:
     ):
         rows.append(Bad("make_trimap", "network_size", value, came, "(height, width)"))
 
+    for value, came in (("wide", "wide"), (3, "3"), (True, "True"), ("", "''")):
+        rows.append(Bad("make_trimap", "band", value, came, "auto"))
+    for value, came in ((10.0, "10.0"), ((4, 2), "(4, 2)"), (None, "None")):
+        rows.append(Bad("make_trimap", "radius", value, came, "not both", {"band": "auto"}))
+
     for value, came in (("best", "best"), (None, "None"), (2, "2"), ("", "''")):
         rows.append(Bad("estimate_alpha", "quality", value, came, "balanced"))
     for value, came in (("knn", "knn"), (None, "None"), (2, "2"), ("", "''"), (int, "int")):
@@ -338,7 +344,10 @@ def test_the_arguments_that_the_table_starts_from_are_valid(operation: str) -> N
 def test_cpu_can_be_named(operation: str) -> None:
     plain = call(operation, VALID[operation])
     named = call(operation, {**VALID[operation], "device": "cpu", "stream": None})
-    np.testing.assert_array_equal(named, plain)
+    if operation == "refine":
+        plain, named = astuple(plain), astuple(named)
+    for result, same in zip(plain, named, strict=True):
+        np.testing.assert_array_equal(result, same)
 
 
 @pytest.mark.skipif(trimatte.cuda_available(), reason="there is a GPU here")
@@ -379,3 +388,8 @@ def test_options_go_by_name_only(operation: str) -> None:
         positional = [IMAGE, PLANE, IMAGE]
     with pytest.raises(TypeError, match="positional"):
         getattr(trimatte, operation)(*positional, "green")
+
+
+def test_a_band_that_follows_the_mask_is_made_of_disks() -> None:
+    with pytest.raises(trimatte.ArgumentError, match=r"band='auto'.*got shape 'rembg'"):
+        trimatte.make_trimap(TRIMAP, band="auto", shape="rembg")

@@ -199,6 +199,11 @@ def test_matte(run: Run, photo: Path) -> None:
     np.testing.assert_array_equal(read_mask(again), expected.trimap)
     np.testing.assert_array_equal(read_image(output), expected.composite("black"))
 
+    small = photo.with_name("small.png")
+    small.write_bytes(encode_png(mask[::2, ::2]))
+    assert run("matte", photo, "--mask", small, "-o", output)[0] == 0
+    np.testing.assert_array_equal(read_image(output), Remover()(photo, mask=small).rgba)
+
     before = tree(photo.parent)
     for command in (
         ["matte", photo, "--trimap", paths["trimap"], "-o", paths["trimap"]],

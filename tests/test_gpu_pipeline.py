@@ -66,6 +66,26 @@ def test_given_mask_or_trimap(image: Any, kind: str) -> None:
     np.testing.assert_array_equal(there.trimap.to_host(), wanted.trimap)
 
 
+@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.float32])
+def test_refine_wherever_the_arrays_lie(image: Any, dtype: Any) -> None:
+    small = trimatte.resize(trimatte.chroma_key(image, dtype=np.uint8), (48, 48))
+    mask = {np.bool_: small > 127, np.uint8: small, np.float32: small / np.float32(255)}[dtype]
+    wanted = trimatte.refine(image, mask)
+    there = trimatte.to_device(image)
+    named = trimatte.refine(image, mask, device="cuda")
+    assert isinstance(named.alpha, np.ndarray)
+    for given in (mask, trimatte.to_device(mask)):
+        refined = trimatte.refine(there, given)
+        assert isinstance(refined.foreground, trimatte.DeviceArray)
+        np.testing.assert_array_equal(refined.trimap.to_host(), wanted.trimap)
+        assert np.abs(refined.alpha.to_host() - wanted.alpha).mean() < 1e-4
+        for field in ("alpha", "foreground", "trimap"):
+            on_gpu = getattr(refined, field).to_host()
+            np.testing.assert_array_equal(getattr(named, field), on_gpu)
+    with pytest.raises(trimatte.ArgumentError, match="refine: the mask lies on cuda:0"):
+        trimatte.refine(image, trimatte.to_device(mask))
+
+
 def test_own_alpha_of_the_image_limits_the_result(image: Any) -> None:
     own = np.full(image.shape[:2], 128, np.uint8)
     result = trimatte.Remover(device="cuda")(np.dstack((image, own)))

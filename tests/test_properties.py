@@ -86,6 +86,48 @@ def test_a_larger_radius_never_makes_a_pixel_sure(
     np.testing.assert_array_equal(wide[sure], narrow[sure])
 
 
+def soft_edge(width: float, side: int = 96) -> Array:
+    """A mask of the left half, whose edge takes so many pixels from 10 to 240 of 255."""
+    along = (np.arange(side) - side / 2 + 0.5) / max(width, 1e-6) * (230 / 255) + 0.5
+    return np.tile(along.clip(0, 1).astype(np.float32)[::-1], (side, 1))
+
+
+@few
+@given(width=st.floats(0.0, 30.0), pixel=st.floats(0.5, 4.0))
+def test_an_automatic_band_is_that_of_its_formula(width: float, pixel: float) -> None:
+    mask = soft_edge(width)
+    trimap = trimatte.make_trimap(mask, band="auto", network_size=96 / pixel)
+    between = np.count_nonzero((mask[0] >= 10 / 255) & (mask[0] <= 240 / 255))
+    # A straight edge along a side has 4 / pi times the length that its pixel sides stand for.
+    soft = between * 4 / np.pi / pixel
+    radius = max(pixel * min(max(0.75 * soft, 3.0 - 1.25 * soft), 4.0), 1.0)
+    band = np.count_nonzero(trimap[0] == 128) - between
+    assert abs(band - 2 * radius) <= 2.0
+
+
+@few
+@given(seed=seeds, height=sides, width=sides, dtype=dtypes, network=st.integers(1, 60))
+def test_an_automatic_band_is_never_wider_than_four_network_pixels(
+    seed: int, height: int, width: int, dtype: str, network: int
+) -> None:
+    mask = cases.coarse_mask(np.random.default_rng(seed), height, width, dtype)
+    auto = quiet_trimap(mask, band="auto", network_size=network)
+    widest = quiet_trimap(mask, max(4.0 * np.sqrt(height * width) / network, 1.0))
+    sure = widest != 128
+    np.testing.assert_array_equal(auto[sure], widest[sure])
+    assert np.any(auto == 0) == np.any(widest == 0)  # what is sure does not vanish
+    assert np.any(auto == 255) == np.any(widest == 255)
+
+
+@few
+@given(seed=seeds, height=sides, width=sides)
+def test_an_automatic_band_turns_with_the_mask(seed: int, height: int, width: int) -> None:
+    mask = cases.coarse_mask(np.random.default_rng(seed), height, width, "uint8")
+    auto = quiet_trimap(mask, band="auto", network_size=20)
+    turned = quiet_trimap(np.ascontiguousarray(np.rot90(mask)), band="auto", network_size=20)
+    np.testing.assert_array_equal(np.rot90(auto), turned)
+
+
 @few
 @given(
     seed=seeds,

@@ -138,6 +138,71 @@ __device__ void store_tile(const unsigned (&not_fg)[Rows][Words],
   }
 }
 
+// ---- The softness of the mask ------------------------------------------------------------------
+
+struct ContourCounts {  // a MaskContour for atomics
+  unsigned long long between, sides;
+};
+
+// Adds up the values of the block in its first thread.
+__device__ unsigned block_sum(unsigned value) {
+  __shared__ unsigned sums[kWarps];
+  for (int d = 16; d > 0; d /= 2) value += __shfl_xor_sync(kAll, value, d);
+  if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = value;
+  __syncthreads();
+  unsigned sum = 0;
+  for (int w = 0; w < kWarps; ++w) sum += sums[w];
+  __syncthreads();
+  return sum;
+}
+
+// Sides between set and unset pixels: among those of a word and to the next, and to the row below.
+__device__ unsigned count_sides(const ImageView<std::uint32_t>& bits, std::ptrdiff_t width,
+                                std::ptrdiff_t y, std::ptrdiff_t k) {
+  const std::uint32_t* row = bits.row(y);
+  const unsigned next = k + 1 < bits.width ? row[k + 1] : 0u;
+  const unsigned pairs = valid_bits(width - 1, k);
+  const unsigned below = y + 1 < bits.height ? bits.row(y + 1)[k] : row[k];
+  return static_cast<unsigned>(__popc((row[k] ^ __funnelshift_r(row[k], next, 1)) & pairs) +
+                               __popc(row[k] ^ below));
+}
+
+__global__ void __launch_bounds__(kThreads)
+    contour_kernel(Bitmaps bits, std::ptrdiff_t width, ContourCounts* counts) {
+  const std::ptrdiff_t k =
+      std::ptrdiff_t{blockIdx.x} * kTileWords + static_cast<int>(threadIdx.x) % kTileWords;
+  unsigned between = 0, sides = 0;
+  for_tiles(bits.not_fg.height, [&](std::ptrdiff_t top) {
+    const std::ptrdiff_t y = top + static_cast<int>(threadIdx.x) / kTileWords;
+    if (y >= bits.not_fg.height || k >= bits.not_fg.width) return;
+    between += static_cast<unsigned>(__popc(bits.not_fg.row(y)[k] & bits.not_bg.row(y)[k]));
+    sides += count_sides(bits.not_fg, width, y, k) + count_sides(bits.not_bg, width, y, k);
+  });
+  between = block_sum(between);
+  sides = block_sum(sides);
+  if (threadIdx.x == 0) {
+    atomicAdd(&counts->between, static_cast<unsigned long long>(between));
+    atomicAdd(&counts->sides, static_cast<unsigned long long>(sides));
+  }
+}
+
+// One thread.
+__global__ void auto_disks_kernel(const ContourCounts* counts, double network_pixel,
+                                  std::ptrdiff_t height, std::ptrdiff_t width, Disks* disks) {
+  const MaskContour contour{static_cast<std::int64_t>(counts->between),
+                            static_cast<std::int64_t>(counts->sides)};
+  const double radius = auto_radius(contour, network_pixel);
+  *disks = disks_of({radius, radius}, height, width);
+}
+
+// The disks to grow by: given, or found on the device.
+struct DiskSource {
+  Disks given;
+  const Disks* found;
+
+  __device__ Disks get() const { return found ? *found : given; }
+};
+
 // ---- Disks in shared memory --------------------------------------------------------------------
 
 constexpr int kMostReach = 64, kHaloWords = kMostReach / 32;
@@ -213,10 +278,12 @@ __device__ unsigned grow(SharedRows& rows, SharedRows& scratch, int reach,
 }
 
 __global__ void __launch_bounds__(kThreads)
-    dilate_kernel(Bitmaps bits, Disks disks, ImageView<std::uint8_t> trimap, unsigned* flags) {
+    dilate_kernel(Bitmaps bits, DiskSource source, ImageView<std::uint8_t> trimap,
+                  unsigned* flags) {
   __shared__ SharedRows fg_rows, bg_rows, scratch;
   __shared__ HalfWidths fg_widths, bg_widths;
   __shared__ unsigned not_fg[kTileRows][kTileWords], not_bg[kTileRows][kTileWords];
+  const Disks disks = source.get();
   const int inside = disk_half_width(disks.inside, 0), outside = disk_half_width(disks.outside, 0);
   load_half_widths(disks.inside, inside, fg_widths);
   load_half_widths(disks.outside, outside, bg_widths);
@@ -250,12 +317,12 @@ struct Element {
   int widest;           // its largest half width; to the right of a set pixel of a square, which
   int skew;             // is even, one more
 
-  static Element disk(std::int64_t square) {
+  TRIMATTE_HD static Element disk(std::int64_t square) {
     const int reach = disk_half_width(square, 0);
     return {square, reach, reach, reach, 0};
   }
   // scipy.ndimage.binary_erosion with ones((n, n)): offsets -(n / 2) .. n - 1 - n / 2.
-  static Element ones(int n) {
+  TRIMATTE_HD static Element ones(int n) {
     const int low = n / 2, high = n - 1 - n / 2;
     return {-1, low, high, high, low - high};
   }
@@ -270,6 +337,23 @@ struct Element {
   // Border value 0 of binary_erosion: what the square cannot hold is not foreground.
   __device__ bool is_border(std::ptrdiff_t i, std::ptrdiff_t size) const {
     return square < 0 && (i < up || i >= size - down);
+  }
+};
+
+// What the pixels that are not foreground, and those that are not background, grow to.
+struct Elements {
+  Element inside, outside;
+};
+
+// > 0: the square's side; else the disks.
+struct ElementSource {
+  int square;
+  DiskSource disks;
+
+  __device__ Elements get() const {
+    if (square > 0) return {Element::ones(square), Element::ones(square)};
+    const Disks found = disks.get();
+    return {Element::disk(found.inside), Element::disk(found.outside)};
   }
 };
 
@@ -320,14 +404,15 @@ __device__ void column_widths(const ImageView<std::uint32_t>& bits, const Elemen
 
 template <class W>
 __global__ void __launch_bounds__(kThreads)
-    columns_kernel(Bitmaps bits, Element inside, Element outside, Widths<W> widths) {
+    columns_kernel(Bitmaps bits, ElementSource source, Widths<W> widths) {
   const std::ptrdiff_t k = std::ptrdiff_t{blockIdx.x} * kWarps + threadIdx.x / 32;
   if (k >= bits.not_fg.width) return;
+  const Elements elements = source.get();
   for_tiles(bits.not_fg.height, [&](std::ptrdiff_t y0) {
     if (blockIdx.z == 0)
-      column_widths(bits.not_fg, inside, widths.fg, k, y0);
+      column_widths(bits.not_fg, elements.inside, widths.fg, k, y0);
     else
-      column_widths(bits.not_bg, outside, widths.bg, k, y0);
+      column_widths(bits.not_bg, elements.outside, widths.bg, k, y0);
   });
 }
 
@@ -427,18 +512,20 @@ __device__ unsigned gather_word(unsigned bits) {
 
 template <class W>
 __global__ void __launch_bounds__(kThreads, 4)
-    rows_kernel(Widths<W> widths, Element inside, Element outside, ImageView<std::uint8_t> trimap,
+    rows_kernel(Widths<W> widths, ElementSource source, ImageView<std::uint8_t> trimap,
                 unsigned* flags, std::ptrdiff_t flag_count) {
+  const Elements elements = source.get();
   __shared__ unsigned not_fg[1][kRunsWords], not_bg[1][kRunsWords];
   const std::ptrdiff_t x0 = std::ptrdiff_t{blockIdx.x} * kThreads * kRunPixels;
   const std::ptrdiff_t first = x0 + kRunPixels * static_cast<int>(threadIdx.x);
   unsigned seen = 0;
   for (std::ptrdiff_t y = blockIdx.y; y < trimap.height; y += gridDim.y) {
-    unsigned fg = covered_bits(widths.fg.row(y), trimap.width, x0, inside);
+    unsigned fg = covered_bits(widths.fg.row(y), trimap.width, x0, elements.inside);
     for (int i = 0; i < kRunPixels; ++i)
-      if (inside.is_border(first + i, trimap.width) || inside.is_border(y, trimap.height))
+      if (elements.inside.is_border(first + i, trimap.width) ||
+          elements.inside.is_border(y, trimap.height))
         fg |= 1u << i;
-    const unsigned bg = covered_bits(widths.bg.row(y), trimap.width, x0, outside);
+    const unsigned bg = covered_bits(widths.bg.row(y), trimap.width, x0, elements.outside);
     for (int i = 0; i < kRunPixels && first + i < trimap.width; ++i) {
       if (!(fg >> i & 1u)) seen |= kSureForeground;
       if (!(bg >> i & 1u)) seen |= kSureBackground;
@@ -545,7 +632,7 @@ __global__ void __launch_bounds__(kThreads)
 
 // By the widths of columns, W wide enough for them.
 template <class W>
-void grow_any(const Bitmaps& bits, const Element& inside, const Element& outside,
+void grow_any(const Bitmaps& bits, const ElementSource& elements,
               const ImageView<std::uint8_t>& trimap, const Buffer<unsigned>& flags, Stream stream) {
   const std::ptrdiff_t words = bits.not_fg.width;
   const ImageBuffer<W> fg(trimap.height, 32 * words, 1, stream);
@@ -553,19 +640,43 @@ void grow_any(const Bitmaps& bits, const Element& inside, const Element& outside
   const Widths<W> widths{fg.view(), bg.view()};
   const dim3 segments(cuda::blocks_for(words, kWarps, 0x7fffffff),
                       cuda::blocks_for(trimap.height, kTileRows), 2);
-  cuda::launch("make_trimap", columns_kernel<W>, segments, dim3(kThreads), stream, bits, inside,
-               outside, widths);
+  cuda::launch("make_trimap", columns_kernel<W>, segments, dim3(kThreads), stream, bits, elements,
+               widths);
   const dim3 runs(cuda::blocks_for(trimap.width, kThreads * kRunPixels, 0x7fffffff),
                   cuda::blocks_for(trimap.height, 1));
-  cuda::launch("make_trimap", rows_kernel<W>, runs, dim3(kThreads), stream, widths, inside, outside,
+  cuda::launch("make_trimap", rows_kernel<W>, runs, dim3(kThreads), stream, widths, elements,
                trimap, flags.data(), flags.size());
 }
 
-void grow_any(const Bitmaps& bits, const Element& inside, const Element& outside,
+void grow_any(const Bitmaps& bits, const ElementSource& elements, int widest,
               const ImageView<std::uint8_t>& trimap, const Buffer<unsigned>& flags, Stream stream) {
-  const int widest = inside.widest > outside.widest ? inside.widest : outside.widest;
-  (widest < 0xffff ? grow_any<std::uint16_t> : grow_any<int>)(bits, inside, outside, trimap, flags,
+  (widest < 0xffff ? grow_any<std::uint16_t> : grow_any<int>)(bits, elements, trimap, flags,
                                                               stream);
+}
+
+// The disks of the mask's own softness, in device memory.
+Buffer<Disks> auto_disks(const Bitmaps& bits, std::ptrdiff_t width, double network_pixel,
+                         Stream stream) {
+  const std::ptrdiff_t height = bits.not_fg.height;
+  const Buffer<ContourCounts> counts(1, stream);
+  counts.fill_zero();
+  cuda::launch("make_trimap", contour_kernel, tiles_of(height, width), dim3(kThreads), stream, bits,
+               width, counts.data());
+  Buffer<Disks> disks(1, stream);
+  cuda::launch("make_trimap", auto_disks_kernel, dim3(1), dim3(1), stream, counts.data(),
+               network_pixel, height, width, disks.data());
+  return disks;
+}
+
+template <class T>
+T download(const Buffer<T>& buffer, Stream stream) {
+  T value;
+  cuda::download(&value, sizeof(T), buffer.data(), sizeof(T), sizeof(T), 1, stream);
+  return value;
+}
+
+double radius_of(std::int64_t square) {
+  return std::sqrt(static_cast<double>(square));
 }
 
 }  // namespace
@@ -584,28 +695,38 @@ void make_trimap(ImageView<const T> mask, ImageView<std::uint8_t> trimap,
   cuda::launch("make_trimap", pack_kernel<T>, tiles, dim3(kThreads), stream, mask,
                MaskBounds<T>(options), bits, flags.data());
   if (options.square > 0) {
-    const Element square = Element::ones(options.square);
-    grow_any(bits, square, square, trimap, flags, stream);
+    grow_any(bits, {options.square, {}}, options.square, trimap, flags, stream);
     return;
   }
-  const Disks disks{disk_square(options.outside, height, width),
-                    disk_square(options.inside, height, width)};
-  const std::int64_t larger = disks.inside > disks.outside ? disks.inside : disks.outside;
-  if (disk_half_width(larger, 0) <= kMostReach)
+  const bool is_auto = options.network_pixel > 0;
+  const Buffer<Disks> found =
+      is_auto ? auto_disks(bits, width, options.network_pixel, stream) : Buffer<Disks>();
+  TrimapRadii radii{options.outside, options.inside};
+  if (is_auto)  // the widest: the others are known on the device alone
+    radii.outside = radii.inside =
+        auto_radius(AutoBand::kWidest / AutoBand::kShare, options.network_pixel);
+  const Disks given = disks_of(radii, height, width);
+  const DiskSource disks{given, found.data()};
+  const int widest =
+      disk_half_width(given.inside > given.outside ? given.inside : given.outside, 0);
+  if (widest <= kMostReach)
     cuda::launch("make_trimap", dilate_kernel, tiles, dim3(kThreads), stream, bits, disks, trimap,
                  flags.data());
   else
-    grow_any(bits, Element::disk(disks.inside), Element::disk(disks.outside), trimap, flags,
-             stream);
+    grow_any(bits, {0, disks}, widest, trimap, flags, stream);
   const Buffer<Disks> reduced(1, stream);
   cuda::launch("make_trimap", reduce_kernel, dim3(1), dim3(kThreads), stream, bits, trimap,
                flags.data(), flags.size(), reduced.data());
   if (!used) return;
-  Disks squares;
-  cuda::download(&squares, sizeof(squares), reduced.data(), sizeof(squares), sizeof(squares), 1,
-                 stream);
-  if (squares.inside >= 0) used->inside = std::sqrt(static_cast<double>(squares.inside));
-  if (squares.outside >= 0) used->outside = std::sqrt(static_cast<double>(squares.outside));
+  if (is_auto) {
+    const Disks squares = download(found, stream);
+    *used = {radius_of(squares.outside), radius_of(squares.inside)};
+  }
+  const Disks squares = download(reduced, stream);
+  used->lost_foreground = squares.inside >= 0;
+  used->lost_background = squares.outside >= 0;
+  if (used->lost_foreground) used->inside = radius_of(squares.inside);
+  if (used->lost_background) used->outside = radius_of(squares.outside);
 }
 
 #define TRIMATTE_INSTANTIATE(T)                                                                \

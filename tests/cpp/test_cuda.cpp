@@ -88,9 +88,10 @@ Image<T> mask_of(Mask kind, std::ptrdiff_t h, std::ptrdiff_t w) {
 
 // Exact on both devices, and the radii that were used as well.
 template <class T>
-void same_trimaps(Mask kind, double outside, double inside, int square) {
+void same_trimaps(Mask kind, double outside, double inside, int square, double network_pixel = 0) {
   const auto full = static_cast<double>(kFullScale<T>);
-  const TrimapOptions options{10.0 / 255.0 * full, 240.0 / 255.0 * full, outside, inside, square};
+  const TrimapOptions options{10.0 / 255.0 * full, 240.0 / 255.0 * full, outside, inside, square,
+                              network_pixel};
   TrimapRadii cpu, cuda;
   same_at_all_sizes<std::uint8_t>(
       "make_trimap", 1, 0.0, [&](auto h, auto w) { return std::tuple(mask_of<T>(kind, h, w)); },
@@ -119,6 +120,13 @@ TEST(cuda_make_trimap_with_disks) {
                                   {3.0, 80.0}, {1e9, 5.5},   {200.0, 200.0}};
   for (int turn = 0; turn < static_cast<int>(std::size(kRadii)); turn += kSlow ? 3 : 1)
     same_trimaps(turn, kRadii[turn][0], kRadii[turn][1], 0);
+}
+
+TEST(cuda_make_trimap_finds_the_radii) {
+  for (const Mask kind : kMasks)
+    for (const double network_pixel : {0.3, 2.0, 11.0, 40.0})  // the last ones by columns
+      if (!kSlow || kind == Mask::kNoise || network_pixel == 2.0)
+        same_trimaps<std::uint8_t>(kind, 0.0, 0.0, 0, network_pixel);
 }
 
 TEST(cuda_make_trimap_reduces_disks) {

@@ -60,8 +60,9 @@ std::vector<Operation> operations(const Work& work) {
              plane_out = work.plane_out.view();
   const auto alpha_out = work.alpha_out.view();
   const auto classes = work.trimap.read();
-  const auto trimap = [=](double radius, int square) {
-    make_trimap<kCuda, Byte>(alpha, plane_out, {10, 240, radius, radius, square}, nullptr, {});
+  const auto trimap = [=](double radius, int square, double network_pixel = 0.0) {
+    make_trimap<kCuda, Byte>(alpha, plane_out, {10, 240, radius, radius, square, network_pixel},
+                             nullptr, {});
   };
   const auto solve = [=](std::ptrdiff_t rows) {
     estimate_alpha<kCuda, Byte>(first_rows(image, rows), first_rows(classes, rows),
@@ -72,6 +73,8 @@ std::vector<Operation> operations(const Work& work) {
       {"key_cutout", [=] { key_cutout<kCuda, Byte>(image, rgba_out, {}, {}, true, {}); }},
       {"make_trimap, small disks", [=] { trimap(10.0, 0); }},
       {"make_trimap, large disks", [=] { trimap(200.0, 0); }},
+      {"make_trimap, small disks of its own", [=] { trimap(0.0, 0, 2.0); }},
+      {"make_trimap, large disks of its own", [=] { trimap(0.0, 0, 40.0); }},
       {"make_trimap, squares", [=] { trimap(0.0, 10); }},
       {"estimate_alpha", [=] { solve(kHeight); }},
       {"estimate_alpha of a thin image", [=] { solve(2); }},

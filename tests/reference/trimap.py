@@ -51,10 +51,28 @@ def erode_square(sure: Array, size: int, *, outside: bool) -> Array:
     return kept
 
 
+def transition_width(background: Array, foreground: Array) -> float:
+    """Pixels across which a mask goes from sure background to sure foreground, on average: the area
+    between them by the mean length of their contours, pi / 4 for every pixel side."""
+    sides = sum(
+        np.count_nonzero(np.diff(sure, axis=axis))
+        for sure in (background, foreground)
+        for axis in (0, 1)
+    )
+    area = np.count_nonzero(~background & ~foreground)
+    return area / (np.pi / 8 * sides) if sides else 0.0
+
+
+def auto_radius(width: float) -> float:
+    """Radius of a band beside an edge of this width, all in pixels of the network."""
+    return min(max(0.75 * width, 3.0 - 1.25 * width), 4.0)
+
+
 def make_trimap(
     mask: Array,
     radius: float | tuple[float, float] = 10.0,
     *,
+    band: str | None = None,
     shape: str = "disk",
     thresholds: tuple[float, float] = (10 / 255, 240 / 255),
     network_size: int | tuple[int, int] | None = None,
@@ -74,13 +92,17 @@ def make_trimap(
         background = erode_square(background, radius, outside=True)
         foreground = erode_square(foreground, radius, outside=False)
     else:
-        outside, inside = radius if isinstance(radius, tuple) else (radius, radius)
-        if network_size is not None:
-            rows, columns = (
-                network_size if isinstance(network_size, tuple) else (network_size, network_size)
-            )
-            scale = np.sqrt((mask.shape[0] / rows) * (mask.shape[1] / columns))
-            outside, inside = outside * scale, inside * scale
+        pixel = 1.0
+        if network_size is not None or band == "auto":
+            size = network_size or 320
+            rows, columns = size if isinstance(size, tuple) else (size, size)
+            pixel = np.sqrt((mask.shape[0] / rows) * (mask.shape[1] / columns))
+        if band == "auto" and mask.size:
+            width = transition_width(background, foreground) / pixel
+            outside = inside = max(auto_radius(width) * pixel, 1.0)
+        else:
+            outside, inside = radius if isinstance(radius, tuple) else (radius, radius)
+            outside, inside = outside * pixel, inside * pixel
         background = erode_disk(background, outside)
         foreground = erode_disk(foreground, inside)
     trimap = np.full(mask.shape, UNKNOWN, dtype=np.uint8)

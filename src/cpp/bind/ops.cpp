@@ -72,18 +72,20 @@ py::object key_cutout_op(const py::object& image_array, int channel, double tole
   });
 }
 
-// (trimap, (outside, inside)): the radii that were used. On a GPU, where knowing them would mean to
-// wait, those that were asked for.
-using TrimapResult = std::tuple<py::object, std::tuple<double, double>>;
+// (trimap, (outside, inside)): where the radii had to be reduced, to what. On a GPU, where knowing
+// it would mean to wait, None.
+using TrimapResult =
+    std::tuple<py::object, std::tuple<std::optional<double>, std::optional<double>>>;
 
 TrimapResult make_trimap_op(const py::object& mask_array, double low, double high, double outside,
-                            double inside, int square, const std::string& operation,
-                            const py::object& device, const py::object& stream) {
+                            double inside, int square, double network_pixel,
+                            const std::string& operation, const py::object& device,
+                            const py::object& stream) {
   Argument mask(operation, "mask", mask_array, Layout::kPlane);
-  const TrimapOptions options{low, high, outside, inside, square};
+  const TrimapOptions options{low, high, outside, inside, square, network_pixel};
   Call call(operation, device, stream, {&mask});
   auto trimap = call.output<std::uint8_t>(mask.height(), mask.width());
-  TrimapRadii used{outside, inside};
+  TrimapRadii used;
   with_depth(mask.depth(), [&](auto t) {
     using T = decltype(t);
     call.run([&](auto d, Stream s) {
@@ -91,7 +93,12 @@ TrimapResult make_trimap_op(const py::object& mask_array, double low, double hig
                               call.on_host() ? &used : nullptr, s);
     });
   });
-  return {call.give(trimap), {used.outside, used.inside}};
+  const auto reduced = [](bool lost, double radius) {
+    return lost ? std::optional(radius) : std::nullopt;
+  };
+  return {
+      call.give(trimap),
+      {reduced(used.lost_background, used.outside), reduced(used.lost_foreground, used.inside)}};
 }
 
 void require_trimap(const Argument& trimap, const Argument& image) {
@@ -309,7 +316,8 @@ void define_operations(py::module_& m) {
         arg("softness"), arg("method"), arg("strength"), arg("premultiplied"), arg("device"),
         arg("stream"));
   m.def("make_trimap", &make_trimap_op, arg("mask"), arg("low"), arg("high"), arg("outside"),
-        arg("inside"), arg("square"), arg("operation"), arg("device"), arg("stream"));
+        arg("inside"), arg("square"), arg("network_pixel"), arg("operation"), arg("device"),
+        arg("stream"));
   m.def("estimate_alpha", &estimate_alpha_op, arg("image"), arg("trimap"), arg("quality"),
         arg("want_info"), arg("device"), arg("stream"));
   m.def("sample_alpha", &sample_alpha_op, arg("image"), arg("trimap"), arg("want_confidence"),

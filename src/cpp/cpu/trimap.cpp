@@ -27,11 +27,6 @@
 #define TRIMATTE_CPU_TRIMAP_BITMAP
 namespace trimatte {
 
-struct TrimapCounts {                                     // pixels
-  std::int64_t mask_foreground = 0, mask_background = 0;  // by the thresholds alone
-  std::int64_t sure_foreground = 0, sure_background = 0;  // in the trimap
-};
-
 // Rows of bits, 64 pixels a word.
 struct Bitmap {
   std::ptrdiff_t height, words;
@@ -41,6 +36,17 @@ struct Bitmap {
       : height(h), words((width + 63) / 64), bits(static_cast<std::size_t>(h * words)) {}
   std::uint64_t* row(std::ptrdiff_t y) { return bits.data() + y * words; }
   const std::uint64_t* row(std::ptrdiff_t y) const { return bits.data() + y * words; }
+};
+
+struct Classes {
+  Bitmap not_fg, not_bg;
+
+  Classes(std::ptrdiff_t height, std::ptrdiff_t width)
+      : not_fg(height, width), not_bg(height, width) {}
+};
+
+struct TrimapCounts {  // pixels
+  std::int64_t foreground = 0, background = 0;
 };
 
 }  // namespace trimatte
@@ -253,10 +259,10 @@ void set_borders(Bitmap& bitmap, std::ptrdiff_t width, std::ptrdiff_t near, std:
   }
 }
 
-void erode_squares(Bitmap& not_fg, Bitmap& not_bg, std::ptrdiff_t width, int n) {
+void erode_squares(Classes& classes, std::ptrdiff_t width, int n) {
   // scipy.ndimage.binary_erosion with ones((n, n)): offsets -(n / 2) .. n - 1 - n / 2.
   const int low = n / 2, high = n - 1 - n / 2;
-  Bitmap columns(not_fg.height, width);
+  Bitmap columns(classes.not_fg.height, width);
   const auto dilate = [&](Bitmap& bitmap) {
     parallel_rows(bitmap.height, width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
       dilate_span_rows(bitmap, low, high, columns, begin, end);
@@ -265,54 +271,97 @@ void erode_squares(Bitmap& not_fg, Bitmap& not_bg, std::ptrdiff_t width, int n) 
       dilate_column_rows(columns, low, high, bitmap, begin, end);
     });
   };
-  dilate(not_fg);
-  dilate(not_bg);
-  set_borders(not_fg, width, low, high);  // border_value 0: outside is no foreground
+  dilate(classes.not_fg);
+  dilate(classes.not_bg);
+  set_borders(classes.not_fg, width, low, high);  // border_value 0: outside is no foreground
+}
+
+std::int64_t count_zero_bits(const Bitmap& bitmap, std::ptrdiff_t width, std::ptrdiff_t begin,
+                             std::ptrdiff_t end) {
+  std::int64_t set = 0;
+  for (std::ptrdiff_t y = begin; y < end; ++y) {
+    const std::uint64_t* row = bitmap.row(y);
+    for (std::ptrdiff_t i = 0; i < bitmap.words; ++i) {
+      const int valid = static_cast<int>(std::min<std::ptrdiff_t>(64, width - 64 * i));
+      set += std::popcount(row[i] << (64 - valid));
+    }
+  }
+  return (end - begin) * width - set;
+}
+
+// body(begin, end) for bands of rows; then the pixels of the classes, counted while at hand.
+template <class Body>
+TrimapCounts count_rows(std::ptrdiff_t height, std::ptrdiff_t width, const Classes& classes,
+                        const Body& body) {
+  std::atomic<std::int64_t> foreground{0}, background{0};
+  parallel_rows(height, width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+    body(begin, end);
+    foreground += count_zero_bits(classes.not_fg, width, begin, end);
+    background += count_zero_bits(classes.not_bg, width, begin, end);
+  });
+  return {foreground, background};
 }
 
 template <class T>
-TrimapCounts trimap_image(const ImageView<const T>& mask, const ImageView<std::uint8_t>& trimap,
-                          const TrimapOptions& options, const Disks& disks) {
-  const std::ptrdiff_t height = mask.height, width = mask.width;
+TrimapCounts classify(const ImageView<const T>& mask, const TrimapOptions& options,
+                      Classes& classes) {
   const MaskBounds<T> bounds(options);
-  Bitmap not_fg(height, width), not_bg(height, width);
-  std::atomic<std::int64_t> mask_fg{0}, mask_bg{0}, sure_fg{0}, sure_bg{0};
-  const auto count_zero_bits = [&](const Bitmap& bitmap, std::ptrdiff_t begin, std::ptrdiff_t end) {
-    std::int64_t set = 0;
+  return count_rows(mask.height, mask.width, classes,
+                    [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+                      for (std::ptrdiff_t y = begin; y < end; ++y)
+                        classify_row(mask.row(y), mask.width, bounds, classes.not_fg.row(y),
+                                     classes.not_bg.row(y));
+                    });
+}
+
+// Pixel sides between a set and an unset pixel: of a row, and between it and the next one.
+std::int64_t count_sides(const Bitmap& bitmap, std::ptrdiff_t width, std::ptrdiff_t y) {
+  const std::uint64_t* row = bitmap.row(y);
+  const std::uint64_t* below = y + 1 < bitmap.height ? bitmap.row(y + 1) : row;
+  const std::uint64_t last_pairs = (1ull << ((width - 1) % 64)) - 1;
+  std::int64_t sides = 0;
+  for (std::ptrdiff_t i = 0; i + 1 < bitmap.words; ++i)
+    sides +=
+        std::popcount(row[i] ^ (row[i] >> 1 | row[i + 1] << 63)) + std::popcount(row[i] ^ below[i]);
+  const std::uint64_t last = row[bitmap.words - 1];
+  return sides + std::popcount((last ^ last >> 1) & last_pairs) +
+         std::popcount(last ^ below[bitmap.words - 1]);
+}
+
+MaskContour contour_of(const Classes& classes, std::ptrdiff_t width) {
+  std::atomic<std::int64_t> between{0}, sides{0};
+  parallel_rows(classes.not_fg.height, width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+    MaskContour contour;
     for (std::ptrdiff_t y = begin; y < end; ++y) {
-      const std::uint64_t* row = bitmap.row(y);
-      for (std::ptrdiff_t i = 0; i < bitmap.words; ++i) {
-        const int valid = static_cast<int>(std::min<std::ptrdiff_t>(64, width - 64 * i));
-        set += std::popcount(row[i] << (64 - valid));
-      }
+      const std::uint64_t *fg = classes.not_fg.row(y), *bg = classes.not_bg.row(y);
+      for (std::ptrdiff_t i = 0; i < classes.not_fg.words; ++i)
+        contour.between += std::popcount(fg[i] & bg[i]);
+      contour.sides += count_sides(classes.not_fg, width, y);
+      contour.sides += count_sides(classes.not_bg, width, y);
     }
-    return (end - begin) * width - set;
-  };
-  parallel_rows(height, width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-    for (std::ptrdiff_t y = begin; y < end; ++y)
-      classify_row(mask.row(y), width, bounds, not_fg.row(y), not_bg.row(y));
-    mask_fg += count_zero_bits(not_fg, begin, end);
-    mask_bg += count_zero_bits(not_bg, begin, end);
+    between += contour.between;
+    sides += contour.sides;
   });
-  Bitmap grown_fg(options.square ? 0 : height, width), grown_bg(options.square ? 0 : height, width);
-  if (options.square > 0) {
-    erode_squares(not_fg, not_bg, width, options.square);
-  } else {
-    // A band re-reads the rows within the radius around it: make bands tall beside the radius.
-    const int reach = disk_half_width(std::max(disks.inside, disks.outside), 0);
-    const std::ptrdiff_t tall = 4 * std::ptrdiff_t{reach} + 32;
-    parallel_for(height, tall, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-      dilate_disk_rows(not_fg, width, disks.inside, grown_fg, begin, end);
-      dilate_disk_rows(not_bg, width, disks.outside, grown_bg, begin, end);
-    });
-    std::swap(not_fg, grown_fg);
-    std::swap(not_bg, grown_bg);
-  }
-  parallel_rows(height, width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+  return {between, sides};
+}
+
+void grow_disks(const Classes& classes, std::ptrdiff_t width, const Disks& disks, Classes& grown) {
+  // A band re-reads the rows within the radius around it: make bands tall beside the radius.
+  const int reach = disk_half_width(std::max(disks.inside, disks.outside), 0);
+  const std::ptrdiff_t tall = 4 * std::ptrdiff_t{reach} + 32;
+  parallel_for(classes.not_fg.height, tall, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+    dilate_disk_rows(classes.not_fg, width, disks.inside, grown.not_fg, begin, end);
+    dilate_disk_rows(classes.not_bg, width, disks.outside, grown.not_bg, begin, end);
+  });
+}
+
+TrimapCounts write_trimap(const Classes& classes, const ImageView<std::uint8_t>& trimap) {
+  const std::ptrdiff_t width = trimap.width;
+  return count_rows(trimap.height, width, classes, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     alignas(64) std::uint8_t last[64];
     for (std::ptrdiff_t y = begin; y < end; ++y) {
       std::uint8_t* row = trimap.row(y);
-      const std::uint64_t *fg = not_fg.row(y), *bg = not_bg.row(y);
+      const std::uint64_t *fg = classes.not_fg.row(y), *bg = classes.not_bg.row(y);
       std::ptrdiff_t x = 0;
       for (; x + 64 <= width; x += 64) unpack_word(fg[x / 64], bg[x / 64], row + x);
       if (x < width) {
@@ -320,16 +369,17 @@ TrimapCounts trimap_image(const ImageView<const T>& mask, const ImageView<std::u
         std::memcpy(row + x, last, static_cast<std::size_t>(width - x));
       }
     }
-    sure_fg += count_zero_bits(not_fg, begin, end);
-    sure_bg += count_zero_bits(not_bg, begin, end);
   });
-  return {mask_fg, mask_bg, sure_fg, sure_bg};
 }
 TRIMATTE_TARGET_END
 
 #if TRIMATTE_ONCE
 namespace trimatte {
 namespace {
+
+double radius_of(std::int64_t square) {
+  return std::sqrt(static_cast<double>(square));
+}
 
 // The largest disk, by its square, below one that keeps nothing.
 template <class Keeps>
@@ -349,27 +399,42 @@ void make_trimap(ImageView<const T> mask, ImageView<std::uint8_t> trimap,
                  const TrimapOptions& options, TrimapRadii* used, Stream) {
   if (used) *used = {options.outside, options.inside};
   if (mask.empty()) return;
-  Disks disks{disk_square(options.outside, mask.height, mask.width),
-              disk_square(options.inside, mask.height, mask.width)};
-  const auto run = [&] { return TRIMATTE_CALL(trimap_image<T>)(mask, trimap, options, disks); };
-  const TrimapCounts counts = run();
-  if (options.square > 0) return;
-  const bool lost_foreground = counts.mask_foreground > 0 && counts.sure_foreground == 0;
-  const bool lost_background = counts.mask_background > 0 && counts.sure_background == 0;
-  if (!lost_foreground && !lost_background) return;
-  if (lost_foreground)
+  const std::ptrdiff_t height = mask.height, width = mask.width;
+  Classes classes(height, width);
+  const TrimapCounts seen = TRIMATTE_CALL(classify<T>)(mask, options, classes);
+  if (options.square > 0) {
+    TRIMATTE_CALL(erode_squares)(classes, width, options.square);
+    TRIMATTE_CALL(write_trimap)(classes, trimap);
+    return;
+  }
+  TrimapRadii radii{options.outside, options.inside};
+  const bool is_auto = options.network_pixel > 0;
+  if (is_auto)
+    radii.outside = radii.inside =
+        auto_radius(TRIMATTE_CALL(contour_of)(classes, width), options.network_pixel);
+  Disks disks = disks_of(radii, height, width);
+  Classes grown(height, width);
+  const auto run = [&] {
+    TRIMATTE_CALL(grow_disks)(classes, width, disks, grown);
+    return TRIMATTE_CALL(write_trimap)(grown, trimap);
+  };
+  const TrimapCounts sure = run();
+  radii.lost_foreground = seen.foreground > 0 && sure.foreground == 0;
+  radii.lost_background = seen.background > 0 && sure.background == 0;
+  if (radii.lost_foreground)
     disks.inside = largest_disk(disks.inside, [&](std::int64_t square) {
       disks.inside = square;
-      return run().sure_foreground > 0;
+      return run().foreground > 0;
     });
-  if (lost_background)
+  if (radii.lost_background)
     disks.outside = largest_disk(disks.outside, [&](std::int64_t square) {
       disks.outside = square;
-      return run().sure_background > 0;
+      return run().background > 0;
     });
-  run();
-  if (used && lost_foreground) used->inside = std::sqrt(static_cast<double>(disks.inside));
-  if (used && lost_background) used->outside = std::sqrt(static_cast<double>(disks.outside));
+  if (radii.lost_foreground || radii.lost_background) run();
+  if (is_auto || radii.lost_foreground) radii.inside = radius_of(disks.inside);
+  if (is_auto || radii.lost_background) radii.outside = radius_of(disks.outside);
+  if (used) *used = radii;
 }
 
 #define TRIMATTE_INSTANTIATE(T)                                                               \

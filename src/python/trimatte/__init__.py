@@ -1,8 +1,8 @@
 """trimatte: background removal, compiled.
 
 Four stages, each usable alone: key (`chroma_key`), segment, trimap (`make_trimap`), matte
-(`estimate_alpha`, `estimate_foreground`, `despill`, `composite`); `Remover` and `remove` are all of
-them in one call.
+(`estimate_alpha`, `estimate_foreground`, `despill`, `composite`); `refine` takes a mask through the
+last two, `Remover` and `remove` are all of them in one call.
 """
 
 from trimatte._core import __version__
@@ -23,6 +23,7 @@ from trimatte.errors import ArgumentError, DeviceError, EngineError, Error, Trim
 from trimatte.keying import Probe, chroma_key, key_cutout, probe
 from trimatte.matting import MattingInfo, despill, estimate_alpha, estimate_foreground
 from trimatte.pipeline import Remover, Result, remove
+from trimatte.refining import Refined, refine
 from trimatte.resizing import matte_from_prediction, resize, to_tensor
 from trimatte.sessions import MattingSession
 from trimatte.trimap import make_trimap
@@ -36,6 +37,7 @@ __all__ = [
     "MattingInfo",
     "MattingSession",
     "Probe",
+    "Refined",
     "Remover",
     "Result",
     "TrimapWarning",
@@ -58,6 +60,7 @@ __all__ = [
     "matte_from_prediction",
     "premultiply",
     "probe",
+    "refine",
     "remove",
     "resize",
     "set_num_threads",

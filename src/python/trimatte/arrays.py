@@ -124,7 +124,7 @@ def threshold(
 ) -> npt.NDArray[np.uint8]:
     """0 where array < low, 255 where it is > high, 128 between; on the array's device."""
     ours = stream if isinstance(array, DeviceArray) else None
-    return _core.make_trimap(array, low, high, 0.0, 0.0, 0, operation, None, ours)[0]
+    return _core.make_trimap(array, low, high, 0.0, 0.0, 0, 0.0, operation, None, ours)[0]
 
 
 def choice(table: Mapping[str, V], value: Any, operation: str, name: str) -> V:

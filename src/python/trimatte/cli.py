@@ -77,8 +77,9 @@ examples:
   trimatte matte photo.jpg --trimap trimap.png -o cutout.png
   trimatte matte photo.jpg --mask mask.png --radius 20,8 -o cutout.png --alpha alpha.png
 
-A trimap says what is known: black is background, white is foreground, grey is to be solved.
-A mask is a rough outline, of which a band of --radius is to be solved. Both have the photo's size.
+A trimap says what is known: black is background, white is foreground, grey is to be solved. It has
+the photo's size. A mask is a rough outline, of which a band of --radius is to be solved. It has any
+size, as a network's own.
 """
 
 
@@ -241,7 +242,7 @@ def _add_matting(parser: argparse.ArgumentParser) -> None:
         type=_radius,
         metavar="N[,N]",
         help="pixels around the rough outline to solve, or those outside,inside of it "
-        "(default: grows with the image)",
+        "(default: grows with the image; of a mask, as wide as its softness asks for)",
     )
     matting.add_argument(
         "--quality",

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from PIL import Image
 from trimatte import _core
 from trimatte.arrays import as_array, is_on_gpu, three_valued
 from trimatte.compositing import composite, cutout, limit_alpha
-from trimatte.devices import DeviceArray, to_device
+from trimatte.devices import DeviceArray
 from trimatte.errors import ArgumentError
 from trimatte.imageio import (
     ImageSource,
@@ -29,16 +30,17 @@ from trimatte.imageio import (
 )
 from trimatte.keying import chroma_key
 from trimatte.matting import despill as remove_spill
-from trimatte.matting import estimate_alpha, estimate_foreground
+from trimatte.matting import estimate_alpha
+from trimatte.refining import Radius, beside, solve, trimap_of_mask
 from trimatte.trimap import make_trimap
 
 __all__ = ["Remover", "Result", "remove"]
 
 Array = NDArray[Any]
-Radius = float | tuple[float, float]
 
-# The default band, (outside, inside) the rough outline, in pixels of the image scaled to 320 x 320:
-# hair grows with the image, so the band has to. Never less than the second pair, in real pixels.
+# The default band of a key, (outside, inside) its rough outline, in pixels of the image scaled to
+# 320 x 320: hair grows with the image, so the band has to. Never less than the second pair, in real
+# pixels.
 _BAND = (4.0, 2.0)
 _NARROWEST_BAND = (2.0, 1.0)
 _BAND_SIDE = 320
@@ -137,8 +139,9 @@ class Remover:
     """Removes backgrounds: keyed out by their colour, or named by a mask or a trimap.
 
     key_color, tolerance, softness: of chroma_key, which makes the coarse mask.
-    radius: the unknown band's width in pixels, a number or (outside, inside); None: 1/80 of the
-    image's side outside and 1/160 inside (the side of a square of its area; at least 2 and 1).
+    radius: the unknown band's width in pixels, a number or (outside, inside). None: around a key
+    1/80 of the image's side outside and 1/160 inside (the side of a square of its area; at least 2
+    and 1); of a mask as wide as its softness asks for, see make_trimap's band="auto".
     quality: of estimate_alpha. despill: the method of despill applied to the
     foreground of keyed images, or None. despill_strength in [0, 1]. device: None or "cpu"; "cuda"
     or "cuda:1", where the whole frame stays from the one copy there to the copies back; "auto".
@@ -180,9 +183,10 @@ class Remover:
         """Cut the foreground out of image.
 
         image: a path, an encoded file's bytes, a binary file object, a Pillow image or an array
-        (read_image says more). mask: what is foreground, roughly; trimap: 0 background, 255
-        foreground, the rest unknown. Either has the size of the image and replaces the colour
-        key, and then no spill is removed. An image's own alpha limits the result's.
+        (read_image says more). mask: what is foreground, roughly, as for `refine`; one of another
+        size is resized to the image's. trimap: 0 background, 255 foreground, the rest unknown, of
+        the image's size. Either replaces the colour key, and then no spill is removed. An image's
+        own alpha limits the result's.
 
         Raises ArgumentError: image or mask unreadable, sizes that do not match, both given.
         """
@@ -193,29 +197,28 @@ class Remover:
             on_host = not is_on_gpu(image)
             pixels, icc_profile = self._pixels(image)
             given = trimap if mask is None else mask
-            coarse = None if given is None else self._given(given, mask is None, pixels)
+            coarse: Any = None if given is None else self._given(given, mask is None, pixels)
 
-        if coarse is not None and mask is None:
-            known = three_valued(coarse, "Remover", "trimap")
-            coarse = None
+        if trimap is not None:
+            known, coarse = three_valued(coarse, "Remover", "trimap"), None
+        elif mask is not None:
+            with _timed(timings, "trimap"):
+                coarse, known = trimap_of_mask(coarse, pixels, radius=self.radius)
         else:
-            if coarse is None:
-                with _timed(timings, "key"):
-                    coarse = chroma_key(
-                        pixels,
-                        key_color=self.key_color,
-                        tolerance=self.tolerance,
-                        softness=self.softness,
-                        dtype=np.uint8,
-                    )
+            with _timed(timings, "key"):
+                coarse = chroma_key(
+                    pixels,
+                    key_color=self.key_color,
+                    tolerance=self.tolerance,
+                    softness=self.softness,
+                    dtype=np.uint8,
+                )
             radius = default_radius(*coarse.shape) if self.radius is None else self.radius
             with _timed(timings, "trimap"):
                 known = make_trimap(coarse, radius)
 
-        with _timed(timings, "alpha"):
-            alpha = estimate_alpha(pixels, known, quality=self.quality)
-        with _timed(timings, "foreground"):
-            foreground = estimate_foreground(pixels, alpha)
+        solved = solve(pixels, known, quality=self.quality, stage=partial(_timed, timings))
+        alpha, foreground = solved.alpha, solved.foreground
         if given is None and self.despill is not None:
             with _timed(timings, "despill"):
                 foreground = self._despilled(foreground, self.despill)
@@ -251,13 +254,12 @@ class Remover:
         """The mask or trimap beside the pixels."""
         name = "trimap" if is_trimap else "mask"
         array = as_array(source, "Remover", name) if is_on_gpu(source) else read_mask(source)
-        if array.shape != pixels.shape[:2]:
+        if is_trimap and array.shape != pixels.shape[:2]:
             raise ArgumentError(
-                f"Remover: the {name} must have the image's size {pixels.shape[:2]}, "
+                f"Remover: the trimap must have the image's size {pixels.shape[:2]}, "
                 f"got {array.shape}"
             )
-        moves = isinstance(pixels, DeviceArray) and not isinstance(array, DeviceArray)
-        return to_device(array, pixels.device) if moves else array
+        return beside(array, pixels)
 
     def _despilled(self, foreground: Array, method: str) -> Array:
         return remove_spill(

@@ -21,13 +21,22 @@ from trimatte.errors import ArgumentError, TrimapWarning
 
 __all__ = ["make_trimap"]
 
+
+class _Default(float):
+    """A default that can be told from the same number given."""
+
+
+_RADIUS = _Default(10.0)
+_AUTO_NETWORK_SIZE = 320  # of U-2-Net and its kin
+
 _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 
 
 def make_trimap(
     mask: ArrayLike,
-    radius: float | tuple[float, float] = 10.0,
+    radius: float | tuple[float, float] = _RADIUS,
     *,
+    band: str | None = None,
     shape: str = "disk",
     thresholds: tuple[float, float] = (10 / 255, 240 / 255),
     network_size: int | tuple[int, int] | None = None,
@@ -44,13 +53,22 @@ def make_trimap(
         mask: (H, W) bool, uint8, uint16 or float32 in [0, 1]; full scale is foreground.
         radius: reach of the unknown band in pixels, >= 0; or (outside, inside): reach into the
             background and into the foreground. With ``shape="rembg"`` rembg's erode size, >= 1.
+            Not to be given with ``band``.
+        band: None: as wide as ``radius`` says. ``"auto"``: for a segmentation network's mask, as
+            wide as its own softness asks for. With w, the mean width of the mask's transition
+            between the thresholds (its area by its length) in network pixels, the radius is
+            min(max(0.75 w, 3 - 1.25 w), 4) network pixels on both sides, at least one pixel of the
+            mask. Fitted to photographs with known alpha: the wider a network's edge, the farther
+            from it the true one lies; and an edge without softness has been cut out of a soft one.
         shape: ``"disk"``; or ``"rembg"``: both classes are eroded by a square of ``radius`` x
             ``radius`` exactly as rembg does it (scipy.ndimage.binary_erosion: an even square is off
             centre, and what lies outside of the image counts as background).
         thresholds: (low, high) as fractions of full scale; the default is rembg's 10 and 240 of
             255. A bool mask needs none.
         network_size: side, or (height, width), of the network that made the mask: ``radius`` then
-            counts network pixels, and is scaled by sqrt((H / height) * (W / width)).
+            counts network pixels, and is scaled by sqrt((H / height) * (W / width)). Without it
+            ``radius`` counts pixels of the mask; and ``band="auto"`` takes the network for one of
+            320 x 320.
         device: see `trimatte.devices`.
         stream: likewise.
 
@@ -69,34 +87,54 @@ def make_trimap(
     is_bool = array.dtype == np.bool_
     array = array.view(np.uint8) if is_bool else array
     low, high = _limits(thresholds, array, is_bool)
-    square = choice({"disk": False, "rembg": True}, shape, "make_trimap", "shape")
-    if square:
-        size = number(radius, "make_trimap", "radius")
-        if not (size >= 1 and size == int(size) and size <= 2**20):
-            raise ArgumentError(
-                f"make_trimap: radius must be a whole number in [1, {2**20}] for shape='rembg', "
-                f"got {radius!r}"
-            )
-        return _core.make_trimap(
-            array, low, high, 0.0, 0.0, int(size), "make_trimap", device, stream
-        )[0]
-    outside, inside = _radii(radius, array, network_size)
-    trimap, used = _core.make_trimap(
-        array, low, high, outside, inside, 0, "make_trimap", device, stream
+    is_square = choice({"disk": False, "rembg": True}, shape, "make_trimap", "shape")
+    is_auto = band is not None and choice({"auto": True}, band, "make_trimap", "band")
+    outside = inside = pixel = 0.0
+    square = 0
+    if is_auto:
+        _refuse_beside_band(radius, is_square)
+        pixel = _network_pixel(_AUTO_NETWORK_SIZE if network_size is None else network_size, array)
+    elif is_square:
+        square = _square(radius)
+    else:
+        outside, inside = _radii(radius, array, network_size)
+    trimap, (background, foreground) = _core.make_trimap(
+        array, low, high, outside, inside, square, pixel, "make_trimap", device, stream
     )
-    if used[1] != inside:
-        _warn("foreground", inside, used[1])
-    if used[0] != outside:
-        _warn("background", outside, used[0])
+    _warn("foreground", None if is_auto else inside, foreground)
+    _warn("background", None if is_auto else outside, background)
     return trimap
 
 
-def _warn(side: str, asked: float, kept: float) -> None:
+def _warn(side: str, asked: float | None, kept: float | None) -> None:
+    if kept is None:
+        return
+    at = "beside the band" if asked is None else f"at radius {asked:g}"
     warnings.warn(
-        f"make_trimap: no sure {side} would be left at radius {asked:g}; {kept:.1f} is used there",
+        f"make_trimap: no sure {side} would be left {at}; {kept:.1f} is used there",
         TrimapWarning,
         stacklevel=3,
     )
+
+
+def _refuse_beside_band(radius: Any, is_square: bool) -> None:
+    if not isinstance(radius, _Default):
+        raise ArgumentError(
+            f"make_trimap: give radius or band='auto', not both, got radius {radius!r:.80}"
+        )
+    if is_square:
+        raise ArgumentError("make_trimap: band='auto' is made of disks, got shape 'rembg'")
+
+
+def _square(radius: Any) -> int:
+    """rembg's erode size."""
+    size = number(radius, "make_trimap", "radius")
+    if not (size >= 1 and size == int(size) and size <= 2**20):
+        raise ArgumentError(
+            f"make_trimap: radius must be a whole number in [1, {2**20}] for shape='rembg', "
+            f"got {radius!r}"
+        )
+    return int(size)
 
 
 def _limits(thresholds: Any, mask: Array, is_bool: bool) -> tuple[float, float]:
@@ -125,11 +163,15 @@ def _radii(radius: Any, mask: Array, network_size: Any) -> tuple[float, float]:
             "make_trimap: radius must be a finite number >= 0 or a pair (outside, inside) of them, "
             f"got {radius!r:.80}"
         )
+    pixel = 1.0 if network_size is None else _network_pixel(network_size, mask)
     if mask.ndim != 2:
         return 0.0, 0.0  # the core says what is wrong with it
     diagonal = math.hypot(*mask.shape)  # nothing lies farther away
-    if network_size is None:
-        return min(float(outside), diagonal), min(float(inside), diagonal)
+    return min(outside * pixel, diagonal), min(inside * pixel, diagonal)
+
+
+def _network_pixel(network_size: Any, mask: Array) -> float:
+    """The side of a network's pixel in pixels of the mask."""
     size = tuple(network_size) if isinstance(network_size, (tuple, list)) else (network_size,) * 2
     rows, columns = size if len(size) == 2 and all(map(is_number, size)) else (0, 0)
     if not (1 <= rows < math.inf and 1 <= columns < math.inf):
@@ -137,5 +179,5 @@ def _radii(radius: Any, mask: Array, network_size: Any) -> tuple[float, float]:
             "make_trimap: network_size must be a side or (height, width) in pixels, "
             f"got {network_size!r:.80}"
         )
-    scale = math.sqrt((mask.shape[0] / rows) * (mask.shape[1] / columns))
-    return min(outside * scale, diagonal), min(inside * scale, diagonal)
+    height, width = mask.shape[:2] if mask.ndim >= 2 else (rows, columns)
+    return math.sqrt((height / rows) * (width / columns))

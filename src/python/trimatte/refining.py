@@ -1,0 +1,133 @@
+"""From a rough mask, as a segmentation network makes it, to alpha and foreground."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, fields
+from typing import Any
+
+from trimatte import _core
+from trimatte.arrays import Array, ArrayLike, as_alpha, as_array
+from trimatte.devices import DeviceArray
+from trimatte.errors import ArgumentError
+from trimatte.matting import estimate_alpha, estimate_foreground
+from trimatte.resizing import resize
+from trimatte.trimap import make_trimap
+
+__all__ = ["Refined", "refine"]
+
+Radius = float | tuple[float, float]
+Stage = Callable[[str], AbstractContextManager[object]]  # what a stage runs within
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """What `refine` made of a mask: alpha, (H, W) float32 in [0, 1]; foreground, (H, W, 3) of the
+    image's dtype; trimap, (H, W) uint8, 0 / 128 / 255."""
+
+    alpha: Array
+    foreground: Array
+    trimap: Array
+
+
+def refine(
+    image: ArrayLike,
+    mask: ArrayLike,
+    *,
+    network_size: int | tuple[int, int] | None = None,
+    radius: Radius | None = None,
+    quality: str = "balanced",
+    device: str | None = None,
+    stream: Any = None,
+) -> Refined:
+    """Alpha and foreground colours of an image from a rough mask: `make_trimap` with
+    ``band="auto"``, `estimate_alpha` and `estimate_foreground`, all where the image lies.
+
+    Args:
+        image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
+            ignored.
+        mask: what is foreground, roughly: (h, w) bool, uint8, uint16 or float32 in [0, 1]. If it is
+            not of the image's size, as a network's own result, it is resized to it (`resize`,
+            Lanczos) over the whole image. A NumPy mask of an image on a GPU is copied there.
+        network_size: side, or (height, width), of the network that made the mask. None: the mask's
+            own size if that is not the image's, else 320.
+        radius: reach of the unknown band in pixels of the image, or (outside, inside), instead of
+            one that follows the mask's softness. With a ``network_size`` it counts network pixels.
+        quality: of `estimate_alpha`.
+        device: see `trimatte.devices`.
+        stream: likewise.
+
+    Returns:
+        A `Refined`; its arrays lie where the image lies.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above; the message may name the operation
+            of the three that the argument is for.
+
+    Warns:
+        TrimapWarning: as `make_trimap` does.
+    """
+    pixels = as_array(image, "refine", "image", stream)
+    coarse = as_alpha(mask, "refine", "mask", stream)
+    _core.check(pixels, "refine", "image", color=True)
+    _core.check(coarse, "refine", "mask", color=False)
+    moves = not isinstance(pixels, DeviceArray)
+    if moves and isinstance(coarse, DeviceArray):
+        raise ArgumentError(
+            f"refine: the mask lies on {coarse.device} and the image does not; to_device() copies "
+            "it there"
+        )
+    pixels = _core.place(pixels, device, "refine")
+    if stream is not None and not isinstance(pixels, DeviceArray):
+        raise ArgumentError(f"refine: stream must be None for work on the CPU, got {stream!r:.80}")
+    _, trimap = trimap_of_mask(
+        beside(coarse, pixels), pixels, network_size=network_size, radius=radius, stream=stream
+    )
+    refined = solve(pixels, trimap, quality=quality, stream=stream)
+    return _to_host(refined) if moves else refined
+
+
+def beside(array: Array, pixels: Array) -> Array:
+    """A mask where the image lies; only NumPy's are copied."""
+    on_gpu = isinstance(pixels, DeviceArray)
+    return _core.place(array, pixels.device, "refine") if on_gpu else array
+
+
+def trimap_of_mask(
+    mask: Array,
+    image: Array,
+    *,
+    network_size: int | tuple[int, int] | None = None,
+    radius: Radius | None = None,
+    stream: Any = None,
+) -> tuple[Array, Array]:
+    """The mask in the image's size, and the trimap of it; the arguments are those of `refine`."""
+    height, width = image.shape[:2]
+    if mask.shape != (height, width):
+        if network_size is None and radius is None:
+            network_size = mask.shape
+        mask = resize(as_alpha(mask, "refine", "mask", stream), (height, width), stream=stream)
+    band: dict[str, Any] = {"band": "auto"} if radius is None else {"radius": radius}
+    return mask, make_trimap(mask, **band, network_size=network_size, stream=stream)
+
+
+def solve(
+    image: Array,
+    trimap: Array,
+    *,
+    quality: str = "balanced",
+    stream: Any = None,
+    stage: Stage = nullcontext,
+) -> Refined:
+    """Alpha and foreground by a trimap, each within stage(its name)."""
+    with stage("alpha"):
+        alpha = estimate_alpha(image, trimap, quality=quality, stream=stream)
+    with stage("foreground"):
+        foreground = estimate_foreground(image, alpha, stream=stream)
+    return Refined(alpha, foreground, trimap)
+
+
+def _to_host(refined: Refined) -> Refined:
+    arrays = (getattr(refined, field.name) for field in fields(refined))
+    return Refined(*(a.to_host() if isinstance(a, DeviceArray) else a for a in arrays))
