@@ -119,6 +119,36 @@ void set_up(const MattingLevels& levels, ImageView<const T> image, Stream stream
   }
 }
 
+// Samples colours on a coarse level, and places what they say as prior of it and the coarser ones.
+void place_priors(const MattingLevels& levels, int at, Stream stream) {
+  Buffer<float> weight, target;
+  for (int l = at; l < levels.count; ++l) {
+    const MattingLevel& level = levels.level[l];
+    const std::ptrdiff_t height = level.height, width = level.width;
+    Buffer<float> next_weight(height * width, stream), next_target(height * width, stream);
+    if (l == at) {
+      const std::ptrdiff_t stride = width * std::ptrdiff_t{sizeof(float)};
+      sample_alpha<DeviceKind::kCUDA, float>(
+          {level.image, height, width, 3, 3 * stride}, {level.classes, height, width, 1, width},
+          {next_target.data(), height, width, 1, stride},
+          {next_weight.data(), height, width, 1, stride}, stream);
+      cuda::launch_2d("estimate_alpha", cuda::weigh_kernel, width, height, stream, level,
+                      next_target.data(), next_weight.data());
+    } else {
+      const MattingLevel& fine = levels.level[l - 1];
+      cuda::launch_2d("estimate_alpha", cuda::halve_prior_kernel, width, height, stream, fine,
+                      static_cast<const float*>(weight.data()), level, next_weight.data());
+      cuda::launch_2d("estimate_alpha", cuda::halve_prior_kernel, width, height, stream, fine,
+                      static_cast<const float*>(target.data()), level, next_target.data());
+    }
+    weight = std::move(next_weight);
+    target = std::move(next_target);
+    cuda::launch("estimate_alpha", cuda::place_prior_kernel, dim3(blocks_of(tiles_of(level))),
+                 dim3(kTilePixels), stream, level, static_cast<const float*>(weight.data()),
+                 static_cast<const float*>(target.data()));
+  }
+}
+
 // Rows and columns from (height, width) on are repeated ones.
 template <class T>
 void solve(ImageView<const T> image, ImageView<const std::uint8_t> trimap, ImageView<float> alpha,
@@ -135,13 +165,18 @@ void solve(ImageView<const T> image, ImageView<const std::uint8_t> trimap, Image
   set_up(levels, image, stream);
   const int tiles = tiles_of(levels.level[0]);
   const Buffer<double> partial(4 * std::ptrdiff_t{tiles}, stream);
-  const Buffer<MattingInfo> result(1, stream);
+  const MattingSchedule schedule = matting_schedule(options.quality);
+  const int prior_level =
+      schedule.prior ? matting_prior_level(image.height, image.width) : levels.count;
+  place_priors(levels, prior_level, stream);
+  const Buffer<MattingSummary> result(1, stream);
   cuda::launch_cooperative("estimate_alpha", cuda::solve_kernel, tiles, kTilePixels, stream, levels,
-                           matting_schedule(options.quality), counts.data(), partial.data(), alpha,
+                           schedule, prior_level, counts.data(), partial.data(), alpha,
                            result.data());
   if (info)
-    cuda::download(info, sizeof(MattingInfo), result.data(), sizeof(MattingInfo),
-                   sizeof(MattingInfo), 1, stream);
+    cuda::download(static_cast<MattingSummary*>(info), sizeof(MattingSummary), result.data(),
+                   sizeof(MattingSummary), sizeof(MattingSummary), 1, stream);
+  options.report(1.0);
 }
 
 // Copies what both images have; rows and columns that `from` does not have repeat its last ones.

@@ -29,8 +29,9 @@ enum MattingPlane : int {
   kP,
   kQ,
   kOld,
-  kDirection,
-  kProduct,
+  kDirection,  // until the prior has been added, its weight ...
+  kProduct,    // ... and its target
+  kBest,       // the solution of the smallest residual, if it is wanted
   kFinePlanes,
   // Only where a finer level exists: the local linear model of each 3x3 window.
   kFactor = kFinePlanes,  // 6

@@ -337,5 +337,46 @@ __global__ void __launch_bounds__(kTilePixels) model_kernel(MattingLevel level, 
   }
 }
 
+// ---------------------------------------------------------------------------------------------
+// The prior: dense images of its weight, and of weight times alpha
+
+// From sampled alpha and confidence, in place.
+__global__ void weigh_kernel(MattingLevel level, float* alpha, float* confidence) {
+  const std::ptrdiff_t x = global_x();
+  if (x >= level.width) return;
+  in_row(level.height, [&](std::ptrdiff_t y) {
+    const std::ptrdiff_t at = y * level.width + x;
+    const float weight =
+        level.classes[at] == kTrimapUnknown ? matting_prior_weight(confidence[at]) : 0.0f;
+    confidence[at] = weight;
+    alpha[at] *= weight;
+  });
+}
+
+__global__ void halve_prior_kernel(MattingLevel fine, const float* from, MattingLevel coarse,
+                                   float* to) {
+  const std::ptrdiff_t x = global_x();
+  if (x >= coarse.width) return;
+  in_row(coarse.height, [&](std::ptrdiff_t y) {
+    const auto at = [&](std::ptrdiff_t fy, std::ptrdiff_t fx) {
+      return fy < fine.height && fx < fine.width ? from[fy * fine.width + fx] : 0.0f;
+    };
+    to[y * coarse.width + x] = 0.25f * (at(2 * y, 2 * x) + at(2 * y, 2 * x + 1) +
+                                        at(2 * y + 1, 2 * x) + at(2 * y + 1, 2 * x + 1));
+  });
+}
+
+// Cuts it into the tiles.
+__global__ void __launch_bounds__(kTilePixels)
+    place_prior_kernel(MattingLevel level, const float* weight, const float* target) {
+  for (int i = blockIdx.x; i < level.counts[1]; i += gridDim.x) {
+    const Tile tile(level, level.core[i]);
+    if (tile.y >= level.height || tile.x >= level.width) continue;
+    const std::ptrdiff_t at = std::ptrdiff_t{tile.y} * level.width + tile.x;
+    level.plane(kDirection)[tile.lane] = weight[at];
+    level.plane(kProduct)[tile.lane] = target[at];
+  }
+}
+
 }  // namespace
 }  // namespace trimatte::cuda

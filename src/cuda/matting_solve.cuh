@@ -32,35 +32,40 @@ struct SolverShared {
 class Solver {
  public:
   // `partial` has room for two sums of each block, twice.
-  __device__ Solver(const MattingLevels& levels, int smoothing, double* partial,
-                    SolverShared& shared)
-      : levels_(levels), smoothing_(smoothing), partial_(partial), shared_(shared) {
+  __device__ Solver(const MattingLevels& levels, double* partial, SolverShared& shared)
+      : levels_(levels), partial_(partial), shared_(shared) {
     first_alone_ = levels.count;
     while (first_alone_ > 0 && tiles_of(first_alone_ - 1) <= kAloneTiles) --first_alone_;
   }
 
-  // From the operators of all levels to the solution of the finest.
-  __device__ MattingInfo run(const MattingSchedule& schedule) {
+  // From the operators of all levels to the solution of the finest. Levels from prior_level on have
+  // a prior.
+  __device__ MattingSummary run(const MattingSchedule& schedule, int prior_level) {
     const int last = levels_.count - 1;
-    for (int l = 0; l < last && l < first_alone_; ++l) find_scale(l);
-    MattingInfo info;
+    MattingSummary reached;
+    const auto prepare = [&](int from, int to) {
+      for (int l = from; l < to && l < last; ++l) find_scale(l);
+      for (int l = from > prior_level ? from : prior_level; l < to; ++l) add_prior(l);
+    };
     const auto descend = [&](int from, int to) {
       for (int l = from; l >= to; --l) {
         start_from_coarser(l);
+        smoothing_ = l == 0 ? schedule.finest_smoothing : schedule.smoothing;
         solve(l, l == 0 ? schedule.finest_steps : schedule.steps, l == 0 ? schedule.tolerance : 0.0,
-              info);
+              reached);
         clip(l);
       }
     };
+    prepare(0, first_alone_);
     by_first_block(first_alone_ <= last, [&] {
-      for (int l = first_alone_; l < last; ++l) find_scale(l);
-      solve_coarsest(kSolution, kMattingStartSteps, kMattingStartTolerance);
+      prepare(first_alone_, levels_.count);
+      solve_coarsest(kSolution, kMattingStartSteps, kMattingStartTolerance, reached);
       clip(last);
       descend(last - 1, first_alone_);
     });
     descend(first_alone_ < last ? first_alone_ - 1 : last - 1, 0);
-    info.levels = levels_.count;
-    return info;
+    reached.levels = levels_.count;
+    return reached;
   }
 
  private:
@@ -215,7 +220,8 @@ class Solver {
   }
 
   // Conjugate gradients with the diagonal as preconditioner, from zero, for A out = rhs.
-  __device__ __noinline__ void solve_coarsest(int out, int most, double tolerance) {
+  __device__ __noinline__ void solve_coarsest(int out, int most, double tolerance,
+                                              MattingSummary& reached) {
     const MattingLevel& at = level(levels_.count - 1);
     const float *b = at.plane(kRhs), *inverse = at.plane(kInverse);
     float *z = at.plane(out), *r = at.plane(kQ), *p = at.plane(kP), *ap = at.plane(kOld);
@@ -228,9 +234,10 @@ class Solver {
       energy += double{rest * scaled};
     });
     add_up(energy, 0.0);
-    double rz = shared_.total[0];
-    const double goal = rz * tolerance * tolerance;
-    for (int step = 0; step < most && rz > goal; ++step) {
+    const double start = shared_.total[0], goal = start * tolerance * tolerance;
+    double rz = start;
+    int step = 0;
+    for (; step < most && rz > goal; ++step) {
       const double curvature = apply_all(at, p, ap);
       if (!(curvature > 0.0) || !(rz > 0.0)) break;
       const auto alpha = static_cast<float>(rz / curvature);
@@ -249,6 +256,8 @@ class Solver {
       });
       barrier();
     }
+    reached.iterations = step;
+    reached.residual = start > 0.0 ? sqrt(rz / start) : 0.0;
   }
 
   // ---- between levels
@@ -440,7 +449,8 @@ class Solver {
     go_down(l, end);
     by_first_block(split, [&] {
       go_down(end, last);
-      solve_coarsest(kZ, kMattingCoarsestSteps, kMattingCoarsestTolerance);
+      MattingSummary ignored;
+      solve_coarsest(kZ, kMattingCoarsestSteps, kMattingCoarsestTolerance, ignored);
       go_up(last, end);
     });
     go_up(end, l);
@@ -474,9 +484,15 @@ class Solver {
     barrier();
   }
 
+  __device__ void copy_plane(const MattingLevel& at, int from, int to) {
+    for_core(at, [&](const Tile& tile) { at.plane(to)[tile.lane] = at.plane(from)[tile.lane]; });
+    barrier();
+  }
+
   // Flexible (Polak-Ribiere) conjugate gradients on level l, preconditioned by V-cycles. The
-  // residual takes the place of the right-hand side.
-  __device__ __noinline__ void solve(int l, int steps, double tolerance, MattingInfo& info) {
+  // residual takes the place of the right-hand side. A solve with a tolerance keeps the solution of
+  // the smallest residual: where float does not resolve the equations it may grow again.
+  __device__ __noinline__ void solve(int l, int steps, double tolerance, MattingSummary& reached) {
     const MattingLevel& at = level(l);
     float *x = at.plane(kSolution), *r = at.plane(kRhs), *z = at.plane(kZ);
     float *p = at.plane(kDirection), *ap = at.plane(kProduct);
@@ -489,9 +505,11 @@ class Solver {
     });
     add_up(given, rest);
     const double norm = sqrt(shared_.total[0]);
-    double size = sqrt(shared_.total[1]), rz = 0.0, last_alpha = 0.0;
+    double size = sqrt(shared_.total[1]), best = size, rz = 0.0, last_alpha = 0.0;
+    const bool keeps_best = tolerance > 0.0;
+    if (keeps_best) copy_plane(at, kSolution, kBest);
     int step = 0;
-    while (step < steps && size > tolerance * norm) {
+    while (step < steps && size > tolerance * norm && size <= 1e3 * best) {
       cycle(l);
       double product = 0.0, energy = 0.0;
       for_core(at, [&](const Tile& tile) {
@@ -520,9 +538,27 @@ class Solver {
       add_up(rest, 0.0);
       size = sqrt(shared_.total[0]);
       ++step;
+      if (keeps_best && size < best) copy_plane(at, kSolution, kBest);
+      best = size < best ? size : best;
     }
-    info.iterations = step;
-    info.residual = norm > 0.0 ? size / norm : 0.0;
+    if (keeps_best && size > best) {
+      copy_plane(at, kBest, kSolution);
+      size = best;
+    }
+    reached.iterations = step;
+    reached.residual = norm > 0.0 ? size / norm : 0.0;
+  }
+
+  // Adds weight (alpha - target / weight)^2 to the energy of a level.
+  __device__ __noinline__ void add_prior(int l) {
+    const MattingLevel& at = level(l);
+    for_core(at, [&](const Tile& tile) {
+      const float weight = at.plane(kDirection)[tile.lane];
+      at.plane(kStencil)[tile.lane] += weight;
+      at.plane(kInverse)[tile.lane] /= 1.0f + weight * at.plane(kInverse)[tile.lane];
+      at.plane(kRhs)[tile.lane] += at.plane(kProduct)[tile.lane];
+    });
+    barrier();
   }
 
   __device__ void clip(int l) {
@@ -589,7 +625,7 @@ class Solver {
   }
 
   const MattingLevels& levels_;
-  int smoothing_;
+  int smoothing_ = 0;
   double* partial_;
   SolverShared& shared_;
   int first_alone_, turn_ = 0;
@@ -598,17 +634,17 @@ class Solver {
 
 __global__ void __launch_bounds__(kTilePixels, 2)
     solve_kernel(const __grid_constant__ MattingLevels levels, MattingSchedule schedule,
-                 const MattingCounts* counts, double* partial, ImageView<float> alpha,
-                 MattingInfo* info) {
+                 int prior_level, const MattingCounts* counts, double* partial,
+                 ImageView<float> alpha, MattingSummary* summary) {
   __shared__ SolverShared shared;
   const MattingLevel& finest = levels.level[0];
-  MattingInfo result;
+  MattingSummary result;
   result.unknown = static_cast<std::int64_t>(counts->unknown);
   // Without one of the classes the equations hold for a constant.
   const float constant = counts->foreground ? 1.0f : counts->background ? 0.0f : 0.5f;
   const bool solvable = counts->solvable();
   if (solvable) {
-    const MattingInfo solved = Solver(levels, schedule.smoothing, partial, shared).run(schedule);
+    const MattingSummary solved = Solver(levels, partial, shared).run(schedule, prior_level);
     result.iterations = solved.iterations;
     result.residual = solved.residual;
     result.levels = solved.levels;
@@ -619,7 +655,7 @@ __global__ void __launch_bounds__(kTilePixels, 2)
     if (finest.classes[std::ptrdiff_t{tile.y} * finest.width + tile.x] == kTrimapUnknown)
       alpha.row(tile.y)[tile.x] = solvable ? finest.plane(kSolution)[tile.lane] : constant;
   }
-  if (info && blockIdx.x == 0 && threadIdx.x == 0) *info = result;
+  if (blockIdx.x == 0 && threadIdx.x == 0) *summary = result;
 }
 
 }  // namespace

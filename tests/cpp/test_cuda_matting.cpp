@@ -46,7 +46,9 @@ void same_alpha(MattingQuality quality, const Image<T>& image, const Image<std::
       "estimate_alpha", kTolerance,
       [&]<DeviceKind D>(DeviceTag<D>, auto pixels, auto classes, auto out) {
         MattingInfo& info = D == DeviceKind::kCPU ? cpu : cuda;
-        estimate_alpha<D, T>(pixels, classes, out, {quality}, &info, {});
+        MattingOptions options;
+        options.quality = quality;
+        estimate_alpha<D, T>(pixels, classes, out, options, &info, {});
       },
       Image<float>(image.view().height, image.view().width), image, trimap);
   CHECK(cuda.unknown == cpu.unknown && cuda.levels == cpu.levels);

@@ -3,9 +3,12 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 #include "bind/arrays.hpp"
 #include "bind/operations.hpp"
@@ -108,17 +111,36 @@ void require_trimap(const Argument& trimap, const Argument& image) {
 }
 
 // (alpha, (unknown, iterations, residual, levels)); the latter only where asked for.
-using AlphaResult =
-    std::tuple<py::object, std::optional<std::tuple<std::int64_t, int, double, int>>>;
+// (alpha, info or None); the info is (unknown, iterations, residual, levels, seconds by level).
+using AlphaInfo = std::tuple<std::int64_t, int, double, int, std::vector<double>>;
+using AlphaResult = std::tuple<py::object, std::optional<AlphaInfo>>;
+
+AlphaInfo tuple_of(const MattingInfo& info) {
+  std::vector<double> seconds(info.seconds,
+                              info.seconds + std::min(info.levels, MattingInfo::kMostLevels));
+  return {info.unknown, info.iterations, info.residual, info.levels, std::move(seconds)};
+}
+
+// Calls the Python function that `context` is; what it raises ends the operation.
+void report_progress(void* context, double done) {
+  const py::gil_scoped_acquire gil;
+  (*static_cast<const py::object*>(context))(done);
+}
 
 AlphaResult estimate_alpha_op(const py::object& image_array, const py::object& trimap_array,
-                              int quality, bool want_info, const py::object& device,
-                              const py::object& stream) {
+                              int quality, bool want_info, const py::object& progress,
+                              const py::object& device, const py::object& stream) {
   const std::string operation = "estimate_alpha";
   Argument image(operation, "image", image_array, Layout::kColor);
   Argument trimap(operation, "trimap", trimap_array, Layout::kPlane);
   require_trimap(trimap, image);
-  const MattingOptions options{static_cast<MattingQuality>(quality)};
+  MattingOptions options;
+  options.quality = static_cast<MattingQuality>(quality);
+  py::object report = progress;
+  if (!report.is_none()) {
+    options.progress = report_progress;
+    options.context = &report;
+  }
   Call call(operation, device, stream, {&image, &trimap});
   auto alpha = call.output<float>(image.height(), image.width());
   MattingInfo info;
@@ -130,7 +152,7 @@ AlphaResult estimate_alpha_op(const py::object& image_array, const py::object& t
     });
   });
   if (!want_info) return {call.give(alpha), std::nullopt};
-  return {call.give(alpha), std::tuple{info.unknown, info.iterations, info.residual, info.levels}};
+  return {call.give(alpha), tuple_of(info)};
 }
 
 // (alpha, confidence or None)
@@ -319,7 +341,7 @@ void define_operations(py::module_& m) {
         arg("inside"), arg("square"), arg("network_pixel"), arg("operation"), arg("device"),
         arg("stream"));
   m.def("estimate_alpha", &estimate_alpha_op, arg("image"), arg("trimap"), arg("quality"),
-        arg("want_info"), arg("device"), arg("stream"));
+        arg("want_info"), arg("progress"), arg("device"), arg("stream"));
   m.def("sample_alpha", &sample_alpha_op, arg("image"), arg("trimap"), arg("want_confidence"),
         arg("device"), arg("stream"));
   m.def("guide_alpha", &guide_alpha_op, arg("image"), arg("trimap"), arg("device"), arg("stream"));

@@ -1,5 +1,6 @@
 #include "core/work_memory.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <mutex>
 #include <new>
@@ -12,7 +13,7 @@
 namespace trimatte {
 namespace {
 
-constexpr std::size_t kHugePage = std::size_t{2} << 20;
+constexpr std::size_t kPiece = std::size_t{64} << 10, kHugePage = std::size_t{2} << 20;
 
 // On Linux in huge pages where there are any: the faults of small ones are what costs.
 WorkMemory from_system(std::size_t bytes) {
@@ -59,7 +60,8 @@ Kept& kept() {
 }  // namespace
 
 WorkMemory take_work_memory(std::size_t bytes) {
-  bytes = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+  const std::size_t unit = bytes < kHugePage ? kPiece : kHugePage;
+  bytes = (std::max<std::size_t>(bytes, 1) + unit - 1) / unit * unit;
   Kept& all = kept();
   if (const std::unique_lock lock(all.mutex, std::try_to_lock); lock) {
     std::size_t best = all.count;

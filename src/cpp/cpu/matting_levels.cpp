@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/parallel.hpp"
+#include "ops.hpp"
+#include "pixel/depth.hpp"
 #include "pixel/matting.hpp"
 #include "pixel/trimap.hpp"
 
@@ -39,12 +41,11 @@ std::vector<std::uint8_t> find_unknown(const DenseLevel& dense, std::ptrdiff_t c
   return flags;
 }
 
-}  // namespace
-
-void halve_trimap(const DenseLevel& fine, DenseLevel& coarse) {
+DenseLevel halve_trimap(const DenseLevel& fine) {
+  DenseLevel coarse;
   coarse.height = (fine.height + 1) / 2;
   coarse.width = (fine.width + 1) / 2;
-  coarse.trimap.resize(static_cast<std::size_t>(coarse.height * coarse.width));
+  coarse.trimap = WorkArray<std::uint8_t>(coarse.pixels());
   parallel_rows(coarse.height, coarse.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     for (std::ptrdiff_t y = begin; y < end; ++y) {
       const std::uint8_t* above = fine.trimap.data() + 2 * y * fine.width;
@@ -60,25 +61,46 @@ void halve_trimap(const DenseLevel& fine, DenseLevel& coarse) {
       if (whole < coarse.width) out[whole] = cell(whole, 2 * whole);
     }
   });
+  return coarse;
 }
 
-void halve_image(const DenseLevel& fine, DenseLevel& coarse) {
-  coarse.image.resize(static_cast<std::size_t>(coarse.height * coarse.width * 3));
+template <class T>
+void halve_image(const ImageView<const T>& image, DenseLevel& coarse) {
+  coarse.image = WorkArray<float>(coarse.pixels() * 3);
+  const int channels = image.channels;
   parallel_rows(coarse.height, coarse.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     for (std::ptrdiff_t y = begin; y < end; ++y) {
-      const float* above = fine.image.data() + 2 * y * fine.width * 3;
-      const float* below =
-          fine.image.data() + std::min(2 * y + 1, fine.height - 1) * fine.width * 3;
+      const T* above = image.row(2 * y);
+      const T* below = image.row(std::min(2 * y + 1, image.height - 1));
       float* out = coarse.image.data() + y * coarse.width * 3;
       for (std::ptrdiff_t x = 0; x < coarse.width; ++x) {
-        const std::ptrdiff_t left = 2 * x, right = std::min(2 * x + 1, fine.width - 1);
+        const std::ptrdiff_t left = 2 * x * channels;
+        const std::ptrdiff_t right = std::min(2 * x + 1, image.width - 1) * channels;
         for (int c = 0; c < 3; ++c)
-          out[3 * x + c] = 0.25f * (above[3 * left + c] + above[3 * right + c] +
-                                    below[3 * left + c] + below[3 * right + c]);
+          out[3 * x + c] = 0.25f * ((to_unit(above[left + c]) + to_unit(above[right + c])) +
+                                    (to_unit(below[left + c]) + to_unit(below[right + c])));
       }
     }
   });
 }
+
+}  // namespace
+
+template <class T>
+void add_levels(const ImageView<const T>& image, Pyramid& pyramid) {
+  const auto add = [&](const auto& colors) {
+    pyramid.push_back(halve_trimap(pyramid.back()));
+    halve_image(colors, pyramid.back());
+  };
+  const auto is_large = [&] {
+    return std::min(pyramid.back().height, pyramid.back().width) > kMattingSmallestSide;
+  };
+  if (is_large()) add(image);
+  while (is_large()) add(pyramid.back().colors());
+}
+#define TRIMATTE_INSTANTIATE(T) template void add_levels(const ImageView<const T>&, Pyramid&);
+TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
+#undef TRIMATTE_INSTANTIATE
 
 void lay_out(const DenseLevel& dense, Level& level) {
   level.height = dense.height;

@@ -18,8 +18,24 @@ inline constexpr int kLanes = 16;
 // Dense pyramid level that the blocks are cut from.
 struct DenseLevel {
   std::ptrdiff_t height = 0, width = 0;
-  std::vector<float> image;          // height * width * 3; empty on the finest level
-  std::vector<std::uint8_t> trimap;  // 0, 128, 255
+  WorkArray<float> image;          // height * width * 3; none on the finest level
+  WorkArray<std::uint8_t> trimap;  // 0, 128, 255
+
+  std::ptrdiff_t pixels() const { return height * width; }
+  ImageView<const float> colors() const { return {image.data(), height, width, 3, width * 12}; }
+  ImageView<const std::uint8_t> classes() const { return {trimap.data(), height, width, 1, width}; }
+};
+using Pyramid = std::vector<DenseLevel>;  // the finest level first
+
+struct Rectangle {
+  std::ptrdiff_t top, left, bottom, right;  // the last two are the first row and column beyond it
+};
+
+// A piece of a large image's level: `region` of it, of which `core` is wanted. Alpha of the next
+// coarser level is the start, and what it says of the edges where the region was cut stays.
+struct TileCut {
+  Rectangle region, core;
+  bool top, left, bottom, right;  // edges that are not the image's own
 };
 
 struct Level {
@@ -39,7 +55,7 @@ struct Level {
   static constexpr std::ptrdiff_t kBandRows = 32;
 
   // What the solver keeps on the blocks.
-  static constexpr std::size_t kPlanes = 28, kCoarsePlanes = kPlanes + 19;
+  static constexpr std::size_t kPlanes = 29, kCoarsePlanes = kPlanes + 19;
   Arena arena;
   Plane image[3];
   Plane unknown_mask;      // 1 where unknown
@@ -47,6 +63,7 @@ struct Level {
   Plane stencil;           // 13 planes: the symmetric 5x5 stencil's centre and forward half
   Plane inverse_diagonal;  // of the absolute row sums
   Plane rhs, solution, r, z, p, q, old, direction, product;  // vectors of the iterations
+  Plane best;  // the solution of the smallest residual; only if it is wanted
   // Only where a finer level exists: the local linear model of each 3x3 window.
   Plane factor[6], mean[3], window_valid, window_weight;
   Plane model[4], smooth[4];
@@ -64,9 +81,10 @@ struct Level {
   }
 };
 
-// Halves a trimap and an image: 2x2 mean, edge replicated; a mixed trimap cell is unknown.
-void halve_trimap(const DenseLevel& fine, DenseLevel& coarse);
-void halve_image(const DenseLevel& fine, DenseLevel& coarse);
+// Adds levels down to the smallest one: 2x2 means, edges replicated; a mixed trimap cell is
+// unknown. The image is that of the last level present.
+template <class T>
+void add_levels(const ImageView<const T>& image, Pyramid& pyramid);
 
 // Lays out the blocks of a level around the unknown pixels of its trimap.
 void lay_out(const DenseLevel& dense, Level& level);

@@ -29,6 +29,26 @@ class Plane {
   float* data_ = nullptr;
 };
 
+// An array of work memory, unset.
+template <class T>
+class WorkArray {
+ public:
+  WorkArray() = default;
+  explicit WorkArray(std::ptrdiff_t count)
+      : memory_(take_work_memory(static_cast<std::size_t>(count) * sizeof(T))) {}
+  WorkArray(WorkArray&& other) noexcept : memory_(std::exchange(other.memory_, {})) {}
+  WorkArray& operator=(WorkArray&& other) noexcept {
+    std::swap(memory_, other.memory_);
+    return *this;
+  }
+  ~WorkArray() { give_back_work_memory(memory_); }
+  T* data() const { return static_cast<T*>(memory_.data); }
+  T& operator[](std::ptrdiff_t i) const { return data()[i]; }
+
+ private:
+  WorkMemory memory_;
+};
+
 class Arena {
  public:
   Arena() = default;

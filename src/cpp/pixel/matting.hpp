@@ -17,13 +17,26 @@ enum class MattingQuality { kFast, kBalanced, kExact };
 
 struct MattingOptions {
   MattingQuality quality = MattingQuality::kBalanced;
+  // Called now and then, on the thread of the caller, with the part of the work that is done; what
+  // it throws ends the solve.
+  void (*progress)(void* context, double done) = nullptr;
+  void* context = nullptr;
+
+  void report(double done) const {
+    if (progress) progress(context, done);
+  }
 };
 
-struct MattingInfo {
+struct MattingSummary {
   std::int64_t unknown = 0;  // pixels that were solved
   int levels = 0;            // of the pyramid
   int iterations = 0;        // of conjugate gradients on the finest level
   double residual = 0.0;     // |b - A x| / |b| on the finest level
+};
+
+struct MattingInfo : MattingSummary {
+  static constexpr int kMostLevels = 32;
+  double seconds[kMostLevels] = {};  // by level, the finest first; on a CPU
 };
 
 // The solver is the same on every device: a pyramid of images, on each the matting Laplacian of the
@@ -47,20 +60,48 @@ inline constexpr float kMattingSpectrumEnd = 0.9f;
 inline constexpr int kMattingStartSteps = 4000, kMattingCoarsestSteps = 60;
 inline constexpr double kMattingStartTolerance = 1e-6, kMattingCoarsestTolerance = 0.1;
 
-// Steps of conjugate gradients a level and Chebyshev steps before and after each coarse correction.
+// Steps of conjugate gradients a level, and of Chebyshev smoothing before and after each coarse
+// correction.
 struct MattingSchedule {
-  int steps;
-  int smoothing;
-  int finest_steps;
-  double tolerance;  // stops the finest level at this |r| / |b|
+  int finest_steps, finest_smoothing;
+  int steps, smoothing;  // of the other levels
+  double tolerance;      // stops the finest level at this |r| / |b|
+  bool prior;            // colours sampled on a coarse level have a say
 };
 inline MattingSchedule matting_schedule(MattingQuality quality) {
   switch (quality) {
-    case MattingQuality::kFast: return {1, 2, 1, 0.0};
-    case MattingQuality::kBalanced: return {4, 3, 4, 0.0};
+    case MattingQuality::kFast: return {1, 2, 1, 2, 0.0, false};
+    case MattingQuality::kBalanced: return {1, 2, 3, 3, 0.0, true};
     case MattingQuality::kExact: break;
   }
-  return {4, 3, 100, 2e-6};
+  return {100, 3, 4, 3, 2e-6, false};
+}
+
+// Larger images are solved as a whole on the first level of at most kMattingCoarsePixels, and on
+// the finer ones in tiles: squares (even, so that they are whole on the coarser level) with a halo.
+inline constexpr std::ptrdiff_t kMattingWholePixels = std::ptrdiff_t{1} << 24;
+inline constexpr std::ptrdiff_t kMattingCoarsePixels = std::ptrdiff_t{1} << 22;
+inline constexpr std::ptrdiff_t kMattingTile = 1536, kMattingHalo = 64;
+
+// Where several colours fit the windows alike, the matting Laplacian leaves alpha to chance. Shared
+// sampling (pixel/sampling.hpp) on a coarse level says what alpha is likely there: the term
+// w (alpha - sampled)^2 with w = kMattingPriorWeight confidence^24, only where the sampled colours
+// explain the pixel almost exactly, is added to that level's energy and, averaged, to the coarser
+// ones'.
+inline constexpr float kMattingPriorWeight = 0.15f;
+inline constexpr std::ptrdiff_t kMattingPriorPixels = std::ptrdiff_t{1} << 19;  // of its level
+TRIMATTE_HD float matting_prior_weight(float confidence) {
+  const float c3 = confidence * confidence * confidence, c6 = c3 * c3, c12 = c6 * c6;
+  return kMattingPriorWeight * (c12 * c12);
+}
+// The level of the prior, for an image of this size; the finest has none.
+inline int matting_prior_level(std::ptrdiff_t height, std::ptrdiff_t width) {
+  int level = 0;
+  do {
+    height = (height + 1) / 2, width = (width + 1) / 2;
+    ++level;
+  } while (height * width > kMattingPriorPixels);
+  return level;
 }
 
 // The coefficients of the Chebyshev steps z += p, r -= D^-1 A p, p = keep p + take r.
@@ -159,6 +200,27 @@ TRIMATTE_HD ColorFactor<Real> factor_window(Real (&color)[9][3], float ridge) {
   }
   const Real l = f.l20 - f.l21 * f.l10;
   f.i2 = 1.0f / (s22 * kNinth + ridge * (1.0f + f.l21 * f.l21 + l * l));
+  return f;
+}
+
+// The same of a covariance given as such.
+template <class Real>
+TRIMATTE_HD ColorFactor<Real> factor_covariance(Real s00, Real s01, Real s02, Real s11, Real s12,
+                                                Real s22, Real ridge) {
+  ColorFactor<Real> f;
+  const Real d0 = s00 + ridge;
+  f.i0 = Real(1) / d0;
+  f.l10 = s01 * f.i0;
+  f.l20 = s02 * f.i0;
+  // In exact arithmetic the pivots are at least the ridge: hold them there.
+  Real d1 = s11 + ridge - f.l10 * s01;
+  d1 = d1 > ridge ? d1 : ridge;
+  f.i1 = Real(1) / d1;
+  const Real t = s12 - f.l10 * s02;
+  f.l21 = t * f.i1;
+  Real d2 = s22 + ridge - f.l20 * s02 - f.l21 * t;
+  d2 = d2 > ridge ? d2 : ridge;
+  f.i2 = Real(1) / d2;
   return f;
 }
 
