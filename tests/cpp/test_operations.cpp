@@ -154,8 +154,8 @@ TEST(foreground_and_background_recompose) {
       const auto image = noise<T>(h, w, 3, 6);
       const auto alpha = noise<float>(h, w, 1, 7);
       const Image<T> front(h, w, 3), back(h, w, 3);
-      estimate_foreground<kCpu, T, float>(image.read(), alpha.read(), {}, front.view(),
-                                          back.view(), {}, {});
+      estimate_foreground<kCpu, T, float>(image.read(), alpha.read(), {}, front.view(), back.view(),
+                                          {}, {});
       double worst = 0.0;
       for (std::ptrdiff_t y = 0; y < h; ++y)
         for (std::ptrdiff_t x = 0; x < w; ++x)

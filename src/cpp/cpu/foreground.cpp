@@ -445,21 +445,33 @@ void load_plate(const Frame<T, A>& frame, std::ptrdiff_t y, std::ptrdiff_t x, in
     for (int i = 0; i < count; ++i) to[c][i] = to_unit(from[channels * i + c]);
 }
 
-// The result of one channel of a row.
-template <class T>
-void finish_channel(const float* __restrict alpha, const float* __restrict image,
-                    const float* __restrict plate, const float* __restrict f,
-                    const float* __restrict b, int count, T* __restrict front, T* __restrict back) {
-  for (int i = 0; i < count; ++i) {
-    float color = f[i], rest = b[i];
-    project_colors(alpha[i], image[i], color, rest);
-    if (plate) {
-      color = subtract_background(alpha[i], image[i], plate[i], color);
-      rest = plate[i];
-    }
-    front[i] = alpha[i] >= 1.0f ? known_sample<T>(image[i]) : from_unit<T>(color);
-    back[i] = alpha[i] <= 0.0f && !plate ? known_sample<T>(image[i]) : from_unit<T>(rest);
+// B where it is known.
+template <class T, class A>
+void copy_plate(const Frame<T, A>& frame, const Region& region) {
+  float plate[3][kTile];
+  for (std::ptrdiff_t y = region.y0; y < region.y1; ++y) {
+    load_plate(frame, y, region.x0, region.width(), plate);
+    T* to = frame.background.row(y) + 3 * region.x0;
+    for (int x = 0; x < region.width(); ++x)
+      for (int c = 0; c < 3; ++c) to[3 * x + c] = from_unit<T>(plate[c][x]);
   }
+}
+
+// Makes one channel of soft pixels explain the image; with a known background, if there is one.
+void project_channel(const float* __restrict alpha, const float* __restrict image,
+                     const float* __restrict plate, int count, float* __restrict f,
+                     float* __restrict b) {
+  for (int i = 0; i < count; ++i) project_colors(alpha[i], image[i], f[i], b[i]);
+  if (!plate) return;
+  for (int i = 0; i < count; ++i) f[i] = subtract_background(alpha[i], image[i], plate[i], f[i]);
+}
+
+// Samples of one channel; where alpha is `sure` they are the image's own.
+template <class T>
+void store_channel(float sure, const float* __restrict alpha, const float* __restrict image,
+                   const float* __restrict color, int count, T* __restrict out) {
+  for (int i = 0; i < count; ++i)
+    out[i] = alpha[i] == sure ? known_sample<T>(image[i]) : from_unit<T>(color[i]);
 }
 
 // `count` pixels from (y, x) of the image, which are the tile's from (tile_y, tile_x).
@@ -470,13 +482,21 @@ void store_row(const Frame<T, A>& frame, Tile<Side>& tile, int tile_y, int tile_
   const bool known = frame.options.background_known;
   if (known) load_plate(frame, y, x, count, plate);
   T front[3][kStrip], back[3][kStrip];
-  auto& colors = tile.colors[tile.now];
-  for (int c = 0; c < 3; ++c)
-    finish_channel(tile.row(tile.alpha, tile_y) + tile_x, tile.row(tile.image[c], tile_y) + tile_x,
-                   known ? plate[c] : nullptr, tile.row(colors[c], tile_y) + tile_x,
-                   tile.row(colors[3 + c], tile_y) + tile_x, count, front[c], back[c]);
+  const float* alpha = tile.row(tile.alpha, tile_y);
+  const int first = std::clamp(tile.first[tile_y], tile_x, tile_x + count);
+  const int soft = std::clamp(tile.last[tile_y], first, tile_x + count) - first;
+  for (int c = 0; c < 3; ++c) {
+    const float* image = tile.row(tile.image[c], tile_y);
+    float* f = tile.row(tile.colors[tile.now][c], tile_y);
+    float* b = tile.row(tile.colors[tile.now][3 + c], tile_y);
+    project_channel(alpha + first, image + first, known ? plate[c] + (first - tile_x) : nullptr,
+                    soft, f + first, b + first);
+    store_channel(1.0f, alpha + tile_x, image + tile_x, f + tile_x, count, front[c]);
+    if (frame.background.data && !known)
+      store_channel(0.0f, alpha + tile_x, image + tile_x, b + tile_x, count, back[c]);
+  }
   interleave<3>(front, count, frame.foreground.row(y) + 3 * x);
-  if (frame.background.data) interleave<3>(back, count, frame.background.row(y) + 3 * x);
+  if (frame.background.data && !known) interleave<3>(back, count, frame.background.row(y) + 3 * x);
 }
 
 struct FineTiles {
@@ -509,6 +529,7 @@ void solve_fine(const Frame<T, A>& frame, FineTiles& tiles, const ColorLevel& le
   for (std::ptrdiff_t y = region.y0; y < region.y1; ++y)
     store_row(frame, tile, static_cast<int>(y - outer.y0), static_cast<int>(region.x0 - outer.x0),
               y, region.x0, region.width());
+  if (frame.background.data && frame.options.background_known) copy_plate(frame, region);
 }
 
 // The image itself.
@@ -536,17 +557,6 @@ void copy_coarse(const ColorLevel& level2, const Plane (&planes)[3], const Regio
       for (int x = 0; x < region.width(); ++x)
         for (int c = 0; c < 3; ++c) row[3 * x + c] = from_unit<T>(planes[c][at + x / 4]);
     std::copy_n(row, 3 * region.width(), out.row(y) + 3 * region.x0);
-  }
-}
-
-template <class T, class A>
-void copy_plate(const Frame<T, A>& frame, const Region& region) {
-  float plate[3][kTile];
-  for (std::ptrdiff_t y = region.y0; y < region.y1; ++y) {
-    load_plate(frame, y, region.x0, region.width(), plate);
-    T* to = frame.background.row(y) + 3 * region.x0;
-    for (int x = 0; x < region.width(); ++x)
-      for (int c = 0; c < 3; ++c) to[3 * x + c] = from_unit<T>(plate[c][x]);
   }
 }
 
