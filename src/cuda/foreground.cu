@@ -101,10 +101,10 @@ struct Level {
   TRIMATTE_HD bool is_small() const { return foreground_is_small(height, width); }
 };
 
-constexpr int kMostLevels = 32;  // of sides below 2^31
+constexpr int kMostLevels = 33;  // of sides below 2^31, and the start
 struct Pyramid {
   int count = 0;
-  Level level[kMostLevels];
+  Level level[kMostLevels];  // level[count]: the start, a pixel without an image
 };
 
 std::ptrdiff_t halved(std::ptrdiff_t side) {
@@ -114,6 +114,10 @@ std::ptrdiff_t halved(std::ptrdiff_t side) {
 __device__ float4 halved(const float4& a, const float4& b, const float4& c, const float4& d) {
   return make_float4(foreground_halved(a.x, b.x, c.x, d.x), foreground_halved(a.y, b.y, c.y, d.y),
                      foreground_halved(a.z, b.z, c.z, d.z), foreground_halved(a.w, b.w, c.w, d.w));
+}
+
+__device__ float channel_of(const float4& pixel, int c) {
+  return c == 0 ? pixel.x : c == 1 ? pixel.y : pixel.z;
 }
 
 __device__ std::ptrdiff_t clamped(std::ptrdiff_t i, std::ptrdiff_t size) {
@@ -222,10 +226,6 @@ struct Strip {
     __syncthreads();
   }
 
-  __device__ static float channel(const float4& pixel, int c) {
-    return c == 0 ? pixel.x : c == 1 ? pixel.y : pixel.z;
-  }
-
   __device__ void start_from(const Level& coarse, const Level& level) {
 #pragma unroll
     for (int i = 0; i < kStrip; ++i) {
@@ -234,19 +234,11 @@ struct Strip {
 #pragma unroll
       for (int p = 0; p < kPlanes; ++p) {
         const float from = coarse.colors[(p * coarse.height + from_y) * coarse.width + from_x];
-        const float own = channel(pixel[i], p % 3);
+        const float own = channel_of(pixel[i], p % 3);
         color[i][p] = p < 3 ? foreground_start(pixel[i].w, own, from)
                             : background_start(pixel[i].w, own, from);
       }
     }
-  }
-
-  // The coarsest level starts from the image.
-  __device__ void start_from_image() {
-#pragma unroll
-    for (int i = 0; i < kStrip; ++i)
-#pragma unroll
-      for (int p = 0; p < kPlanes; ++p) color[i][p] = channel(pixel[i], p % 3);
   }
 
   __device__ void publish(Tile& tile) const {
@@ -277,7 +269,7 @@ struct Strip {
         const float mean_b =
             foreground_mean(system[i], back[y + i][left], back[y + i][right], up_b, down_b);
         if (is_soft(pixel[i].w))
-          foreground_step(system[i].gain, pixel[i].w, channel(pixel[i], c), mean_f, mean_b,
+          foreground_step(system[i].gain, pixel[i].w, channel_of(pixel[i], c), mean_f, mean_b,
                           color[i][c], color[i][3 + c]);
         up_f = f, up_b = b;
       }
@@ -325,7 +317,7 @@ struct Strip {
         T* back = back_view.data ? back_view.row(image_y + i) + 3 * image_x : nullptr;
 #pragma unroll
         for (int c = 0; c < 3; ++c) {
-          const float image = channel(pixel[i], c);
+          const float image = channel_of(pixel[i], c);
           float f = color[i][c], b = color[i][3 + c];
           project_colors(a, image, f, b);
           if (result.options.background_known) {
@@ -374,6 +366,32 @@ __global__ void __launch_bounds__(kThreads)
 
 // ---- Small levels ------------------------------------------------------------------------------
 
+__device__ double warp_sum(double v) {
+  for (int d = 16; d > 0; d /= 2) v += __shfl_xor_sync(~0u, v, d);
+  return v;
+}
+
+// The colours that the coarsest level starts from, of a small level. A warp a plane.
+__device__ void store_start(const Level& level, const Level& start) {
+  const int plane = static_cast<int>(threadIdx.x / 32);
+  if (plane >= kPlanes) return;
+  const std::ptrdiff_t pixels = level.height * level.width;
+  double sum = 0.0, weights = 0.0, all = 0.0;
+  for (std::ptrdiff_t i = threadIdx.x % 32; i < pixels; i += 32) {
+    const float4 pixel = level.pixels[i];
+    const auto weight = static_cast<double>(foreground_start_weight(plane < 3, pixel.w));
+    const auto image = static_cast<double>(channel_of(pixel, plane % 3));
+    sum += weight * image;
+    weights += weight;
+    all += image;
+  }
+  sum = warp_sum(sum);
+  weights = warp_sum(weights);
+  all = warp_sum(all);
+  if (threadIdx.x % 32 == 0)
+    start.colors[plane] = foreground_first(sum, weights, all / static_cast<double>(pixels));
+}
+
 __device__ void halve_level(const Level& fine, const Level& coarse) {
   for (std::ptrdiff_t i = threadIdx.x; i < coarse.height * coarse.width; i += kThreads) {
     const std::ptrdiff_t above = 2 * (i / coarse.width), left = 2 * (i % coarse.width);
@@ -388,16 +406,16 @@ __device__ void halve_level(const Level& fine, const Level& coarse) {
 // One block: the rest of the pyramid, and the colours of the small levels.
 __global__ void __launch_bounds__(kThreads) coarse_kernel(Pyramid pyramid) {
   __shared__ Tile tile;
-  const int last = pyramid.count - 1;
-  for (int l = kBlockLevels + 1; l <= last; ++l)
+  for (int l = kBlockLevels + 1; l < pyramid.count; ++l)
     halve_level(pyramid.level[l - 1], pyramid.level[l]);
-  for (int l = last; l > 0 && pyramid.level[l].is_small(); --l) {
+  int small = 2;
+  while (!pyramid.level[small].is_small()) ++small;
+  store_start(pyramid.level[small], pyramid.level[pyramid.count]);
+  __syncthreads();
+  for (int l = pyramid.count - 1; l > 0 && pyramid.level[l].is_small(); --l) {
     const Level& level = pyramid.level[l];
     Strip strip(level, 0, 0);
-    if (l == last)
-      strip.start_from_image();
-    else
-      strip.start_from(pyramid.level[l + 1], level);
+    strip.start_from(pyramid.level[l + 1], level);
     strip.solve(kForegroundSmallSweeps, tile);
     strip.store_planes(level, 0);
     __syncthreads();
@@ -422,13 +440,15 @@ class Levels {
       pixels += height * width;
     }
     pixels_ = Buffer<float4>(pixels, stream);
-    colors_ = Buffer<float>(kPlanes * pixels, stream);
+    levels[all.count] = {1, 1, {}, {}, nullptr, nullptr};
+    colors_ = Buffer<float>(kPlanes * (pixels + 1), stream);
     float4* next_pixels = pixels_.data();
     float* next_colors = colors_.data();
-    for (int l = 1; l < all.count; ++l) {
+    for (int l = 1; l <= all.count; ++l) {
       Level& level = levels[l];
       level.colors = next_colors;
       next_colors += kPlanes * level.height * level.width;
+      if (l == all.count) break;
       level.pixels = next_pixels;
       next_pixels += level.height * level.width;
       const auto* bytes = reinterpret_cast<const std::byte*>(level.pixels);

@@ -16,6 +16,7 @@ REGULARIZATION = 1e-5
 SMALL_SIDE = 32
 SMALL_SWEEPS, LARGE_SWEEPS, FAST_SWEEPS = 10, 4, 2
 FEWEST_LEVELS = 3
+START_SHARE = 1e-6
 SURE_ALPHA = 0.1
 
 
@@ -84,12 +85,22 @@ def subtract(image: Array, alpha: Array, front: Array, plate: Array) -> Array:
     return result
 
 
+def start(image: Array, alpha: Array) -> tuple[Array, Array]:
+    """What the coarsest level starts from: means of a small level; its mean where nothing shows."""
+    mean = image.mean(axis=(0, 1))
+    front, back = (
+        ((weight * image).sum(axis=(0, 1)) + START_SHARE * mean) / (weight.sum() + START_SHARE)
+        for weight in (alpha[..., None] ** 2, (1.0 - alpha[..., None]) ** 2)
+    )
+    return front[None, None], back[None, None]
+
+
 def estimate_unit(image: Array, alpha: Array, *, fast: bool) -> tuple[Array, Array]:
     """F and B of an image (H, W, 3) and an alpha (H, W), all float64 in [0, 1]."""
     pyramid = [(image, alpha)]
     while len(pyramid) < FEWEST_LEVELS or max(pyramid[-1][1].shape) > 1:
         pyramid.append((halve(pyramid[-1][0]), halve(pyramid[-1][1])))
-    front = back = pyramid[-1][0]
+    front, back = start(*next(level for level in pyramid[2:] if max(level[1].shape) <= SMALL_SIDE))
     for level, (level_image, level_alpha) in reversed(list(enumerate(pyramid))):
         height, width = level_alpha.shape
         a = level_alpha[..., None]

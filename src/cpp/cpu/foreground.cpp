@@ -375,9 +375,20 @@ Coarse coarse_of(const ColorLevel& level, std::ptrdiff_t y, std::ptrdiff_t x) {
   return coarse;
 }
 
-// The coarsest level, one pixel, starts from the image.
-void start_from_image(const ColorLevel& level) {
-  for (int p = 0; p < kColors; ++p) level.colors[p][0] = level.image[p % 3][0];
+// The colours that the coarsest level starts from, of a small level.
+void store_start(const ColorLevel& level, const ColorLevel& start) {
+  const std::ptrdiff_t pixels = level.height * level.width;
+  for (int p = 0; p < kColors; ++p) {
+    double sum = 0.0, weights = 0.0, all = 0.0;
+    for (std::ptrdiff_t i = 0; i < pixels; ++i) {
+      const auto weight = static_cast<double>(foreground_start_weight(p < 3, level.alpha[i]));
+      const auto image = static_cast<double>(level.image[p % 3][i]);
+      sum += weight * image;
+      weights += weight;
+      all += image;
+    }
+    start.colors[p][0] = foreground_first(sum, weights, all / static_cast<double>(pixels));
+  }
 }
 
 bool has_soft(const ColorLevel& level, const Region& region) {
@@ -613,10 +624,15 @@ void foreground_image(const Frame<T, A>& frame) {
     levels.emplace_back((levels[l - 1].height + 1) / 2, (levels[l - 1].width + 1) / 2);
     halve(levels[l - 1], levels[l]);
   }
-  start_from_image(levels.back());
-  for (std::size_t l = levels.size(); l-- > 0;) {
-    const ColorLevel &level = levels[l], &coarser = levels[std::min(l + 1, levels.size() - 1)];
-    solve_level(level, coarser,
+  const auto small = std::find_if(levels.begin(), levels.end(), [](const ColorLevel& level) {
+    return foreground_is_small(level.height, level.width);
+  });
+  ColorLevel start(1, 1);  // without an image
+  store_start(*small, start);
+  levels.push_back(std::move(start));
+  for (std::size_t l = levels.size() - 1; l-- > 0;) {
+    const ColorLevel& level = levels[l];
+    solve_level(level, levels[l + 1],
                 foreground_sweeps(frame.options.quality, static_cast<int>(l) + 2, level.height,
                                   level.width));
   }

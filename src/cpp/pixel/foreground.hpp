@@ -39,6 +39,19 @@ TRIMATTE_HD int foreground_sweeps(ForegroundQuality quality, int level, std::ptr
                                                            : kForegroundSweeps;
 }
 
+// F and B begin as means over the finest small level behind the two finest, weighted by the squares
+// of alpha and of 1 - alpha; where these are 0, as its mean colour.
+inline constexpr double kForegroundStartShare = 1e-6;  // of the mean colour
+
+TRIMATTE_HD float foreground_start_weight(bool front, float alpha) {
+  const float share = front ? alpha : 1.0f - alpha;
+  return share * share;
+}
+TRIMATTE_HD float foreground_first(double sum, double weight, double mean) {
+  return static_cast<float>((sum + kForegroundStartShare * mean) /
+                            (weight + kForegroundStartShare));
+}
+
 // Only the colours of soft pixels are solved for.
 TRIMATTE_HD bool is_soft(float alpha) {
   return alpha > 0.0f && alpha < 1.0f;
