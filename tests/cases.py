@@ -350,12 +350,28 @@ def foreground_cases() -> Iterator[Case]:
             make,
             atol={"uint8": 1.0, "uint16": 2.0, "float32": 2e-5}[dtype],
         )
+        both = {"uint8": 1.0, "uint16": 66.0, "float32": 1e-3}[dtype]
         yield Case(
             f"foreground-background-{name}",
             "estimate_foreground",
             make,
             {"return_background": True},
-            atol={"uint8": 1.0, "uint16": 66.0, "float32": 1e-3}[dtype],
+            atol=both,
+        )
+        yield Case(
+            f"foreground-fast-{name}",
+            "estimate_foreground",
+            make,
+            {"quality": "fast", "return_background": True},
+            atol=both,
+        )
+        # Subtracted, and divided by an alpha of 0.1 or more.
+        yield Case(
+            f"foreground-color-{name}",
+            "estimate_foreground",
+            make,
+            {"background": (12, 134, 250), "return_background": True},
+            atol={"uint8": 1.0, "uint16": 2.0, "float32": 2e-5}[dtype],
         )
 
 

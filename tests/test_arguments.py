@@ -24,7 +24,7 @@ VALID: dict[str, dict[str, Any]] = {
     "probe": {"image": IMAGE, "x": WIDTH - 1, "y": HEIGHT - 1},
     "make_trimap": {"mask": TRIMAP, "radius": 1},
     "estimate_alpha": {"image": IMAGE, "trimap": TRIMAP},
-    "estimate_foreground": {"image": IMAGE, "alpha": PLANE},
+    "estimate_foreground": {"image": IMAGE, "alpha": PLANE, "background": IMAGE},
     "refine": {"image": IMAGE, "mask": TRIMAP},
     "key_cutout": {"image": IMAGE},
     "despill": {"image": IMAGE},
@@ -119,6 +119,7 @@ def bad_sizes() -> list[Bad]:
     for operation, argument in (
         ("estimate_alpha", "trimap"),
         ("estimate_foreground", "alpha"),
+        ("estimate_foreground", "background"),
         ("cutout", "alpha"),
         ("composite", "alpha"),
         ("composite", "background"),
@@ -128,7 +129,8 @@ def bad_sizes() -> list[Bad]:
             value = np.zeros(shape, np.uint8)
             rows.append(Bad(operation, argument, value, str(shape), f"({HEIGHT}, {WIDTH}, 3)"))
     other_depth = np.zeros(IMAGE.shape, np.uint16)
-    rows.append(Bad("composite", "background", other_depth, "uint16", "uint8"))
+    for operation in ("composite", "estimate_foreground"):
+        rows.append(Bad(operation, "background", other_depth, "uint16", "uint8"))
     return rows
 
 
@@ -217,8 +219,10 @@ def bad_options() -> list[Bad]:
 
     for value, came in (("best", "best"), (None, "None"), (2, "2"), ("", "''")):
         rows.append(Bad("estimate_alpha", "quality", value, came, "balanced"))
+        rows.append(Bad("estimate_foreground", "quality", value, came, "balanced"))
     for value, came in (("knn", "knn"), (None, "None"), (2, "2"), ("", "''"), (int, "int")):
         rows.append(Bad("estimate_alpha", "method", value, came, "shared"))
+    rows.append(Bad("estimate_foreground", "quality", "exact", "exact", "balanced"))
     for value, came in (("min", "min"), (None, "None"), (0, "0")):
         rows.append(Bad("despill", "method", value, came, "double-average"))
     for value in (-0.1, 1.1, float("nan")):
@@ -233,10 +237,11 @@ def bad_options() -> list[Bad]:
         ((0, 0, -1), "-1"),
         ((0, 0, float("nan")), "nan"),
         (("a", 0, 0), "a"),
-        (None, "None"),
         (7, "7"),
     ):
-        rows.append(Bad("composite", "background", value, came, "(r, g, b)"))
+        for operation in ("composite", "estimate_foreground"):
+            rows.append(Bad(operation, "background", value, came, "(r, g, b)"))
+    rows.append(Bad("composite", "background", None, "None", "(r, g, b)"))
     return rows
 
 

@@ -215,6 +215,10 @@ def test_premultiplied_colors_survive_the_round_trip(
     assert np.all(straight[opacity == 0.0] == 0)
 
 
+def full_scale(dtype: str) -> float:
+    return 1.0 if dtype == "float32" else float(np.iinfo(dtype).max)
+
+
 @few
 @given(
     seed=seeds,
@@ -223,22 +227,68 @@ def test_premultiplied_colors_survive_the_round_trip(
     dtype=dtypes,
     alpha_dtype=dtypes,
     textured=st.booleans(),
+    quality=st.sampled_from(["fast", "balanced"]),
 )
 def test_cutout_over_its_own_background_is_the_photo(
-    seed: int, height: int, width: int, dtype: str, alpha_dtype: str, textured: bool
+    seed: int, height: int, width: int, dtype: str, alpha_dtype: str, textured: bool, quality: str
 ) -> None:
     rng = np.random.default_rng(seed)
     if textured:
         image, alpha = cases.a_photo_and_alpha(dtype, alpha_dtype)(rng, height, width)
     else:
         image, alpha, _ = cases.a_layer_and_plate(dtype, alpha_dtype)(rng, height, width)
-    front, back = trimatte.estimate_foreground(image, alpha, return_background=True)
-    full = 1.0 if dtype == "float32" else float(np.iinfo(dtype).max)
-    opaque = alpha == (1.0 if alpha_dtype == "float32" else np.iinfo(alpha_dtype).max)
+    front, back = trimatte.estimate_foreground(
+        image, alpha, quality=quality, return_background=True
+    )
+    full = full_scale(dtype)
+    opaque, clear = alpha == full_scale(alpha_dtype), alpha == 0
     np.testing.assert_array_equal(front[opaque], image[opaque])
+    np.testing.assert_array_equal(back[clear], image[clear])
     again = trimatte.composite(front, alpha, back)
     difference = np.abs(again.astype(np.float64) - image.astype(np.float64)) / full
     assert difference.max() <= 1.0 / 255.0 + 1e-6
+
+
+@few
+@given(
+    seed=seeds,
+    height=sides,
+    width=sides,
+    quality=st.sampled_from(["fast", "balanced"]),
+    plate=st.booleans(),
+)
+def test_known_background_is_subtracted_exactly(
+    seed: int, height: int, width: int, quality: str, plate: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    front, alpha, back = cases.a_layer_and_plate("float32", "float32")(rng, height, width)
+    color = tuple(int(c) for c in rng.integers(0, 256, 3))
+    if not plate:
+        back = np.broadcast_to(np.float32(color) / np.float32(255), front.shape).copy()
+    alpha[alpha < 0.1] = 0.0  # below, F is not the subtraction alone
+    image = trimatte.composite(front, alpha, back)
+    again, same_back = trimatte.estimate_foreground(
+        image,
+        alpha,
+        quality=quality,
+        background=back if plate else color,
+        return_background=True,
+    )
+    seen = alpha > 0.0
+    np.testing.assert_allclose(again[seen], front[seen], atol=3e-6)
+    np.testing.assert_allclose(same_back, back, atol=1e-7)
+
+
+@few
+@given(seed=seeds, height=sides, width=sides, dtype=dtypes)
+def test_colors_of_nothing_and_everything(seed: int, height: int, width: int, dtype: str) -> None:
+    image = cases.noise(np.random.default_rng(seed), height, width, 3, dtype)
+    for alpha, shown in ((1.0, 0), (0.0, 1)):
+        opacity = np.full((height, width), alpha, np.float32)
+        colors = trimatte.estimate_foreground(image, opacity, return_background=True)
+        np.testing.assert_array_equal(colors[shown], image)
+        # What nothing is known of is one colour.
+        assert np.all(colors[1 - shown] == colors[1 - shown][0, 0])
 
 
 @few

@@ -11,6 +11,7 @@
 #include "core/image_view.hpp"
 #include "pixel/composite.hpp"
 #include "pixel/despill.hpp"
+#include "pixel/foreground.hpp"
 #include "pixel/guided.hpp"
 #include "pixel/key.hpp"
 #include "pixel/matting.hpp"
@@ -53,10 +54,12 @@ template <DeviceKind D, class T>
 void guide_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
                  ImageView<float> alpha, Stream);
 
+// `plate` is the known background, or empty: then it is the options' colour, or not known.
 // `background` may be empty (data == nullptr): it is not wanted then.
 template <DeviceKind D, class T, class A>
 void estimate_foreground(ImageView<const T> image, ImageView<const A> alpha,
-                         ImageView<T> foreground, ImageView<T> background, Stream);
+                         ImageView<const T> plate, ImageView<T> foreground, ImageView<T> background,
+                         const ForegroundOptions&, Stream);
 
 template <DeviceKind D, class T>
 void despill(ImageView<const T> image, ImageView<T> out, const DespillOptions&, Stream);

@@ -1,6 +1,7 @@
 // Foreground colours on the GPU: multi-level, as on the CPU. All sweeps of a level are one launch:
 // a block solves a tile in shared memory, with a halo as wide as there are sweeps, from the colours
-// of the coarser level to those of its own, or to the result. Small levels are solved by one block.
+// of the coarser level to those of its own, or to the result; a tile without soft pixels is copied.
+// Small levels are solved by one block.
 // Images of any depth are read through one type, so that the kernels are built once.
 #include <cstddef>
 #include <cstdint>
@@ -16,8 +17,6 @@ namespace trimatte {
 namespace {
 
 using cuda::Buffer;
-
-constexpr unsigned kAll = ~0u;
 
 // ---- Images of any depth -----------------------------------------------------------------------
 
@@ -54,6 +53,13 @@ struct Samples {
 };
 using Source = Samples<const std::byte>;
 using Target = Samples<std::byte>;
+
+// Where level 0 goes, and what is known there.
+struct Result {
+  Target foreground, background;
+  Source plate;
+  ForegroundOptions options;
+};
 
 struct Place {
   std::ptrdiff_t y, x;
@@ -92,9 +98,7 @@ struct Level {
   float4* pixels;  // what image and alpha are of; level 0 has the caller's
   float* colors;   // planes of F and B; null for level 0
 
-  TRIMATTE_HD bool is_small() const {
-    return height <= kForegroundSmallSide && width <= kForegroundSmallSide;
-  }
+  TRIMATTE_HD bool is_small() const { return foreground_is_small(height, width); }
 };
 
 constexpr int kMostLevels = 33;  // of sides below 2^31, and the start
@@ -112,55 +116,25 @@ __device__ float4 halved(const float4& a, const float4& b, const float4& c, cons
                      foreground_halved(a.z, b.z, c.z, d.z), foreground_halved(a.w, b.w, c.w, d.w));
 }
 
+__device__ float channel_of(const float4& pixel, int c) {
+  return c == 0 ? pixel.x : c == 1 ? pixel.y : pixel.z;
+}
+
 __device__ std::ptrdiff_t clamped(std::ptrdiff_t i, std::ptrdiff_t size) {
   return i < 0 ? 0 : i < size ? i : size - 1;
 }
 
-// ---- The first levels, and the means -----------------------------------------------------------
-
-// Sums over the pixels that are sure foreground, sure background, and all: red, green, blue,
-// number.
-constexpr int kSums = 12;
-
-__device__ void add_pixel(const float4& p, float (&sums)[kSums]) {
-  const bool in_set[3] = {p.w >= 1.0f - kForegroundSure, p.w <= kForegroundSure, true};
-#pragma unroll
-  for (int s = 0; s < 3; ++s) {
-    if (!in_set[s]) continue;
-    sums[4 * s] += p.x;
-    sums[4 * s + 1] += p.y;
-    sums[4 * s + 2] += p.z;
-    sums[4 * s + 3] += 1.0f;
-  }
-}
+// ---- The first levels --------------------------------------------------------------------------
 
 constexpr int kBlockLevels = 6, kBlockSide = 1 << kBlockLevels;  // levels of one block, its pixels
 constexpr int kPyramidThreads = 256;
 
-// The sums of the block's threads, added in a fixed order.
-__device__ void store_sums(const float (&sums)[kSums], float* to) {
-  constexpr int kWarps = kPyramidThreads / 32;
-  __shared__ float parts[kWarps][kSums];
-#pragma unroll
-  for (int s = 0; s < kSums; ++s) {
-    float sum = sums[s];
-    for (int d = 16; d > 0; d /= 2) sum += __shfl_xor_sync(kAll, sum, d);
-    if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32][s] = sum;
-  }
-  __syncthreads();
-  if (threadIdx.x >= kSums) return;
-  float sum = 0.0f;
-  for (int w = 0; w < kWarps; ++w) sum += parts[w][threadIdx.x];
-  to[threadIdx.x] = sum;
-}
-
 // A block halves its 64 x 64 pixels down to one.
-__global__ void __launch_bounds__(kPyramidThreads) pyramid_kernel(Pyramid pyramid, float* sums) {
+__global__ void __launch_bounds__(kPyramidThreads) pyramid_kernel(Pyramid pyramid) {
   constexpr int kSide = kBlockSide / 2;
   __shared__ float4 cells[2][kSide * kSide];
   const Level& full = pyramid.level[0];
   const std::ptrdiff_t tile_x = blockIdx.x;
-  float own[kSums] = {};
   for (std::ptrdiff_t tile_y = blockIdx.y; tile_y * kBlockSide < full.height; tile_y += gridDim.y) {
     for (int i = threadIdx.x; i < kSide * kSide; i += kPyramidThreads) {
       const std::ptrdiff_t y = tile_y * kSide + i / kSide, x = tile_x * kSide + i % kSide;
@@ -171,11 +145,6 @@ __global__ void __launch_bounds__(kPyramidThreads) pyramid_kernel(Pyramid pyrami
           full.image, full.alpha,
           [&](int j) { return Place{2 * y + (j / 2 && two_rows), 2 * x + (j % 2 && two_columns)}; },
           p);
-      add_pixel(p[0], own);
-      if (two_columns) add_pixel(p[1], own);
-      if (two_rows) add_pixel(p[2], own);
-      if (two_rows && two_columns) add_pixel(p[3], own);
-      if (pyramid.count == 1) continue;
       const float4 mean = halved(p[0], p[1], p[2], p[3]);
       pyramid.level[1].pixels[y * pyramid.level[1].width + x] = mean;
       cells[1][i] = mean;
@@ -199,7 +168,6 @@ __global__ void __launch_bounds__(kPyramidThreads) pyramid_kernel(Pyramid pyrami
       __syncthreads();
     }
   }
-  store_sums(own, sums + (std::ptrdiff_t{blockIdx.y} * gridDim.x + blockIdx.x) * kSums);
 }
 
 // ---- Sweeps ------------------------------------------------------------------------------------
@@ -264,8 +232,12 @@ struct Strip {
       const std::ptrdiff_t from_y = clamped(image_y + i, level.height) / 2;
       const std::ptrdiff_t from_x = clamped(image_x, level.width) / 2;
 #pragma unroll
-      for (int p = 0; p < kPlanes; ++p)
-        color[i][p] = coarse.colors[(p * coarse.height + from_y) * coarse.width + from_x];
+      for (int p = 0; p < kPlanes; ++p) {
+        const float from = coarse.colors[(p * coarse.height + from_y) * coarse.width + from_x];
+        const float own = channel_of(pixel[i], p % 3);
+        color[i][p] = p < 3 ? foreground_start(pixel[i].w, own, from)
+                            : background_start(pixel[i].w, own, from);
+      }
     }
   }
 
@@ -296,19 +268,18 @@ struct Strip {
             foreground_mean(system[i], front[y + i][left], front[y + i][right], up_f, down_f);
         const float mean_b =
             foreground_mean(system[i], back[y + i][left], back[y + i][right], up_b, down_b);
-        const float image = c == 0 ? pixel[i].x : c == 1 ? pixel[i].y : pixel[i].z;
-        foreground_step(system[i].gain, pixel[i].w, image, mean_f, mean_b, color[i][c],
-                        color[i][3 + c]);
+        if (is_soft(pixel[i].w))
+          foreground_step(system[i].gain, pixel[i].w, channel_of(pixel[i], c), mean_f, mean_b,
+                          color[i][c], color[i][3 + c]);
         up_f = f, up_b = b;
       }
     }
     __syncthreads();
   }
 
-  // All sweeps of a level.
-  __device__ void solve(const Level& coarse, const Level& level, int sweeps, Tile& tile) {
+  // All sweeps of a level, from the colours that it starts with.
+  __device__ void solve(int sweeps, Tile& tile) {
     set_up(tile);
-    start_from(coarse, level);
     for (int s = 0; s < sweeps; ++s) {
       publish(tile);
       sweep(tile);
@@ -331,87 +302,94 @@ struct Strip {
     }
   }
 
-  __device__ void store_result(const Level& level, int halo, const Target& foreground,
-                               const Target& background) const {
-    foreground.visit([&](const auto& front_view) {
+  __device__ void store_result(const Level& level, int halo, const Result& result) const {
+    result.foreground.visit([&](const auto& front_view) {
       using T = std::remove_reference_t<decltype(*front_view.data)>;
-      const ImageView<T> back_view{reinterpret_cast<T*>(background.data), 0, 0, 3,
-                                   background.stride};
+      const ImageView<T> back_view{reinterpret_cast<T*>(result.background.data), 0, 0, 3,
+                                   result.background.stride};
+      const ImageView<const T> plate{reinterpret_cast<const T*>(result.plate.data), 0, 0,
+                                     result.plate.channels, result.plate.stride};
 #pragma unroll
       for (int i = 0; i < kStrip; ++i) {
         if (!is_own(i, level, halo)) continue;
-        const float a = pixel[i].w, image[3] = {pixel[i].x, pixel[i].y, pixel[i].z};
+        const float a = pixel[i].w;
         T* front = front_view.row(image_y + i) + 3 * image_x;
         T* back = back_view.data ? back_view.row(image_y + i) + 3 * image_x : nullptr;
 #pragma unroll
         for (int c = 0; c < 3; ++c) {
+          const float image = channel_of(pixel[i], c);
           float f = color[i][c], b = color[i][3 + c];
-          project_colors(a, image[c], f, b);
-          front[c] = a >= 1.0f ? known<T>(image[c]) : from_unit<T>(f);
-          if (back) back[c] = a <= 0.0f ? known<T>(image[c]) : from_unit<T>(b);
+          project_colors(a, image, f, b);
+          if (result.options.background_known) {
+            b = plate.data ? to_unit(plate.row(image_y + i)[plate.channels * image_x + c])
+                           : result.options.color[c];
+            f = subtract_background(a, image, b, f);
+          }
+          front[c] = a >= 1.0f ? known_sample<T>(image) : from_unit<T>(f);
+          if (back) back[c] = shows_back(a, result) ? known_sample<T>(image) : from_unit<T>(b);
         }
       }
     });
   }
 
  private:
-  // The image's own sample: not clipped.
-  template <class T>
-  __device__ static T known(float sample) {
-    if constexpr (std::is_same_v<T, float>)
-      return sample;
-    else
-      return from_unit<T>(sample);
+  __device__ static bool shows_back(float alpha, const Result& result) {
+    return alpha <= 0.0f && !result.options.background_known;
   }
 };
 
 // Solves a level from the next coarser one. Level 0 goes to the caller's images.
 __global__ void __launch_bounds__(kThreads)
-    level_kernel(Level level, Level coarse, int sweeps, int halo, Target foreground,
-                 Target background) {
+    level_kernel(Level level, Level coarse, int sweeps, int halo, Result result) {
   __shared__ Tile tile;
   const std::ptrdiff_t height = kTileHeight - 2 * halo, width = kTileWidth - 2 * halo;
   const std::ptrdiff_t x0 = blockIdx.x * width - halo;
   for (std::ptrdiff_t row = blockIdx.y; row * height < level.height; row += gridDim.y) {
     Strip strip(level, row * height - halo, x0);
-    bool known = level.colors == nullptr && background.data == nullptr;
-    for (int i = 0; i < kStrip; ++i)
-      known = known && (!strip.is_own(i, level, halo) || strip.pixel[i].w >= 1.0f);
-    // Where all alphas are 1 the foreground is the image: nothing to solve.
-    if (!__syncthreads_and(known)) strip.solve(coarse, level, sweeps, tile);
+    bool soft = false, opaque = level.colors == nullptr && result.background.data == nullptr;
+    for (int i = 0; i < kStrip; ++i) {
+      if (!strip.is_own(i, level, halo)) continue;
+      soft = soft || is_soft(strip.pixel[i].w);
+      opaque = opaque && strip.pixel[i].w >= 1.0f;
+    }
+    // Where all alphas are 1 the foreground is the image, and the coarser level is not read.
+    if (!__syncthreads_and(opaque)) {
+      strip.start_from(coarse, level);
+      if (__syncthreads_or(soft)) strip.solve(sweeps, tile);
+    }
     if (level.colors)
       strip.store_planes(level, halo);
     else
-      strip.store_result(level, halo, foreground, background);
+      strip.store_result(level, halo, result);
   }
 }
 
 // ---- Small levels ------------------------------------------------------------------------------
 
 __device__ double warp_sum(double v) {
-  for (int d = 16; d > 0; d /= 2) v += __shfl_xor_sync(kAll, v, d);
+  for (int d = 16; d > 0; d /= 2) v += __shfl_xor_sync(~0u, v, d);
   return v;
 }
 
-// The start: the mean of the sure pixels, or of all if there are none. A warp a plane.
-__device__ void store_start(const Level& start, const float* sums, std::ptrdiff_t blocks) {
-  const int plane = threadIdx.x / 32, set = plane / 3, channel = plane % 3;
+// The colours that the coarsest level starts from, of a small level. A warp a plane.
+__device__ void store_start(const Level& level, const Level& start) {
+  const int plane = static_cast<int>(threadIdx.x / 32);
   if (plane >= kPlanes) return;
-  double sure = 0.0, sure_count = 0.0, all = 0.0, all_count = 0.0;
-  for (std::ptrdiff_t i = threadIdx.x % 32; i < blocks; i += 32) {
-    const float* block = sums + i * kSums;
-    sure += static_cast<double>(block[4 * set + channel]);
-    sure_count += static_cast<double>(block[4 * set + 3]);
-    all += static_cast<double>(block[8 + channel]);
-    all_count += static_cast<double>(block[11]);
+  const std::ptrdiff_t pixels = level.height * level.width;
+  double sum = 0.0, weights = 0.0, all = 0.0;
+  for (std::ptrdiff_t i = threadIdx.x % 32; i < pixels; i += 32) {
+    const float4 pixel = level.pixels[i];
+    const auto weight = static_cast<double>(foreground_start_weight(plane < 3, pixel.w));
+    const auto image = static_cast<double>(channel_of(pixel, plane % 3));
+    sum += weight * image;
+    weights += weight;
+    all += image;
   }
-  sure = warp_sum(sure);
-  sure_count = warp_sum(sure_count);
+  sum = warp_sum(sum);
+  weights = warp_sum(weights);
   all = warp_sum(all);
-  all_count = warp_sum(all_count);
   if (threadIdx.x % 32 == 0)
-    start.colors[plane] =
-        static_cast<float>(sure_count > 0.0 ? sure / sure_count : all / all_count);
+    start.colors[plane] = foreground_first(sum, weights, all / static_cast<double>(pixels));
 }
 
 __device__ void halve_level(const Level& fine, const Level& coarse) {
@@ -425,18 +403,20 @@ __device__ void halve_level(const Level& fine, const Level& coarse) {
   __syncthreads();
 }
 
-// One block: the rest of the pyramid, the start, and the colours of the small levels.
-__global__ void __launch_bounds__(kThreads)
-    coarse_kernel(Pyramid pyramid, const float* sums, std::ptrdiff_t blocks) {
+// One block: the rest of the pyramid, and the colours of the small levels.
+__global__ void __launch_bounds__(kThreads) coarse_kernel(Pyramid pyramid) {
   __shared__ Tile tile;
   for (int l = kBlockLevels + 1; l < pyramid.count; ++l)
     halve_level(pyramid.level[l - 1], pyramid.level[l]);
-  store_start(pyramid.level[pyramid.count], sums, blocks);
+  int small = 2;
+  while (!pyramid.level[small].is_small()) ++small;
+  store_start(pyramid.level[small], pyramid.level[pyramid.count]);
   __syncthreads();
   for (int l = pyramid.count - 1; l > 0 && pyramid.level[l].is_small(); --l) {
-    const Level &level = pyramid.level[l], &coarse = pyramid.level[l + 1];
+    const Level& level = pyramid.level[l];
     Strip strip(level, 0, 0);
-    strip.solve(coarse, level, kForegroundSmallSweeps, tile);
+    strip.start_from(pyramid.level[l + 1], level);
+    strip.solve(kForegroundSmallSweeps, tile);
     strip.store_planes(level, 0);
     __syncthreads();
   }
@@ -452,16 +432,15 @@ class Levels {
     Level* const levels = all.level;
     levels[0] = {height, width, image, alpha, nullptr, nullptr};
     std::ptrdiff_t pixels = 0;
-    int last = 0;
-    for (; height > 1 || width > 1; ++last) {
+    all.count = 1;
+    for (; all.count < kForegroundFewestLevels || height > 1 || width > 1; ++all.count) {
       height = halved(height);
       width = halved(width);
-      levels[last + 1] = {height, width, {}, {}, nullptr, nullptr};
+      levels[all.count] = {height, width, {}, {}, nullptr, nullptr};
       pixels += height * width;
     }
-    all.count = last + 1;
-    levels[all.count] = {1, 1, {}, {}, nullptr, nullptr};
     pixels_ = Buffer<float4>(pixels, stream);
+    levels[all.count] = {1, 1, {}, {}, nullptr, nullptr};
     colors_ = Buffer<float>(kPlanes * (pixels + 1), stream);
     float4* next_pixels = pixels_.data();
     float* next_colors = colors_.data();
@@ -486,26 +465,23 @@ class Levels {
   Buffer<float> colors_;
 };
 
-void estimate(const Pyramid& pyramid, const Target& foreground, const Target& background,
-              Stream stream) {
+void estimate(const Pyramid& pyramid, const Result& result, Stream stream) {
   const char* const what = "estimate_foreground";
   const Level& full = pyramid.level[0];
   const dim3 tiles(cuda::blocks_for(full.width, kBlockSide, 0x7fffffff),
                    cuda::blocks_for(full.height, kBlockSide));
-  const std::ptrdiff_t blocks = std::ptrdiff_t{tiles.x} * tiles.y;
-  const Buffer<float> sums(blocks * kSums, stream);
-  cuda::launch(what, pyramid_kernel, tiles, dim3(kPyramidThreads), stream, pyramid, sums.data());
-  cuda::launch(what, coarse_kernel, dim3(1), dim3(kThreads), stream, pyramid, sums.data(), blocks);
+  cuda::launch(what, pyramid_kernel, tiles, dim3(kPyramidThreads), stream, pyramid);
+  cuda::launch(what, coarse_kernel, dim3(1), dim3(kThreads), stream, pyramid);
   for (int l = pyramid.count - 1; l >= 0; --l) {
     const Level& level = pyramid.level[l];
     if (l > 0 && level.is_small()) continue;  // solved
     // A small level is a tile of its own.
-    const int sweeps = level.is_small() ? kForegroundSmallSweeps : kForegroundSweeps;
     const int halo = level.is_small() ? 0 : kForegroundSweeps;
     const dim3 grid(cuda::blocks_for(level.width, kTileWidth - 2 * halo, 0x7fffffff),
                     cuda::blocks_for(level.height, kTileHeight - 2 * halo));
+    const int sweeps = foreground_sweeps(result.options.quality, l, level.height, level.width);
     cuda::launch(what, level_kernel, grid, dim3(kThreads), stream, level, pyramid.level[l + 1],
-                 sweeps, halo, foreground, background);
+                 sweeps, halo, result);
   }
 }
 
@@ -513,15 +489,18 @@ void estimate(const Pyramid& pyramid, const Target& foreground, const Target& ba
 
 template <DeviceKind D, class T, class A>
 void estimate_foreground(ImageView<const T> image, ImageView<const A> alpha,
-                         ImageView<T> foreground, ImageView<T> background, Stream stream) {
+                         ImageView<const T> plate, ImageView<T> foreground, ImageView<T> background,
+                         const ForegroundOptions& options, Stream stream) {
   if (image.empty()) return;
   const Levels levels(image.height, image.width, Source::of(image), Source::of(alpha), stream);
-  estimate(levels.all, Target::of(foreground), Target::of(background), stream);
+  estimate(levels.all, {Target::of(foreground), Target::of(background), Source::of(plate), options},
+           stream);
 }
 
-#define TRIMATTE_INSTANTIATE(T, A)                            \
-  template void estimate_foreground<DeviceKind::kCUDA, T, A>( \
-      ImageView<const T>, ImageView<const A>, ImageView<T>, ImageView<T>, Stream);
+#define TRIMATTE_INSTANTIATE(T, A)                                                            \
+  template void estimate_foreground<DeviceKind::kCUDA, T, A>(                                 \
+      ImageView<const T>, ImageView<const A>, ImageView<const T>, ImageView<T>, ImageView<T>, \
+      const ForegroundOptions&, Stream);
 TRIMATTE_FOR_DEPTH_PAIRS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
 

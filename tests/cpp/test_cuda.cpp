@@ -161,21 +161,25 @@ Image<A> alpha_of(bool soft, std::ptrdiff_t h, std::ptrdiff_t w) {
   return alpha;
 }
 
-// Foreground, and background beside it where wanted.
+// Foreground, and background beside it where wanted. A known background without a plate is a
+// colour.
 template <class T, class A>
-void same_colors(int channels, bool soft, bool background) {
+void same_colors(int channels, bool soft, bool background, const ForegroundOptions& options = {},
+                 bool with_plate = false) {
   // The order of float operations differs; one step in 8 bits, 2e-5 in float.
   const double tolerance = std::is_same_v<T, float> ? 2e-5 : sizeof(T) == 1 ? 1.0 : 2.0;
   same_at_all_sizes<T>(
       "estimate_foreground", background ? 6 : 3, tolerance,
       [&](auto h, auto w) {
-        return std::tuple(noise<T>(h, w, channels, 8), alpha_of<A>(soft, h, w));
+        return std::tuple(noise<T>(h, w, channels, 8), alpha_of<A>(soft, h, w),
+                          noise<T>(h, w, channels, 12));
       },
-      [&]<DeviceKind D>(DeviceTag<D>, auto image, auto alpha, auto out) {
+      [&]<DeviceKind D>(DeviceTag<D>, auto image, auto alpha, auto plate, auto out) {
         auto front = out, back = out;
         front.channels = back.channels = 3;
         back.data = background ? out.data + 3 * out.width : nullptr;
-        estimate_foreground<D, T, A>(image, alpha, front, back, {});
+        if (!with_plate) plate = {};
+        estimate_foreground<D, T, A>(image, alpha, plate, front, back, options, {});
       });
 }
 
@@ -188,7 +192,11 @@ TEST(cuda_estimate_foreground) {
     constexpr bool kSame = std::is_same_v<T, A>;
     if (kSlow && !(kSame && sizeof(T) == 1)) return;  // one kernel for all depths
     same_colors<T, A>(kSame ? 4 : 3, false, kSame);
-    if constexpr (kSame) same_colors<T, A>(3, true, true);
+    if constexpr (kSame) {
+      same_colors<T, A>(3, true, true, {ForegroundQuality::kFast});
+      same_colors<T, A>(3, false, true, {ForegroundQuality::kBalanced, true, {0.1f, 0.5f, 0.9f}});
+      same_colors<T, A>(4, false, true, {ForegroundQuality::kBalanced, true}, true);
+    }
   });
 }
 

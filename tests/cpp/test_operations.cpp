@@ -154,8 +154,8 @@ TEST(foreground_and_background_recompose) {
       const auto image = noise<T>(h, w, 3, 6);
       const auto alpha = noise<float>(h, w, 1, 7);
       const Image<T> front(h, w, 3), back(h, w, 3);
-      estimate_foreground<kCpu, T, float>(image.read(), alpha.read(), front.view(), back.view(),
-                                          {});
+      estimate_foreground<kCpu, T, float>(image.read(), alpha.read(), {}, front.view(), back.view(),
+                                          {}, {});
       double worst = 0.0;
       for (std::ptrdiff_t y = 0; y < h; ++y)
         for (std::ptrdiff_t x = 0; x < w; ++x)
@@ -165,7 +165,8 @@ TEST(foreground_and_background_recompose) {
             worst = std::max(worst, std::abs(again - static_cast<double>(image.at(y, x, c))));
           }
       CHECK(worst <= (sizeof(T) == 4 ? 1e-5 : 1.0));
-      estimate_foreground<kCpu, T, float>(image.read(), alpha.read(), front.view(), {}, {});
+      estimate_foreground<kCpu, T, float>(image.read(), alpha.read(), {}, front.view(), {},
+                                          {ForegroundQuality::kFast, true, {0.1f, 0.5f, 0.9f}}, {});
     });
 }
 

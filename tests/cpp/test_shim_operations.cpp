@@ -80,7 +80,8 @@ std::vector<Operation> operations(const Work& work) {
       {"estimate_alpha of a thin image", [=] { solve(2); }},
       {"estimate_foreground",
        [=, &work] {
-         estimate_foreground<kCuda, Byte, Byte>(image, alpha, color_out, work.back_out.view(), {});
+         estimate_foreground<kCuda, Byte, Byte>(image, alpha, {}, color_out, work.back_out.view(),
+                                                {}, {});
        }},
       {"despill", [=] { despill<kCuda, Byte>(image, color_out, {}, {}); }},
       {"premultiply", [=] { premultiply<kCuda, Byte>(rgba, rgba_out, {}); }},

@@ -200,12 +200,26 @@ py::object guide_alpha_op(const py::object& image_array, const py::object& trima
 using ForegroundResult = std::tuple<py::object, py::object>;
 
 ForegroundResult estimate_foreground_op(const py::object& image_array,
-                                        const py::object& alpha_array, bool want_background,
-                                        const py::object& device, const py::object& stream) {
-  Argument image("estimate_foreground", "image", image_array, Layout::kColor);
-  Argument alpha("estimate_foreground", "alpha", alpha_array, Layout::kPlane);
+                                        const py::object& alpha_array,
+                                        const py::object& plate_array,
+                                        const std::optional<std::array<float, 3>>& color,
+                                        int quality, bool want_background, const py::object& device,
+                                        const py::object& stream) {
+  const std::string operation = "estimate_foreground";
+  Argument image(operation, "image", image_array, Layout::kColor);
+  Argument alpha(operation, "alpha", alpha_array, Layout::kPlane);
   alpha.require_size_of(image);
-  Call call("estimate_foreground", device, stream, {&image, &alpha});
+  std::vector<Argument*> arguments{&image, &alpha};
+  std::optional<Argument> plate;
+  if (!plate_array.is_none()) {
+    plate.emplace(operation, "background", plate_array, Layout::kColor);
+    plate->require_size_of(image);
+    plate->require_depth_of(image);
+    arguments.push_back(&*plate);
+  }
+  ForegroundOptions options{static_cast<ForegroundQuality>(quality), plate || color, {}};
+  if (color) std::copy(color->begin(), color->end(), options.color);
+  Call call(operation, device, stream, arguments);
   return with_depth(image.depth(), [&](auto t) {
     using T = decltype(t);
     return with_depth(alpha.depth(), [&](auto a) -> ForegroundResult {
@@ -213,10 +227,11 @@ ForegroundResult estimate_foreground_op(const py::object& image_array,
       auto foreground = call.output<T>(image.height(), image.width(), 3);
       std::optional<Output<T>> background;
       if (want_background) background = call.output<T>(image.height(), image.width(), 3);
+      const auto known = plate ? plate->view<T>() : ImageView<const T>{};
       const auto to = background ? background->view() : ImageView<T>{};
       call.run([&](auto d, Stream s) {
-        estimate_foreground<d.value, T, A>(image.view<T>(), alpha.view<A>(), foreground.view(), to,
-                                           s);
+        estimate_foreground<d.value, T, A>(image.view<T>(), alpha.view<A>(), known,
+                                           foreground.view(), to, options, s);
       });
       return {call.give(foreground), background ? call.give(*background) : py::none()};
     });
@@ -345,8 +360,8 @@ void define_operations(py::module_& m) {
   m.def("sample_alpha", &sample_alpha_op, arg("image"), arg("trimap"), arg("want_confidence"),
         arg("device"), arg("stream"));
   m.def("guide_alpha", &guide_alpha_op, arg("image"), arg("trimap"), arg("device"), arg("stream"));
-  m.def("estimate_foreground", &estimate_foreground_op, arg("image"), arg("alpha"),
-        arg("want_background"), arg("device"), arg("stream"));
+  m.def("estimate_foreground", &estimate_foreground_op, arg("image"), arg("alpha"), arg("plate"),
+        arg("color"), arg("quality"), arg("want_background"), arg("device"), arg("stream"));
   m.def("despill", &despill_op, arg("image"), arg("channel"), arg("method"), arg("strength"),
         arg("device"), arg("stream"));
   m.def("premultiply", &premultiply_op, arg("rgba"), arg("forward"), arg("device"), arg("stream"));

@@ -130,7 +130,7 @@ def composite(
     Raises:
         ArgumentError: an argument is not what is listed above.
     """
-    color, plate = _background(background, stream)
+    color, plate = color_or_plate(background, "composite", stream)
     return _core.composite(
         as_array(foreground, "composite", "foreground", stream),
         as_alpha(alpha, "composite", "alpha", stream),
@@ -142,18 +142,18 @@ def composite(
     )
 
 
-def _background(
-    background: ArrayLike | str, stream: Any
+def color_or_plate(
+    background: ArrayLike | str, operation: str, stream: Any
 ) -> tuple[tuple[float, float, float], Array | None]:
-    """(colour in [0, 1], None) or (black, image)."""
-    wanted = "composite: background must be an image, (r, g, b) in 0..255 or a colour name"
+    """A background as (colour in [0, 1], None) or (black, image)."""
+    wanted = f"{operation}: background must be an image, (r, g, b) in 0..255 or a colour name"
     if isinstance(background, str):
         try:
             red, green, blue = ImageColor.getrgb(background)[:3]
         except ValueError:
             raise ArgumentError(f"{wanted}, got {background!r:.80}") from None
         return (red / 255, green / 255, blue / 255), None
-    array = as_array(background, "composite", "background", stream)
+    array = as_array(background, operation, "background", stream)
     if array.ndim > 1:
         return (0.0, 0.0, 0.0), array
     rgb = array.astype(np.float64) if array.shape == (3,) and array.dtype.kind in "uif" else None

@@ -22,6 +22,7 @@ from trimatte.arrays import (
     key_channel,
     number,
 )
+from trimatte.compositing import color_or_plate
 from trimatte.errors import ArgumentError
 from trimatte.keying import KeyColor
 from trimatte.sessions import MattingSession, alpha_of_session
@@ -29,6 +30,7 @@ from trimatte.sessions import MattingSession, alpha_of_session
 __all__ = ["MattingInfo", "despill", "estimate_alpha", "estimate_foreground"]
 
 _QUALITIES = {"fast": 0, "balanced": 1, "exact": 2}
+_FOREGROUND_QUALITIES = {"fast": 0, "balanced": 1}
 
 
 @dataclass(frozen=True)
@@ -211,6 +213,8 @@ def estimate_foreground(
     image: ArrayLike,
     alpha: ArrayLike,
     *,
+    quality: str = ...,
+    background: ArrayLike | str | None = ...,
     return_background: Literal[False] = ...,
     device: str | None = ...,
     stream: Any = ...,
@@ -220,6 +224,8 @@ def estimate_foreground(
     image: ArrayLike,
     alpha: ArrayLike,
     *,
+    quality: str = ...,
+    background: ArrayLike | str | None = ...,
     return_background: Literal[True],
     device: str | None = ...,
     stream: Any = ...,
@@ -228,6 +234,8 @@ def estimate_foreground(
     image: ArrayLike,
     alpha: ArrayLike,
     *,
+    quality: str = "balanced",
+    background: ArrayLike | str | None = None,
     return_background: bool = False,
     device: str | None = None,
     stream: Any = None,
@@ -235,33 +243,49 @@ def estimate_foreground(
     """Foreground colours F (and background colours B) such that alpha F + (1 - alpha) B is the
     image.
 
-    The multi-level method of Germer, Uelwer, Conrad and Harmeling (ICPR 2020), with Jacobi sweeps,
-    then a projection of each pixel onto the compositing equation within [0, 1]. Works on the
-    colours as they are encoded; the result is straight (not premultiplied).
+    The multi-level method of Germer, Uelwer, Conrad and Harmeling (ICPR 2020), with Jacobi sweeps
+    over the pixels whose alpha lies between 0 and 1 only, then a projection of each pixel onto the
+    compositing equation within [0, 1]. Works on the colours as they are encoded; the result is
+    straight (not premultiplied).
+
+    Before a known background B the equation says what F is: (image - (1 - alpha) B) / alpha, within
+    [0, 1]. Where alpha is below 0.1 the division would magnify what the image was rounded by: there
+    it is blended, in the ratio alpha / 0.1, with the estimate that does without B.
 
     Args:
         image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
             ignored.
         alpha: (H, W), bool, uint8, uint16 or float32 in [0, 1].
+        quality: ``"balanced"``: four sweeps a level. ``"fast"``: two on the finest.
+        background: what is known to be behind the foreground: an image of the image's size and
+            dtype, (H, W, 3) or (H, W, 4), a fourth channel is ignored; or one colour: (r, g, b) in
+            0..255 whatever the dtype, or a CSS name or ``"#rrggbb"``. None: it is not known.
         return_background: also return B.
         device: see `trimatte.devices`.
         stream: likewise.
 
     Returns:
         F, or (F, B): (H, W, 3) of the image's dtype. F is the image where alpha is 1, B where it is
-        0.
+        0. A known background comes back as B. Where nothing of it is seen, a colour is that of the
+        soft pixels nearby, of the finest level of the pyramid that has some.
 
     Raises:
         ArgumentError: an argument is not what is listed above.
     """
-    foreground, background = _core.estimate_foreground(
+    color, plate = None, None
+    if background is not None:
+        color, plate = color_or_plate(background, "estimate_foreground", stream)
+    foreground, rest = _core.estimate_foreground(
         as_array(image, "estimate_foreground", "image", stream),
         as_alpha(alpha, "estimate_foreground", "alpha", stream),
+        plate,
+        color,
+        choice(_FOREGROUND_QUALITIES, quality, "estimate_foreground", "quality"),
         bool(return_background),
         device,
         stream,
     )
-    return foreground if background is None else (foreground, background)
+    return foreground if rest is None else (foreground, rest)
 
 
 def despill(
