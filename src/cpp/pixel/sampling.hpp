@@ -262,8 +262,11 @@ struct SharedPair {
   std::uint16_t alpha, confidence;
 };
 
-// alpha of a colour between two others, and how far from their line it lies. All of one unit.
+// alpha of a colour between two others, all in [0, 1], and how far from their line it lies. Colours
+// less than half a step apart are one, and tell no alpha.
 struct LineFit {
+  static constexpr float kLeastLength = 0.5f / kSamplingScale;
+
   float alpha, error, length;
 
   TRIMATTE_HD LineFit(const float (&i)[3], const float (&f)[3], const float (&b)[3]) {
@@ -272,15 +275,16 @@ struct LineFit {
       n += (i[c] - b[c]) * (f[c] - b[c]);
       d += (f[c] - b[c]) * (f[c] - b[c]);
     }
-    alpha = d > 0.0f ? clip_unit(n / d) : 0.5f;
+    length = std::sqrt(d);
+    alpha = is_line() ? clip_unit(n / d) : 0.5f;
     float square = 0.0f;
     for (int c = 0; c < 3; ++c) {
       const float off = i[c] - b[c] - alpha * (f[c] - b[c]);
       square += off * off;
     }
     error = std::sqrt(square);
-    length = std::sqrt(d);
   }
+  TRIMATTE_HD bool is_line() const { return length > kLeastLength; }
 };
 
 TRIMATTE_HD float fit_confidence(float error) {
@@ -406,7 +410,7 @@ TRIMATTE_HD SmoothedAlpha smoothed_alpha(SamplingPixel pixel, const float (&sum)
   const LineFit fit(i, f, b);
   const float length = fit.length * sum[kSumPairs];
   const float apart = length < sum[kSumLengths] ? length / sum[kSumLengths] : 1.0f;
-  const float confidence = apart * fit_confidence(fit.error);
+  const float confidence = fit.is_line() ? apart * fit_confidence(fit.error) : 0.0f;
   const float low = sum[kSumAlpha] / sum[kSumAlphaWeight];
   return {clip_unit(confidence * fit.alpha + (1.0f - confidence) * low), confidence};
 }

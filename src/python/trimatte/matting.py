@@ -121,10 +121,9 @@ def estimate_alpha(
     if method == "closed-form":
         return _closed_form_alpha(image, trimap, effort, return_info, device, stream, started)
     marks = as_trimap(trimap, "estimate_alpha", "trimap", stream)
-    if isinstance(method, str):
-        estimate = choice(_LOCAL_METHODS, method, "estimate_alpha", "method")
+    if isinstance(method, str) and method in _LOCAL_METHODS:
         pixels = as_array(image, "estimate_alpha", "image", stream)
-        alpha = estimate(pixels, marks, device, stream)
+        alpha = _LOCAL_METHODS[method](pixels, marks, device, stream)
     elif isinstance(method, MattingSession) and not isinstance(method, type):
         if device is not None:
             raise ArgumentError(
