@@ -83,8 +83,8 @@ def gather(colors: Array, classes: Array, y: int, x: int, means: tuple[Array, Ar
     energies = {FOREGROUND: np.inf, BACKGROUND: np.inf}
     for ray in range(RAYS):
         step_y, step_x = direction(y, x, ray)
-        energy, last, step, reach = 0, colors[y, x], 1, REACH
-        while step <= reach and any(ray not in found for found in samples.values()):
+        energy, last, step = 0, colors[y, x], 1
+        while step <= REACH and any(ray not in found for found in samples.values()):
             dy, dx = (step * step_y + 8) // 16, (step * step_x + 8) // 16
             if not (0 <= y + dy < height and 0 <= x + dx < width):
                 break
@@ -94,7 +94,6 @@ def gather(colors: Array, classes: Array, y: int, x: int, means: tuple[Array, Ar
             if kind != UNKNOWN and ray not in samples[kind]:
                 samples[kind][ray] = color, dy * dy + dx * dx
                 energies[kind] = min(energies[kind], energy)
-                reach = min(3 * step + 64, REACH)  # the other class is not looked for for ever
             step += 1 + step // 32
     for kind, mean in zip((FOREGROUND, BACKGROUND), means, strict=True):
         if not samples[kind]:

@@ -197,17 +197,16 @@ struct Gathered {
   }
 
  private:
-  // Goes until both classes are met, or the image ends. Steps grow with the distance; from the
-  // class that is met first, the other is looked for not much farther away.
+  // Goes until both classes are met, or the image ends. Steps grow with the distance, which bounds
+  // their number: 174 to kSamplingReach.
   template <class At>
   TRIMATTE_HD void follow_ray(const At& at, std::ptrdiff_t height, std::ptrdiff_t width,
                               std::ptrdiff_t y, std::ptrdiff_t x, int number) {
     const SamplingRay ray(y, x, number);
     bool front = false, back = false;
-    int reach = kSamplingReach;
     std::int64_t energy = 0;
     SamplingPixel last = at(y, x);
-    for (int step = 1; step <= reach && !(front && back); step += 1 + step / 32) {
+    for (int step = 1; step <= kSamplingReach && !(front && back); step += 1 + step / 32) {
       const int dx = ray.dx(step), dy = ray.dy(step);
       const std::ptrdiff_t qx = x + dx, qy = y + dy;
       if (qx < 0 || qy < 0 || qx >= width || qy >= height) return;
@@ -216,19 +215,13 @@ struct Gathered {
       last = q;
       if (!front && q.kind() == kSampleForeground) {
         front = true;
-        reach = farther(step);
         fronts.add(number, q, dy, dx, energy);
       }
       if (!back && q.kind() == kSampleBackground) {
         back = true;
-        reach = farther(step);
         backs.add(number, q, dy, dx, energy);
       }
     }
-  }
-  TRIMATTE_HD static int farther(int step) {
-    const int reach = 3 * step + 64;
-    return reach < kSamplingReach ? reach : kSamplingReach;
   }
 };
 

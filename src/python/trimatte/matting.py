@@ -84,10 +84,9 @@ def estimate_alpha(
     steps of conjugate gradients preconditioned by a V-cycle with the same prolongation.
 
     ``"shared"`` is the sampling of Gastal and Oliveira (Eurographics 2010): each unknown pixel
-    follows four rays to known foreground and background (up to 4096 pixels to the first of them,
-    and 64 more than three times as far to the second), keeps the pair of colours that explains it
-    best, compares its neighbours' pairs and smooths what they say. Good in wide unknown regions,
-    where closed-form matting drifts. Colours count to ten bits.
+    follows four rays, up to 4096 pixels, to known foreground and background, keeps the pair of
+    colours that explains it best, compares its neighbours' pairs and smooths what they say. Good in
+    wide unknown regions, where closed-form matting drifts. Colours count to ten bits.
 
     ``"guided"`` is a preview: in windows of a fifth of the image's longer side alpha is a linear
     function of colour, fitted to the known pixels of at most 100 x 100 cells, after the fast guided
