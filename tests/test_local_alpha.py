@@ -57,6 +57,7 @@ def test_a_constant_image_gives_a_finite_alpha_between_the_known_ones(method: st
     trimap[:, :5], trimap[:, -5:] = 0, 255
     alpha = trimatte.estimate_alpha(image, trimap, method=method)
     assert np.all((alpha >= 0.0) & (alpha <= 1.0))
+    assert np.all(np.diff(alpha.mean(axis=0)) > -1e-6)  # rises from the one to the other
 
 
 @by_method

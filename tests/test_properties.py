@@ -29,6 +29,7 @@ seeds = st.integers(0, 2**32 - 1)
 dtypes = st.sampled_from(cases.DTYPES)
 keys = st.sampled_from(["green", "blue", "red"])
 qualities = st.sampled_from(["fast", "balanced", "exact"])
+local_methods = st.sampled_from(["shared", "guided"])
 radii = st.floats(0.0, 12.0)
 
 
@@ -72,6 +73,24 @@ def test_alpha_is_in_its_range_and_keeps_what_is_known(
     known = trimap != 128
     np.testing.assert_array_equal(alpha[known], trimap[known] / np.float32(255))
     assert info.unknown == np.count_nonzero(~known)
+
+
+@few
+@given(seed=seeds, height=sides, width=sides, dtype=dtypes, method=local_methods)
+def test_local_alpha_is_in_its_range_and_keeps_what_is_known(
+    seed: int, height: int, width: int, dtype: str, method: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    flat = rng.random() < 0.2  # one colour: all pairs explain all pixels
+    image = cases.noise(rng, 1 if flat else height, 1 if flat else width, 3, dtype)
+    image = np.broadcast_to(image, (height, width, 3)).copy()
+    trimap = random_trimap(rng, height, width)
+    alpha = trimatte.estimate_alpha(image, trimap, method=method)
+    assert alpha.shape == trimap.shape
+    assert alpha.dtype == np.float32
+    assert np.all((alpha >= 0.0) & (alpha <= 1.0))  # fails on NaN as well
+    known = trimap != 128
+    np.testing.assert_array_equal(alpha[known], trimap[known] / np.float32(255))
 
 
 @few

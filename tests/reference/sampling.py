@@ -22,6 +22,7 @@ SHARED = 3
 SPREAD = 4.28
 DECAY = 4.0
 LEAST = 1e-5
+LEAST_LENGTH = 0.5 / SCALE
 OFFSETS = [(dy, dx) for dy in range(-RADIUS, RADIUS + 1) for dx in range(-RADIUS, RADIUS + 1)]
 
 
@@ -82,8 +83,8 @@ def gather(colors: Array, classes: Array, y: int, x: int, means: tuple[Array, Ar
     energies = {FOREGROUND: np.inf, BACKGROUND: np.inf}
     for ray in range(RAYS):
         step_y, step_x = direction(y, x, ray)
-        energy, last, step, reach = 0, colors[y, x], 1, REACH
-        while step <= reach and any(ray not in found for found in samples.values()):
+        energy, last, step = 0, colors[y, x], 1
+        while step <= REACH and any(ray not in found for found in samples.values()):
             dy, dx = (step * step_y + 8) // 16, (step * step_x + 8) // 16
             if not (0 <= y + dy < height and 0 <= x + dx < width):
                 break
@@ -93,7 +94,6 @@ def gather(colors: Array, classes: Array, y: int, x: int, means: tuple[Array, Ar
             if kind != UNKNOWN and ray not in samples[kind]:
                 samples[kind][ray] = color, dy * dy + dx * dx
                 energies[kind] = min(energies[kind], energy)
-                reach = min(3 * step + 64, REACH)  # the other class is not looked for for ever
             step += 1 + step // 32
     for kind, mean in zip((FOREGROUND, BACKGROUND), means, strict=True):
         if not samples[kind]:
@@ -120,12 +120,13 @@ def gather(colors: Array, classes: Array, y: int, x: int, means: tuple[Array, Ar
 
 
 def line_fit(image: Array, front: Array, back: Array) -> tuple[Array, Array, Array]:
-    """alpha, how far off the line the colours lie, and |F - B|, for colours (..., 3)."""
+    """alpha, how far off the line the colours lie, and |F - B|, for colours (..., 3) in [0, 1]. Too
+    short a line tells no alpha."""
     along = front - back
     d = np.sum(along**2, axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.sum((image - back) * along, axis=-1) / d
-    alpha = np.where(d > 0, np.clip(ratio, 0.0, 1.0), 0.5)
+    alpha = np.where(np.sqrt(d) > LEAST_LENGTH, np.clip(ratio, 0.0, 1.0), 0.5)
     off = image - back - alpha[..., None] * along
     return alpha, np.sqrt(np.sum(off**2, axis=-1)), np.sqrt(d)
 
@@ -194,7 +195,7 @@ def smooth(image: Array, classes: Array, pairs: Array) -> tuple[Array, Array]:
         low = low / low_weight
         alpha, off, length = line_fit(image, front, back)
         apart = np.where(length * pair_weight < lengths, length * pair_weight / lengths, 1.0)
-    confidence = apart * np.exp(-DECAY * off)
+    confidence = np.where(length > LEAST_LENGTH, apart * np.exp(-DECAY * off), 0.0)
     return np.clip(confidence * alpha + (1.0 - confidence) * low, 0.0, 1.0), confidence
 
 

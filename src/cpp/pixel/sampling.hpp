@@ -197,17 +197,16 @@ struct Gathered {
   }
 
  private:
-  // Goes until both classes are met, or the image ends. Steps grow with the distance; from the
-  // class that is met first, the other is looked for not much farther away.
+  // Goes until both classes are met, or the image ends. Steps grow with the distance, which bounds
+  // their number: 174 to kSamplingReach.
   template <class At>
   TRIMATTE_HD void follow_ray(const At& at, std::ptrdiff_t height, std::ptrdiff_t width,
                               std::ptrdiff_t y, std::ptrdiff_t x, int number) {
     const SamplingRay ray(y, x, number);
     bool front = false, back = false;
-    int reach = kSamplingReach;
     std::int64_t energy = 0;
     SamplingPixel last = at(y, x);
-    for (int step = 1; step <= reach && !(front && back); step += 1 + step / 32) {
+    for (int step = 1; step <= kSamplingReach && !(front && back); step += 1 + step / 32) {
       const int dx = ray.dx(step), dy = ray.dy(step);
       const std::ptrdiff_t qx = x + dx, qy = y + dy;
       if (qx < 0 || qy < 0 || qx >= width || qy >= height) return;
@@ -216,19 +215,13 @@ struct Gathered {
       last = q;
       if (!front && q.kind() == kSampleForeground) {
         front = true;
-        reach = farther(step);
         fronts.add(number, q, dy, dx, energy);
       }
       if (!back && q.kind() == kSampleBackground) {
         back = true;
-        reach = farther(step);
         backs.add(number, q, dy, dx, energy);
       }
     }
-  }
-  TRIMATTE_HD static int farther(int step) {
-    const int reach = 3 * step + 64;
-    return reach < kSamplingReach ? reach : kSamplingReach;
   }
 };
 
@@ -262,8 +255,11 @@ struct SharedPair {
   std::uint16_t alpha, confidence;
 };
 
-// alpha of a colour between two others, and how far from their line it lies. All of one unit.
+// alpha of a colour between two others, all in [0, 1], and how far from their line it lies. Colours
+// less than half a step apart are one, and tell no alpha.
 struct LineFit {
+  static constexpr float kLeastLength = 0.5f / kSamplingScale;
+
   float alpha, error, length;
 
   TRIMATTE_HD LineFit(const float (&i)[3], const float (&f)[3], const float (&b)[3]) {
@@ -272,15 +268,16 @@ struct LineFit {
       n += (i[c] - b[c]) * (f[c] - b[c]);
       d += (f[c] - b[c]) * (f[c] - b[c]);
     }
-    alpha = d > 0.0f ? clip_unit(n / d) : 0.5f;
+    length = std::sqrt(d);
+    alpha = is_line() ? clip_unit(n / d) : 0.5f;
     float square = 0.0f;
     for (int c = 0; c < 3; ++c) {
       const float off = i[c] - b[c] - alpha * (f[c] - b[c]);
       square += off * off;
     }
     error = std::sqrt(square);
-    length = std::sqrt(d);
   }
+  TRIMATTE_HD bool is_line() const { return length > kLeastLength; }
 };
 
 TRIMATTE_HD float fit_confidence(float error) {
@@ -406,7 +403,7 @@ TRIMATTE_HD SmoothedAlpha smoothed_alpha(SamplingPixel pixel, const float (&sum)
   const LineFit fit(i, f, b);
   const float length = fit.length * sum[kSumPairs];
   const float apart = length < sum[kSumLengths] ? length / sum[kSumLengths] : 1.0f;
-  const float confidence = apart * fit_confidence(fit.error);
+  const float confidence = fit.is_line() ? apart * fit_confidence(fit.error) : 0.0f;
   const float low = sum[kSumAlpha] / sum[kSumAlphaWeight];
   return {clip_unit(confidence * fit.alpha + (1.0f - confidence) * low), confidence};
 }

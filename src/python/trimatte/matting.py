@@ -95,10 +95,9 @@ def estimate_alpha(
     coarse level and in tiles on the finer ones, which meet within 1/255.
 
     ``"shared"`` is the sampling of Gastal and Oliveira (Eurographics 2010): each unknown pixel
-    follows four rays to known foreground and background (up to 4096 pixels to the first of them,
-    and 64 more than three times as far to the second), keeps the pair of colours that explains it
-    best, compares its neighbours' pairs and smooths what they say. Good in wide unknown regions,
-    where closed-form matting drifts. Colours count to ten bits.
+    follows four rays, up to 4096 pixels, to known foreground and background, keeps the pair of
+    colours that explains it best, compares its neighbours' pairs and smooths what they say. Good in
+    wide unknown regions, where closed-form matting drifts. Colours count to ten bits.
 
     ``"guided"`` is a preview: in windows of a fifth of the image's longer side alpha is a linear
     function of colour, fitted to the known pixels of at most 100 x 100 cells, after the fast guided
@@ -143,10 +142,9 @@ def estimate_alpha(
             image, trimap, effort, return_info, progress, device, stream, started
         )
     marks = as_trimap(trimap, "estimate_alpha", "trimap", stream)
-    if isinstance(method, str):
-        estimate = choice(_LOCAL_METHODS, method, "estimate_alpha", "method")
+    if isinstance(method, str) and method in _LOCAL_METHODS:
         pixels = as_array(image, "estimate_alpha", "image", stream)
-        alpha = estimate(pixels, marks, device, stream)
+        alpha = _LOCAL_METHODS[method](pixels, marks, device, stream)
     elif isinstance(method, MattingSession) and not isinstance(method, type):
         if device is not None:
             raise ArgumentError(
