@@ -47,7 +47,8 @@ void estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trim
 // Alpha by shared sampling; `confidence` in it, 1 where the trimap knows, may be empty.
 template <DeviceKind D, class T>
 void sample_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
-                  ImageView<float> alpha, ImageView<float> confidence, Stream);
+                  ImageView<float> alpha, ImageView<float> confidence, const SamplingOptions&,
+                  Stream);
 
 // Alpha by a guided filter on few cells: a preview.
 template <DeviceKind D, class T>

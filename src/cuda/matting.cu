@@ -128,10 +128,11 @@ void place_priors(const MattingLevels& levels, int at, Stream stream) {
     Buffer<float> next_weight(height * width, stream), next_target(height * width, stream);
     if (l == at) {
       const std::ptrdiff_t stride = width * std::ptrdiff_t{sizeof(float)};
-      sample_alpha<DeviceKind::kCUDA, float>(
-          {level.image, height, width, 3, 3 * stride}, {level.classes, height, width, 1, width},
-          {next_target.data(), height, width, 1, stride},
-          {next_weight.data(), height, width, 1, stride}, stream);
+      sample_alpha<DeviceKind::kCUDA, float>({level.image, height, width, 3, 3 * stride},
+                                             {level.classes, height, width, 1, width},
+                                             {next_target.data(), height, width, 1, stride},
+                                             {next_weight.data(), height, width, 1, stride},
+                                             SamplingOptions{kMattingPriorSpacing}, stream);
       cuda::launch_2d("estimate_alpha", cuda::weigh_kernel, width, height, stream, level,
                       next_target.data(), next_weight.data());
     } else {

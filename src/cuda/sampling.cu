@@ -135,13 +135,14 @@ __device__ float window_errors(const Sampling& work, std::ptrdiff_t y, std::ptrd
   return errors;
 }
 
-__global__ void gather_kernel(Sampling work) {
+__global__ void gather_kernel(Sampling work, int spacing) {
   if (!work.has_both_classes()) return;
   work.at_unknown([&](std::ptrdiff_t y, std::ptrdiff_t x, SamplingPixel) {
+    if (y % spacing != 0 || x % spacing != 0) return;
     const auto at = [&](std::ptrdiff_t qy, std::ptrdiff_t qx) { return work.at(qy, qx); };
     const SamplingPair means{sums_of(work.numbers, true).mean(),
                              sums_of(work.numbers, false).mean()};
-    const Gathered found(at, work.pixels.height, work.pixels.width, y, x, means);
+    const Gathered found(at, work.pixels.height, work.pixels.width, y, x, spacing, means);
     SamplingPair best{};
     double least = HUGE_VAL;
 #pragma unroll
@@ -159,16 +160,19 @@ __global__ void gather_kernel(Sampling work) {
   });
 }
 
-__global__ void share_kernel(Sampling work) {
+__global__ void share_kernel(Sampling work, int spacing) {
   if (!work.has_both_classes()) return;
   work.at_unknown([&](std::ptrdiff_t y, std::ptrdiff_t x, SamplingPixel pixel) {
-    constexpr int R = kSharingRadius;
+    const int reach = kSharingRadius / spacing * spacing;
     float cost[kSharedPairs] = {HUGE_VALF, HUGE_VALF, HUGE_VALF};
     SamplingPair pairs[kSharedPairs] = {};
-    for (int dy = -R; dy <= R; ++dy)
-      for (int dx = -R; dx <= R; ++dx) {
-        if (!work.has(y + dy, x + dx) || work.at(y + dy, x + dx).kind() != kSampleUnknown) continue;
-        const SamplingPair pair = work.gathered.row(y + dy)[x + dx];
+    for (int dy = -reach; dy <= reach; dy += spacing)
+      for (int dx = -reach; dx <= reach; dx += spacing) {
+        if (!work.has(y + dy, x + dx)) continue;
+        const std::ptrdiff_t from_y = gathering_place(y + dy, spacing);
+        const std::ptrdiff_t from_x = gathering_place(x + dx, spacing);
+        if (work.at(from_y, from_x).kind() != kSampleUnknown) continue;
+        const SamplingPair pair = work.gathered.row(from_y)[from_x];
         float along;
         const float error = PairLine(pair).error(pixel, along);
         if (!(error < cost[2])) continue;
@@ -217,7 +221,8 @@ __global__ void smooth_kernel(const __grid_constant__ Sampling work,
 
 template <DeviceKind D, class T>
 void sample_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
-                  ImageView<float> alpha, ImageView<float> confidence, Stream stream) {
+                  ImageView<float> alpha, ImageView<float> confidence,
+                  const SamplingOptions& options, Stream stream) {
   if (image.empty()) return;
   const std::ptrdiff_t height = image.height, width = image.width;
   const ImageBuffer<SamplingPixel> pixels(height, width, 1, stream);
@@ -236,16 +241,17 @@ void sample_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap
                dim3(kSurveyThreads), stream, pixels.view().data, height * width, numbers.data());
   launch(expand_kernel, work, expansion_disk());
   launch(settle_kernel, work);
-  launch(gather_kernel, work);
-  launch(share_kernel, work);
+  launch(gather_kernel, work, options.spacing);
+  launch(share_kernel, work, options.spacing);
   launch(smooth_kernel, work, smoothing_weights());
 }
 
 #define TRIMATTE_INSTANTIATE(T)                                                   \
   template void sample_alpha<DeviceKind::kCUDA, T>(ImageView<const T>,            \
                                                    ImageView<const std::uint8_t>, \
-                                                   ImageView<float>, ImageView<float>, Stream);
-TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
+                                                   ImageView<float>, ImageView<float>,
+ const SamplingOptions&, Stream);
+ TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
 
-}  // namespace trimatte
+ }  // namespace trimatte

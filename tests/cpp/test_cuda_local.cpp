@@ -21,7 +21,7 @@ void same_alpha(const Image<T>& image, const Image<std::uint8_t>& trimap) {
   same_on_both(
       "sample_alpha", kTolerance,
       []<DeviceKind D>(DeviceTag<D>, auto pixels, auto classes, auto out) {
-        sample_alpha<D, T>(pixels, classes, out, {}, {});
+        sample_alpha<D, T>(pixels, classes, out, {}, {}, {});
       },
       alpha, image, trimap);
   same_on_both(

@@ -173,7 +173,8 @@ SampledAlpha sample_alpha_op(const py::object& image_array, const py::object& tr
   with_depth(image.depth(), [&](auto t) {
     using T = decltype(t);
     call.run([&](auto d, Stream s) {
-      sample_alpha<d.value, T>(image.view<T>(), trimap.view<std::uint8_t>(), alpha.view(), to, s);
+      sample_alpha<d.value, T>(image.view<T>(), trimap.view<std::uint8_t>(), alpha.view(), to,
+                               SamplingOptions{}, s);
     });
   });
   return {call.give(alpha), confidence ? call.give(*confidence) : py::none()};

@@ -67,9 +67,10 @@ Prior sample_prior(const DenseLevel& dense) {
   const WorkArray<float> alpha(dense.pixels());
   Prior prior{WorkArray<float>(dense.pixels()), WorkArray<float>(dense.pixels())};
   const std::ptrdiff_t stride = dense.width * std::ptrdiff_t{sizeof(float)};
-  sample_alpha<DeviceKind::kCPU, float>(
-      dense.colors(), dense.classes(), {alpha.data(), dense.height, dense.width, 1, stride},
-      {prior.weight.data(), dense.height, dense.width, 1, stride}, Stream{});
+  sample_alpha<DeviceKind::kCPU, float>(dense.colors(), dense.classes(),
+                                        {alpha.data(), dense.height, dense.width, 1, stride},
+                                        {prior.weight.data(), dense.height, dense.width, 1, stride},
+                                        SamplingOptions{kMattingPriorSpacing}, Stream{});
   parallel_for(dense.pixels(), 1 << 14, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     for (std::ptrdiff_t i = begin; i < end; ++i) {
       const bool unknown = dense.trimap[i] == kTrimapUnknown;

@@ -272,10 +272,10 @@ struct Pairs {
   }
 };
 
-SamplingPair best_pair(const SamplingImages& work, std::ptrdiff_t y, std::ptrdiff_t x,
+SamplingPair best_pair(const SamplingImages& work, std::ptrdiff_t y, std::ptrdiff_t x, int spacing,
                        const SamplingPair& means) {
   const auto at = [&](std::ptrdiff_t qy, std::ptrdiff_t qx) { return work.pixels.row(qy)[qx]; };
-  const Gathered found(at, work.height, work.width, y, x, means);
+  const Gathered found(at, work.height, work.width, y, x, spacing, means);
   Pairs pairs(found);
   for (int i = 0; i < 9; ++i) {
     const std::ptrdiff_t qy = std::clamp<std::ptrdiff_t>(y + i / 3 - 1, 0, work.height - 1);
@@ -292,23 +292,27 @@ SamplingPair best_pair(const SamplingImages& work, std::ptrdiff_t y, std::ptrdif
   return {pairs.front[best]->pixel, pairs.back[best]->pixel};
 }
 
-void gather_tile(const SamplingImages& work, const SamplingPair& means, std::ptrdiff_t y0,
-                 std::ptrdiff_t x0) {
+void gather_tile(const SamplingImages& work, const SamplingPair& means, int spacing,
+                 std::ptrdiff_t y0, std::ptrdiff_t x0) {
   for_unknown(work, y0, x0, [&](std::ptrdiff_t y, std::ptrdiff_t x) {
-    work.gathered.row(y)[x] = best_pair(work, y, x, means);
+    if (y % spacing == 0 && x % spacing == 0)
+      work.gathered.row(y)[x] = best_pair(work, y, x, spacing, means);
   });
 }
 
 // ---- Sharing -----------------------------------------------------------------------------------
 
-void share_tile(const SamplingImages& work, std::ptrdiff_t y0, std::ptrdiff_t x0) {
+void share_tile(const SamplingImages& work, int spacing, std::ptrdiff_t y0, std::ptrdiff_t x0) {
   constexpr int R = kSharingRadius;
+  const int reach = R / spacing * spacing;
   // F - B, B, |F - B|^2, and 0 or, where there is no pair, infinity.
   static thread_local TilePlane<R> fr, fg, fb, br, bg, bb, square, none;
   std::fill_n(&none.data[0][0], sizeof(none.data) / sizeof(float), HUGE_VALF);
   for_surroundings<R>(work, y0, x0, [&](int y, int x) {
-    if (work.pixels.row(y0 + y)[x0 + x].kind() != kSampleUnknown) return;
-    const PairLine line(work.gathered.row(y0 + y)[x0 + x]);
+    const std::ptrdiff_t from_y = gathering_place(y0 + y, spacing);
+    const std::ptrdiff_t from_x = gathering_place(x0 + x, spacing);
+    if (work.pixels.row(from_y)[from_x].kind() != kSampleUnknown) return;
+    const PairLine line(work.gathered.row(from_y)[from_x]);
     fr.row(y)[x] = line.r, fg.row(y)[x] = line.g, fb.row(y)[x] = line.b;
     br.row(y)[x] = line.back_r, bg.row(y)[x] = line.back_g, bb.row(y)[x] = line.back_b;
     square.row(y)[x] = line.square;
@@ -329,8 +333,8 @@ void share_tile(const SamplingImages& work, std::ptrdiff_t y0, std::ptrdiff_t x0
     float cost[3][kT];
     std::int32_t from[3][kT] = {};
     std::fill_n(&cost[0][0], 3 * kT, HUGE_VALF);
-    for (int dy = -R; dy <= R; ++dy)
-      for (int dx = -R; dx <= R; ++dx) {
+    for (int dy = -reach; dy <= reach; dy += spacing)
+      for (int dx = -reach; dx <= reach; dx += spacing) {
         const auto at = [&](TilePlane<R>& plane) { return plane.row(y + dy) + dx; };
         const float *qfr = at(fr), *qfg = at(fg), *qfb = at(fb), *qbr = at(br), *qbg = at(bg),
                     *qbb = at(bb), *qd = at(square), *qnone = at(none);
@@ -357,7 +361,8 @@ void share_tile(const SamplingImages& work, std::ptrdiff_t y0, std::ptrdiff_t x0
       for (int k = 0; k < kSharedPairs; ++k) {
         if (cost[k][x] == HUGE_VALF) break;
         const int dy = from[k][x] / (2 * R + 1) - R, dx = from[k][x] % (2 * R + 1) - R;
-        mean.add(work.gathered.row(y0 + y + dy)[x0 + x + dx]);
+        mean.add(work.gathered.row(
+            gathering_place(y0 + y + dy, spacing))[gathering_place(x0 + x + dx, spacing)]);
       }
       work.shared.row(y0 + y)[x0 + x] = mean.shared(p);
     }
@@ -410,7 +415,8 @@ void smooth_tile(const SamplingImages& work, const ImageView<float>& alpha,
 
 template <class T>
 void sample_image(const ImageView<const T>& image, const ImageView<const std::uint8_t>& trimap,
-                  const ImageView<float>& alpha, const ImageView<float>& confidence) {
+                  const ImageView<float>& alpha, const ImageView<float>& confidence,
+                  const SamplingOptions& options) {
   SamplingImages work(image.height, image.width);
   parallel_rows(image.height, image.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     pack_rows(image, trimap, alpha, work, begin, end);
@@ -434,8 +440,8 @@ void sample_image(const ImageView<const T>& image, const ImageView<const std::ui
   for_tiles(work, [&](auto y0, auto x0) { expand_tile(work, alpha, disk, y0, x0); });
   for_tiles(work, [&](auto y0, auto x0) { take_expansion(work, alpha, y0, x0); });
   const SamplingPair means{front.mean(), back.mean()};
-  for_tiles(work, [&](auto y0, auto x0) { gather_tile(work, means, y0, x0); });
-  for_tiles(work, [&](auto y0, auto x0) { share_tile(work, y0, x0); });
+  for_tiles(work, [&](auto y0, auto x0) { gather_tile(work, means, options.spacing, y0, x0); });
+  for_tiles(work, [&](auto y0, auto x0) { share_tile(work, options.spacing, y0, x0); });
   const SmoothingWeights weights = smoothing_weights();
   for_tiles(work, [&](auto y0, auto x0) { smooth_tile(work, alpha, confidence, weights, y0, x0); });
 }
@@ -446,15 +452,16 @@ namespace trimatte {
 
 template <DeviceKind D, class T>
 void sample_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
-                  ImageView<float> alpha, ImageView<float> confidence, Stream) {
+                  ImageView<float> alpha, ImageView<float> confidence,
+                  const SamplingOptions& options, Stream) {
   if (image.empty()) return;
-  TRIMATTE_CALL(sample_image<T>)(image, trimap, alpha, confidence);
+  TRIMATTE_CALL(sample_image<T>)(image, trimap, alpha, confidence, options);
 }
 
-#define TRIMATTE_INSTANTIATE(T)                                                                    \
-  template void sample_alpha<DeviceKind::kCPU, T>(ImageView<const T>,                              \
-                                                  ImageView<const std::uint8_t>, ImageView<float>, \
-                                                  ImageView<float>, Stream);
+#define TRIMATTE_INSTANTIATE(T)                                                              \
+  template void sample_alpha<DeviceKind::kCPU, T>(                                           \
+      ImageView<const T>, ImageView<const std::uint8_t>, ImageView<float>, ImageView<float>, \
+      const SamplingOptions&, Stream);
 TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
 

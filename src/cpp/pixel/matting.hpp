@@ -90,6 +90,7 @@ inline constexpr std::ptrdiff_t kMattingTile = 1536, kMattingHalo = 64;
 // ones'.
 inline constexpr float kMattingPriorWeight = 0.15f;
 inline constexpr std::ptrdiff_t kMattingPriorPixels = std::ptrdiff_t{1} << 19;  // of its level
+inline constexpr int kMattingPriorSpacing = 2;  // of the pixels that look for samples
 TRIMATTE_HD float matting_prior_weight(float confidence) {
   const float c3 = confidence * confidence * confidence, c6 = c3 * c3, c12 = c6 * c6;
   return kMattingPriorWeight * (c12 * c12);

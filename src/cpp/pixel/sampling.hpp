@@ -30,6 +30,17 @@ inline constexpr int kSmoothingRadius = 5;
 inline constexpr float kSmoothingSpread = 4.28f;  // sigma^2 of 11 x 11 pixels, 11^2 / (9 pi)
 inline constexpr float kConfidenceDecay = 4.0f;   // a fit that is off by 1 / 4 has confidence 1 / e
 
+// Only every `spacing`-th pixel of every `spacing`-th row looks for samples; all share them. What
+// a prior for alpha needs (pixel/matting.hpp) costs a fraction then.
+struct SamplingOptions {
+  int spacing = 1;  // at most kSharingRadius
+};
+
+// The pixel whose samples stand for those of the pixels around it, along an axis.
+TRIMATTE_HD std::ptrdiff_t gathering_place(std::ptrdiff_t at, int spacing) {
+  return at / spacing * spacing;
+}
+
 enum SamplingClass : std::uint32_t { kSampleBackground, kSampleUnknown, kSampleForeground };
 
 // ---- Colours -----------------------------------------------------------------------------------
@@ -176,9 +187,10 @@ struct Gathered {
   // at(y, x) is a pixel.
   template <class At>
   TRIMATTE_HD Gathered(const At& at, std::ptrdiff_t height, std::ptrdiff_t width, std::ptrdiff_t y,
-                       std::ptrdiff_t x, const SamplingPair& means) {
+                       std::ptrdiff_t x, int spacing, const SamplingPair& means) {
 #pragma unroll
-    for (int ray = 0; ray < kSamplingRays; ++ray) follow_ray(at, height, width, y, x, ray);
+    for (int i = 0; i < kSamplingRays; ++i)
+      follow_ray(at, height, width, y, x, i, SamplingRay(y / spacing, x / spacing, i));
     fronts.or_mean(means.front);
     backs.or_mean(means.back);
     const double front = static_cast<double>(fronts.energy);
@@ -201,8 +213,8 @@ struct Gathered {
   // their number: 174 to kSamplingReach.
   template <class At>
   TRIMATTE_HD void follow_ray(const At& at, std::ptrdiff_t height, std::ptrdiff_t width,
-                              std::ptrdiff_t y, std::ptrdiff_t x, int number) {
-    const SamplingRay ray(y, x, number);
+                              std::ptrdiff_t y, std::ptrdiff_t x, int number,
+                              const SamplingRay& ray) {
     bool front = false, back = false;
     std::int64_t energy = 0;
     SamplingPixel last = at(y, x);
@@ -293,6 +305,7 @@ struct PairMean {
     ++count;
   }
   TRIMATTE_HD SharedPair shared(SamplingPixel pixel) const {
+    if (count == 0) return {{}, {}, 32768, 1};
     constexpr float unit = 1.0f / (kSamplingScale * kShareScale);
     const int scale = kShareScale / count;
     const int own[3] = {pixel.r(), pixel.g(), pixel.b()};
