@@ -24,8 +24,8 @@ MARKS = np.array([BACKGROUND, UNKNOWN, FOREGROUND], np.uint8)
 WINDOW = 3  # of the matting Laplacian, in pixels
 
 # A speck fits any alpha but for epsilon, a ramp nearly: below what the float32 operator knows.
-diverges = pytest.mark.xfail(
-    reason="exact: the steps diverge (residual 1e-4 after 4, 0.2 after 11) and the last one is kept"
+unresolved = pytest.mark.xfail(
+    reason="exact: conjugate gradients of float32 end at a residual of 1e-4, up to 0.1 off on average"
 )
 imprecise = pytest.mark.xfail(
     reason="exact: float32 and the stop at 1.5e-6 leave a smooth ramp up to 0.16 off on average"
@@ -259,7 +259,9 @@ def test_an_island_in_one_class_is_of_that_class(quality: str, image_name: str) 
         trimap = islands(rng, height, width)
         image = IMAGES[image_name](rng, height, width)
         alpha = trimatte.estimate_alpha(image, trimap, quality=quality)
-        np.testing.assert_allclose(alpha, halves(height, width) == FOREGROUND, atol=1e-4)
+        # Sampled colours are a little off their class.
+        atol = 2e-3 if quality == "balanced" else 1e-4
+        np.testing.assert_allclose(alpha, halves(height, width) == FOREGROUND, atol=atol)
 
 
 @every_quality
@@ -272,7 +274,8 @@ def test_alpha_between_two_colors_is_recovered(quality: str, dtype: str) -> None
         image = truth[..., None] * front + (1.0 - truth[..., None]) * back
         trimap = np.where(truth == 0.0, 0, np.where(truth == 1.0, 255, 128)).astype(np.uint8)
         alpha = trimatte.estimate_alpha(cases.samples(image, dtype), trimap, quality=quality)
-        np.testing.assert_allclose(alpha, truth, atol=2e-3)
+        # Sampled colours are known pixels', which may hold a trace of the other colour.
+        np.testing.assert_allclose(alpha, truth, atol=1e-2 if quality == "balanced" else 2e-3)
 
 
 FLIPS: dict[str, Callable[[Array], Array]] = {
@@ -283,11 +286,12 @@ FLIPS: dict[str, Callable[[Array], Array]] = {
 
 
 @pytest.mark.parametrize("flip", FLIPS.values(), ids=FLIPS)
-@pytest.mark.parametrize(("quality", "mean"), [("exact", 1e-4), ("balanced", 2e-3), ("fast", 5e-3)])
+@pytest.mark.parametrize(("quality", "mean"), [("exact", 1e-4), ("balanced", 2e-2), ("fast", 5e-3)])
 def test_a_flipped_image_has_flipped_alpha(
     flip: Callable[[Array], Array], quality: str, mean: float
 ) -> None:
-    # Pyramids of odd sides lack this symmetry: only the solution itself has it then.
+    # Pyramids of odd sides lack this symmetry: only the solution itself has it then. The rays that
+    # look for balanced's samples never have it.
     sizes = ((96, 128), (192, 96)) + (((97, 131),) if quality == "exact" else ())
     for height, width in sizes:
         image, trimap = cases.a_photo_and_trimap("uint8")(np.random.default_rng(5), height, width)
@@ -298,7 +302,7 @@ def test_a_flipped_image_has_flipped_alpha(
 
 @pytest.mark.parametrize(
     "image_name",
-    [pytest.param(name, marks=diverges if name == "specks" else ()) for name in IMAGES],
+    IMAGES,
 )
 def test_more_steps_do_not_leave_more_of_the_equations(image_name: str) -> None:
     """A converged solution leaves no larger residual than one that was stopped early."""
@@ -313,7 +317,6 @@ def test_more_steps_do_not_leave_more_of_the_equations(image_name: str) -> None:
         assert exact <= max(2e-6, 1.01 * min(fast, balanced))
 
 
-@pytest.mark.xfail(reason="an image of one level is solved, but info says in 0 steps to residual 0")
 @every_quality
 def test_info_tells_of_an_image_of_one_level(quality: str) -> None:
     image, trimap = cases.a_photo_and_trimap("uint8")(np.random.default_rng(9), 40, 60)
@@ -349,7 +352,7 @@ def test_exact_is_pymattings_under_hard_trimaps(trimap_name: str) -> None:
 
 @pytest.mark.parametrize(
     "image_name",
-    ["noise", "saturated", "gradient", "grey-ramp", pytest.param("specks", marks=diverges)],
+    ["noise", "saturated", "gradient", "grey-ramp", pytest.param("specks", marks=unresolved)],
 )
 def test_exact_is_pymattings_on_hard_images(image_name: str) -> None:
     rng = np.random.default_rng(8)

@@ -38,7 +38,7 @@ def expected(case: Case, arguments: tuple[Any, ...]) -> list[Array]:
     """The definition's results; that of alpha knows nothing of quality, for it is exact."""
     options = dict(case.options)
     if case.operation == "estimate_alpha":
-        options.pop("quality")
+        options.pop("quality", None)
     result = reference.OPERATIONS[case.operation](*arguments, **options)
     return list(result) if isinstance(result, tuple) else [result]
 

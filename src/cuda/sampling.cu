@@ -246,12 +246,11 @@ void sample_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap
   launch(smooth_kernel, work, smoothing_weights());
 }
 
-#define TRIMATTE_INSTANTIATE(T)                                                   \
-  template void sample_alpha<DeviceKind::kCUDA, T>(ImageView<const T>,            \
-                                                   ImageView<const std::uint8_t>, \
-                                                   ImageView<float>, ImageView<float>,
- const SamplingOptions&, Stream);
- TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
+#define TRIMATTE_INSTANTIATE(T)                                                              \
+  template void sample_alpha<DeviceKind::kCUDA, T>(                                          \
+      ImageView<const T>, ImageView<const std::uint8_t>, ImageView<float>, ImageView<float>, \
+      const SamplingOptions&, Stream);
+TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
 
- }  // namespace trimatte
+}  // namespace trimatte
