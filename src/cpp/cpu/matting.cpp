@@ -133,15 +133,13 @@ Effort effort_of(const MattingSchedule& schedule, bool is_finest) {
                    : Effort{schedule.steps, schedule.smoothing, 0.0};
 }
 
-void write_solution(const Level& level, const Rectangle& within, const ImageView<float>& alpha) {
+void write_solution(const Level& level, const ImageView<float>& alpha) {
   for_blocks(level.core, [&](auto, std::int32_t block) {
     const auto k = static_cast<std::size_t>(block);
-    const std::ptrdiff_t y = level.y[k], x0 = level.x[k] * std::ptrdiff_t{kLanes};
-    if (y < within.top || y >= within.bottom) return;
+    float* out = alpha.row(level.y[k]) + level.x[k] * std::ptrdiff_t{kLanes};
     for (int i = 0; i < kLanes; ++i) {
-      const std::ptrdiff_t at = block * std::ptrdiff_t{kLanes} + i, x = x0 + i;
-      if (level.unknown_mask[at] > 0.0f && x >= within.left && x < within.right)
-        alpha.row(y)[x] = level.solution[at];
+      const std::ptrdiff_t at = block * std::ptrdiff_t{kLanes} + i;
+      if (level.unknown_mask[at] > 0.0f) out[i] = level.solution[at];
     }
   });
 }
@@ -184,21 +182,22 @@ void solve_whole(const ImageView<const T>& image, const Pyramid& pyramid, std::s
       clip_solution(level);
     });
   info.levels = static_cast<int>(finest + levels.size());
-  write_solution(levels[0], {0, 0, image.height, image.width}, alpha);
+  write_solution(levels[0], alpha);
   monitor.report(1.0);
 }
 
-void hold_edges(Level& level, const TileCut& cut) {
+void hold_edges(Level& level, const MattingTile& tile) {
   constexpr std::ptrdiff_t kHeld = 2;  // pixels, the reach of the stencil
   for_blocks(level.core, [&](auto, std::int32_t block) {
     const auto k = static_cast<std::size_t>(block);
     const std::ptrdiff_t y = level.y[k];
-    const bool in_row = (cut.top && y < kHeld) || (cut.bottom && y >= level.height - kHeld);
+    const bool in_row =
+        (tile.cut_top() && y < kHeld) || (tile.cut_bottom() && y >= level.height - kHeld);
     for (int i = 0; i < kLanes; ++i) {
       const std::ptrdiff_t at = block * std::ptrdiff_t{kLanes} + i;
       const std::ptrdiff_t x = level.x[k] * std::ptrdiff_t{kLanes} + i;
-      const bool held =
-          in_row || (cut.left && x < kHeld) || (cut.right && x >= level.width - kHeld);
+      const bool held = in_row || (tile.cut_left() && x < kHeld) ||
+                        (tile.cut_right() && x >= level.width - kHeld);
       if (!held || level.unknown_mask[at] == 0.0f) continue;
       level.known[at] = level.solution[at];
       level.solution[at] = level.unknown_mask[at] = 0.0f;
@@ -206,9 +205,26 @@ void hold_edges(Level& level, const TileCut& cut) {
   });
 }
 
+// Adds the tile's share of the unknown pixels' alpha, held ones included; `alpha` is of the region.
+void add_share(const Level& level, const DenseLevel& dense, const MattingTile& tile,
+               const ImageView<float>& alpha) {
+  for_blocks(level.core, [&](auto, std::int32_t block) {
+    const auto k = static_cast<std::size_t>(block);
+    const std::ptrdiff_t y = level.y[k], x0 = level.x[k] * std::ptrdiff_t{kLanes};
+    const int count = static_cast<int>(std::min<std::ptrdiff_t>(kLanes, level.width - x0));
+    for (int i = 0; i < count; ++i) {
+      const std::ptrdiff_t at = block * std::ptrdiff_t{kLanes} + i, x = x0 + i;
+      if (dense.trimap[y * level.width + x] != kTrimapUnknown) continue;
+      const float solved = level.unknown_mask[at] > 0.0f ? level.solution[at] : level.known[at];
+      float& out = alpha.row(y)[x];
+      out = std::min(1.0f, out + tile.share(tile.region.top + y, tile.region.left + x) * solved);
+    }
+  });
+}
+
 template <class T>
 void solve_tile(const ImageView<const T>& image, const Pyramid& pyramid, std::size_t finest,
-                const TileCut& cut, const ImageView<const float>& coarse_alpha,
+                const MattingTile& tile, const ImageView<const float>& coarse_alpha,
                 const MattingSchedule& schedule, const Monitor& monitor,
                 const ImageView<float>& alpha, MattingInfo& info) {
   const bool converges = finest == 0 && schedule.tolerance > 0.0;
@@ -227,7 +243,7 @@ void solve_tile(const ImageView<const T>& image, const Pyramid& pyramid, std::si
           return v;
         },
         level);
-    hold_edges(level, cut);
+    hold_edges(level, tile);
     finish_operator(level);
     MattingSummary reached;
     solve(levels, 0, effort_of(schedule, finest == 0), reached, [](int) {});
@@ -236,10 +252,7 @@ void solve_tile(const ImageView<const T>& image, const Pyramid& pyramid, std::si
       info.iterations = std::max(info.iterations, reached.iterations);
       info.residual = std::max(info.residual, reached.residual);
     }
-    const Rectangle& region = cut.region;
-    const Rectangle core{cut.core.top - region.top, cut.core.left - region.left,
-                         cut.core.bottom - region.top, cut.core.right - region.left};
-    write_solution(level, core, alpha);
+    add_share(level, pyramid[0], tile, alpha);
   });
 }
 TRIMATTE_TARGET_END
@@ -297,23 +310,6 @@ ImageView<T> part_of(const ImageView<T>& image, const Rectangle& at) {
   return part;
 }
 
-// A square of a level, with a halo within which the influence of its held edges fades.
-TileCut cut_tile(std::ptrdiff_t top, std::ptrdiff_t left, std::ptrdiff_t height,
-                 std::ptrdiff_t width) {
-  TileCut cut;
-  cut.core = {top, left, std::min(top + kMattingTile, height),
-              std::min(left + kMattingTile, width)};
-  cut.region = {std::max<std::ptrdiff_t>(0, cut.core.top - kMattingHalo),
-                std::max<std::ptrdiff_t>(0, cut.core.left - kMattingHalo),
-                std::min(cut.core.bottom + kMattingHalo, height),
-                std::min(cut.core.right + kMattingHalo, width)};
-  cut.top = cut.region.top > 0;
-  cut.left = cut.region.left > 0;
-  cut.bottom = cut.region.bottom < height;
-  cut.right = cut.region.right < width;
-  return cut;
-}
-
 bool has_unknown(const ImageView<const std::uint8_t>& classes) {
   for (std::ptrdiff_t y = 0; y < classes.height; ++y)
     if (std::memchr(classes.row(y), kTrimapUnknown, static_cast<std::size_t>(classes.width)))
@@ -340,22 +336,23 @@ void solve_level(const ImageView<const T>& image, const DenseLevel& dense, std::
   const std::ptrdiff_t columns = (dense.width + kMattingTile - 1) / kMattingTile;
   const MattingSchedule schedule = matting_schedule(options.quality);
   const Monitor monitor(options, info, from, to);
-  for (std::ptrdiff_t tile = 0; tile < rows * columns; ++tile) {
-    const TileCut cut = cut_tile(tile / columns * kMattingTile, tile % columns * kMattingTile,
-                                 dense.height, dense.width);
-    const Rectangle& region = cut.region;
-    if (has_unknown(part_of(dense.classes(), cut.core))) {
+  for (std::ptrdiff_t i = 0; i < rows * columns; ++i) {
+    const MattingTile tile(i / columns * kMattingTile, i % columns * kMattingTile, dense.height,
+                           dense.width);
+    const Rectangle& region = tile.region;
+    const ImageView<const std::uint8_t> classes = part_of(dense.classes(), region);
+    if (has_unknown(classes)) {
       const ImageView<const T> pixels = part_of(image, region);
       Pyramid pyramid;
-      pyramid.push_back(copy_classes(part_of(dense.classes(), region)));
+      pyramid.push_back(copy_classes(classes));
       add_levels(pixels, pyramid);
       const Rectangle coarse{region.top / 2, region.left / 2, (region.bottom + 1) / 2,
                              (region.right + 1) / 2};
       TRIMATTE_CALL(solve_tile<T>)
-      (pixels, pyramid, at, cut, part_of(coarse_alpha, coarse), schedule, monitor,
+      (pixels, pyramid, at, tile, part_of(coarse_alpha, coarse), schedule, monitor,
        part_of(alpha, region), info);
     }
-    monitor.report(static_cast<double>(tile + 1) / static_cast<double>(rows * columns));
+    monitor.report(static_cast<double>(i + 1) / static_cast<double>(rows * columns));
   }
 }
 
@@ -376,7 +373,7 @@ template <class T>
 void solve_large(const ImageView<const T>& image, Pyramid& pyramid, const ImageView<float>& alpha,
                  const MattingOptions& options, MattingInfo& info) {
   std::size_t whole = 0;
-  while (pyramid[whole].pixels() > kMattingCoarsePixels) ++whole;
+  while (pyramid[whole].pixels() > options.whole_pixels / 4) ++whole;
   const Pyramid rest(std::make_move_iterator(pyramid.begin() + static_cast<std::ptrdiff_t>(whole)),
                      std::make_move_iterator(pyramid.end()));
   LevelAlpha coarse(rest[0]);
@@ -451,7 +448,7 @@ void estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trim
     info.unknown = classes.unknown;
   } else {
     add_levels(image, pyramid);
-    if (image.pixels() > kMattingWholePixels)
+    if (image.pixels() > options.whole_pixels)
       solve_large(image, pyramid, alpha, options, info);
     else
       TRIMATTE_CALL(solve_whole<T>)(image, pyramid, 0, options, 1.0, alpha, info);

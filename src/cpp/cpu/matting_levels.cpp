@@ -102,6 +102,30 @@ void add_levels(const ImageView<const T>& image, Pyramid& pyramid) {
 TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
 
+MattingTile::MattingTile(std::ptrdiff_t top, std::ptrdiff_t left, std::ptrdiff_t level_height,
+                         std::ptrdiff_t level_width)
+    : core{top, left, std::min(top + kMattingTile, level_height),
+           std::min(left + kMattingTile, level_width)},
+      region{std::max<std::ptrdiff_t>(0, core.top - kMattingHalo),
+             std::max<std::ptrdiff_t>(0, core.left - kMattingHalo),
+             std::min(core.bottom + kMattingHalo, level_height),
+             std::min(core.right + kMattingHalo, level_width)},
+      height(level_height),
+      width(level_width) {}
+
+float MattingTile::share(std::ptrdiff_t y, std::ptrdiff_t x) const {
+  // Half at the border of two cores, from one end of the overlap to the other.
+  const auto fade = [](std::ptrdiff_t inside) {
+    const float part = (static_cast<float>(inside + kMattingHalo) + 0.5f) / (2.0f * kMattingHalo);
+    return std::clamp(part, 0.0f, 1.0f);
+  };
+  const float down = core.top > 0 ? fade(y - core.top) : 1.0f;
+  const float up = core.bottom < height ? fade(core.bottom - 1 - y) : 1.0f;
+  const float right = core.left > 0 ? fade(x - core.left) : 1.0f;
+  const float left = core.right < width ? fade(core.right - 1 - x) : 1.0f;
+  return down * up * (right * left);
+}
+
 void lay_out(const DenseLevel& dense, Level& level) {
   level.height = dense.height;
   level.width = dense.width;

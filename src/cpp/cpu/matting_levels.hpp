@@ -31,11 +31,20 @@ struct Rectangle {
   std::ptrdiff_t top, left, bottom, right;  // the last two are the first row and column beyond it
 };
 
-// A piece of a large image's level: `region` of it, of which `core` is wanted. Alpha of the next
-// coarser level is the start, and what it says of the edges where the region was cut stays.
-struct TileCut {
-  Rectangle region, core;
-  bool top, left, bottom, right;  // edges that are not the image's own
+// A tile of a large image's level: `core` and a halo around it make up `region`. Alpha of the next
+// coarser level is the start, and what it says of the edges where the region was cut stays. Over
+// the halos a tile's share fades: the shares of all tiles over a pixel add up to 1.
+struct MattingTile {
+  Rectangle core, region;
+  std::ptrdiff_t height, width;  // of the level
+
+  MattingTile(std::ptrdiff_t top, std::ptrdiff_t left, std::ptrdiff_t level_height,
+              std::ptrdiff_t level_width);
+  bool cut_top() const { return region.top > 0; }
+  bool cut_left() const { return region.left > 0; }
+  bool cut_bottom() const { return region.bottom < height; }
+  bool cut_right() const { return region.right < width; }
+  float share(std::ptrdiff_t y, std::ptrdiff_t x) const;  // (y, x) of the level
 };
 
 struct Level {

@@ -17,6 +17,7 @@ enum class MattingQuality { kFast, kBalanced, kExact };
 
 struct MattingOptions {
   MattingQuality quality = MattingQuality::kBalanced;
+  std::ptrdiff_t whole_pixels = std::ptrdiff_t{1} << 24;  // larger images are solved in tiles
   // Called now and then, on the thread of the caller, with the part of the work that is done; what
   // it throws ends the solve.
   void (*progress)(void* context, double done) = nullptr;
@@ -77,10 +78,9 @@ inline MattingSchedule matting_schedule(MattingQuality quality) {
   return {100, 3, 4, 3, 2e-6, false};
 }
 
-// Larger images are solved as a whole on the first level of at most kMattingCoarsePixels, and on
-// the finer ones in tiles: squares (even, so that they are whole on the coarser level) with a halo.
-inline constexpr std::ptrdiff_t kMattingWholePixels = std::ptrdiff_t{1} << 24;
-inline constexpr std::ptrdiff_t kMattingCoarsePixels = std::ptrdiff_t{1} << 22;
+// Images of more than MattingOptions::whole_pixels are solved as a whole on the first level of at
+// most a quarter of that, and on the finer ones in tiles: squares (even, so that they are whole on
+// the coarser level) with a halo.
 inline constexpr std::ptrdiff_t kMattingTile = 1536, kMattingHalo = 64;
 
 // Where several colours fit the windows alike, the matting Laplacian leaves alpha to chance. Shared
