@@ -1,6 +1,7 @@
 #include "core/work_memory.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <mutex>
 #include <new>
@@ -60,18 +61,23 @@ Kept& kept() {
 }  // namespace
 
 WorkMemory take_work_memory(std::size_t bytes) {
-  const std::size_t unit = bytes < kHugePage ? kPiece : kHugePage;
-  bytes = (std::max<std::size_t>(bytes, 1) + unit - 1) / unit * unit;
+  // Powers of two, so that pieces fit again; pages that are never touched cost nothing.
+  bytes = std::bit_ceil(std::max(bytes, kPiece));
   Kept& all = kept();
   if (const std::unique_lock lock(all.mutex, std::try_to_lock); lock) {
     std::size_t best = all.count;
     for (std::size_t i = 0; i < all.count; ++i) {
       const std::size_t size = all.pieces[i].bytes;
-      if (size >= bytes && size <= 2 * bytes &&
+      if (size >= bytes && size <= 4 * bytes &&
           (best == all.count || size < all.pieces[best].bytes))
         best = i;
     }
     if (best < all.count) return all.remove(best);
+    // What is kept does not come on top of what is used: a piece that fits takes others' place.
+    for (std::size_t freed = 0; freed < bytes && all.count > 0;) {
+      freed += all.pieces[0].bytes;
+      to_system(all.remove(0));
+    }
   }
   return from_system(bytes);
 }

@@ -373,7 +373,7 @@ template <class T>
 void solve_large(const ImageView<const T>& image, Pyramid& pyramid, const ImageView<float>& alpha,
                  const MattingOptions& options, MattingInfo& info) {
   std::size_t whole = 0;
-  while (pyramid[whole].pixels() > options.whole_pixels / 4) ++whole;
+  while (pyramid[whole].pixels() > options.whole_pixels / 2) ++whole;
   const Pyramid rest(std::make_move_iterator(pyramid.begin() + static_cast<std::ptrdiff_t>(whole)),
                      std::make_move_iterator(pyramid.end()));
   LevelAlpha coarse(rest[0]);

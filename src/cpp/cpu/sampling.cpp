@@ -8,12 +8,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
-#include <new>
 #include <vector>
 
 #include "core/parallel.hpp"
+#include "cpu/plane.hpp"
 #include "ops.hpp"
 #include "pixel/sampling.hpp"
 #include "pixel/trimap.hpp"
@@ -24,23 +22,17 @@ namespace trimatte {
 
 inline constexpr int kSamplingTile = 32;
 
-// Zeroed memory whose untouched pages cost nothing.
+// Pixels that are set only where they are needed.
 template <class V>
 class SparseImage {
  public:
   SparseImage(std::ptrdiff_t height, std::ptrdiff_t width)
-      : width_(width),
-        data_(static_cast<V*>(std::calloc(static_cast<std::size_t>(height * width), sizeof(V)))) {
-    if (!data_) throw std::bad_alloc();
-  }
-  V* row(std::ptrdiff_t y) const { return data_.get() + y * width_; }
+      : width_(width), memory_(height * width) {}
+  V* row(std::ptrdiff_t y) const { return memory_.data() + y * width_; }
 
  private:
-  struct Free {
-    void operator()(V* p) const { std::free(p); }
-  };
   std::ptrdiff_t width_;
-  std::unique_ptr<V, Free> data_;
+  WorkArray<V> memory_;
 };
 
 struct SamplingImages {
@@ -212,8 +204,11 @@ void expand_tile(const SamplingImages& work, const ImageView<float>& alpha,
     const float* __restrict r = red.row(y);
     const float* __restrict g = green.row(y);
     const float* __restrict b = blue.row(y);
+    int since = 0;
     for (const ExpansionOffset offset : disk.offset) {
       if (!has_known[y + R + offset.y]) continue;
+      if (++since % 16 == 0 && std::find(own + row.begin, own + row.end, 0.5f) == own + row.end)
+        break;
       const float* __restrict qr = red.row(y + offset.y) + offset.x;
       const float* __restrict qg = green.row(y + offset.y) + offset.x;
       const float* __restrict qb = blue.row(y + offset.y) + offset.x;

@@ -17,7 +17,7 @@ enum class MattingQuality { kFast, kBalanced, kExact };
 
 struct MattingOptions {
   MattingQuality quality = MattingQuality::kBalanced;
-  std::ptrdiff_t whole_pixels = std::ptrdiff_t{1} << 24;  // larger images are solved in tiles
+  std::ptrdiff_t whole_pixels = std::ptrdiff_t{1} << 23;  // larger images are solved in tiles
   // Called now and then, on the thread of the caller, with the part of the work that is done; what
   // it throws ends the solve.
   void (*progress)(void* context, double done) = nullptr;
@@ -89,7 +89,7 @@ inline constexpr std::ptrdiff_t kMattingTile = 1536, kMattingHalo = 64;
 // explain the pixel almost exactly, is added to that level's energy and, averaged, to the coarser
 // ones'.
 inline constexpr float kMattingPriorWeight = 0.15f;
-inline constexpr std::ptrdiff_t kMattingPriorPixels = std::ptrdiff_t{1} << 19;  // of its level
+inline constexpr std::ptrdiff_t kMattingPriorPixels = std::ptrdiff_t{1} << 18;  // of its level
 inline constexpr int kMattingPriorSpacing = 2;  // of the pixels that look for samples
 TRIMATTE_HD float matting_prior_weight(float confidence) {
   const float c3 = confidence * confidence * confidence, c6 = c3 * c3, c12 = c6 * c6;
