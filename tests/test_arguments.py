@@ -220,6 +220,8 @@ def bad_options() -> list[Bad]:
     for value, came in (("best", "best"), (None, "None"), (2, "2"), ("", "''")):
         rows.append(Bad("estimate_alpha", "quality", value, came, "balanced"))
         rows.append(Bad("estimate_foreground", "quality", value, came, "balanced"))
+    for value, came in ((1, "1"), ("no function", "no function")):
+        rows.append(Bad("estimate_alpha", "progress", value, came, "function"))
     for value, came in (("knn", "knn"), (None, "None"), (2, "2"), ("", "''"), (int, "int")):
         rows.append(Bad("estimate_alpha", "method", value, came, "shared"))
     rows.append(Bad("estimate_foreground", "quality", "exact", "exact", "balanced"))

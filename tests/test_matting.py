@@ -25,7 +25,7 @@ WINDOW = 3  # of the matting Laplacian, in pixels
 
 # A speck fits any alpha but for epsilon, a ramp nearly: below what the float32 operator knows.
 unresolved = pytest.mark.xfail(
-    reason="exact: conjugate gradients of float32 end at a residual of 1e-4, up to 0.1 off on average"
+    reason="exact: float32 ends at a residual of 1e-4 there, up to 0.1 off on average"
 )
 imprecise = pytest.mark.xfail(
     reason="exact: float32 and the stop at 1.5e-6 leave a smooth ramp up to 0.16 off on average"
@@ -300,10 +300,7 @@ def test_a_flipped_image_has_flipped_alpha(
         assert np.abs(flip(flipped) - alpha)[trimap == UNKNOWN].mean() <= mean
 
 
-@pytest.mark.parametrize(
-    "image_name",
-    IMAGES,
-)
+@pytest.mark.parametrize("image_name", IMAGES)
 def test_more_steps_do_not_leave_more_of_the_equations(image_name: str) -> None:
     """A converged solution leaves no larger residual than one that was stopped early."""
     for seed in range(4):
@@ -324,6 +321,117 @@ def test_info_tells_of_an_image_of_one_level(quality: str) -> None:
     assert info.levels == 1
     assert info.iterations > 0
     assert info.residual > 0.0
+
+
+# Progress and size --------------------------------------------------------------------------------
+
+
+def test_info_tells_the_time_of_each_level() -> None:
+    image, trimap = cases.a_photo_and_trimap("uint8")(np.random.default_rng(10), 200, 300)
+    info = trimatte.estimate_alpha(image, trimap, return_info=True)[1]
+    assert len(info.level_seconds) == info.levels > 1
+    assert all(seconds > 0.0 for seconds in info.level_seconds)
+    assert sum(info.level_seconds) <= info.seconds
+
+
+@every_quality
+def test_progress_goes_from_nothing_to_all(quality: str) -> None:
+    image, trimap = cases.a_photo_and_trimap("uint8")(np.random.default_rng(11), 200, 300)
+    told: list[float] = []
+    told_alpha = trimatte.estimate_alpha(image, trimap, quality=quality, progress=told.append)
+    assert len(told) >= 3
+    assert told == sorted(told)
+    assert 0.0 < told[0] < told[-1] == 1.0
+    alpha = trimatte.estimate_alpha(image, trimap, quality=quality)
+    np.testing.assert_array_equal(told_alpha, alpha)
+
+
+def test_what_progress_raises_ends_the_solve() -> None:
+    image, trimap = cases.a_photo_and_trimap("uint8")(np.random.default_rng(12), 200, 300)
+    before = trimatte.estimate_alpha(image, trimap)
+
+    class Cancelled(Exception):
+        pass
+
+    def cancel(done: float) -> None:
+        if done > 0.5:
+            raise Cancelled(done)
+
+    with pytest.raises(Cancelled):
+        trimatte.estimate_alpha(image, trimap, progress=cancel)
+    np.testing.assert_array_equal(trimatte.estimate_alpha(image, trimap), before)
+
+
+TILE = 1536  # kMattingTile
+
+
+@pytest.fixture(scope="module")
+def large() -> tuple[Array, Array, Array]:
+    """A photo and its trimap, too large to be solved as a whole, and its alpha."""
+    rng = np.random.default_rng(13)
+    height, width = 2700, 3200
+    y, x = np.ogrid[:height, :width]
+    edge = (
+        np.hypot(y - 1500.0, x - 1600.0) - 900.0 + 40.0 * np.sin(np.arctan2(y - 1500, x - 1600) * 9)
+    )
+    alpha = np.clip(0.5 - edge / 60.0, 0.0, 1.0)
+    shade = rng.normal(0.0, 0.03, (height // 20 + 1, width // 20 + 1)).repeat(20, 0).repeat(20, 1)
+    front, back = np.array([0.8, 0.5, 0.3]), np.array([0.2, 0.4, 0.6])
+    image = alpha[..., None] * front + (1.0 - alpha[..., None]) * back
+    image += shade[:height, :width, None] + rng.normal(0.0, 0.01, (height, width, 1))
+    trimap = np.where(edge > 60.0, 0, np.where(edge < -60.0, 255, 128)).astype(np.uint8)
+    return (image.clip(0.0, 1.0) * 255).round().astype(np.uint8), trimap, alpha
+
+
+@every_quality
+def test_a_large_image_has_no_seams(large: tuple[Array, Array, Array], quality: str) -> None:
+    image, trimap, truth = large
+    told: list[float] = []
+    alpha = trimatte.estimate_alpha(image, trimap, quality=quality, progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert_sound(alpha, trimap)
+    unknown = trimap == UNKNOWN
+    error = alpha - truth
+    assert np.abs(error)[unknown].mean() < 0.03
+    across = np.abs(np.diff(error, axis=1))[unknown[:, 1:] & unknown[:, :-1]].mean()
+    down = np.abs(np.diff(error, axis=0))[unknown[1:] & unknown[:-1]].mean()
+    for seam, typical in (
+        (np.abs(error[:, TILE] - error[:, TILE - 1])[unknown[:, TILE]], across),
+        (np.abs(error[TILE] - error[TILE - 1])[unknown[TILE]], down),
+    ):
+        assert seam.size > 50
+        assert seam.mean() <= typical + 1 / 255
+
+
+def test_the_tiles_of_a_large_image_do_not_depend_on_threads(
+    large: tuple[Array, Array, Array],
+) -> None:
+    image, trimap, _ = large
+    trimatte.set_num_threads(1)
+    alone = trimatte.estimate_alpha(image, trimap, quality="fast")
+    trimatte.set_num_threads(3)
+    np.testing.assert_array_equal(trimatte.estimate_alpha(image, trimap, quality="fast"), alone)
+
+
+def test_work_memory_is_given_back() -> None:
+    """What one image took does not stay with another of its size, and free_memory frees it."""
+    image, trimap = cases.a_photo_and_trimap("uint8")(np.random.default_rng(14), 700, 900)
+
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        pytest.skip("this system does not say how much memory a process holds")
+
+    def resident() -> int:
+        return int(statm.read_text().split()[1]) * 4096
+
+    trimatte.estimate_alpha(image, trimap)
+    kept = resident()
+    for _ in range(5):
+        trimatte.estimate_alpha(image, trimap)
+    assert resident() <= kept + (8 << 20)
+    trimatte.free_memory()
+    assert resident() <= kept - (8 << 20)
 
 
 # "exact" against PyMatting ------------------------------------------------------------------------
