@@ -314,7 +314,7 @@ __global__ void __launch_bounds__(kTilePixels) operator_kernel(MattingLevel leve
 }
 
 // The linear models of a coarse level, for the finer one.
-__global__ void __launch_bounds__(kTilePixels) model_kernel(MattingLevel level, float epsilon) {
+__global__ void __launch_bounds__(kTilePixels, 3) model_kernel(MattingLevel level, float epsilon) {
   __shared__ Neighbours neighbours;
   __shared__ Halo<1> color[3];
   const int count = level.counts[2];

@@ -147,8 +147,8 @@ __global__ void gather_kernel(Sampling work, int spacing) {
     double least = HUGE_VAL;
 #pragma unroll
     for (int i = 0; i < kSamplingPairs; ++i) {
-      const Sample &front = found.fronts.of[i / kSamplingRays],
-                   &back = found.backs.of[i % kSamplingRays];
+      const RaySample &front = found.fronts.of[i / kSamplingRays],
+                      &back = found.backs.of[i % kSamplingRays];
       if (front.square == 0 || back.square == 0) continue;
       const SamplingPair pair{front.pixel, back.pixel};
       float alpha = 0.0f;

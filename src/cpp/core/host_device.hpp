@@ -8,3 +8,11 @@
 #else
 #define TRIMATTE_HD inline
 #endif
+
+// Unrolls the loop behind it where nvcc compiles for a device; a host compiler does as it thinks
+// best.
+#if defined(__CUDA_ARCH__)
+#define TRIMATTE_UNROLL _Pragma("unroll")
+#else
+#define TRIMATTE_UNROLL
+#endif

@@ -235,7 +235,7 @@ void take_expansion(const SamplingImages& work, const ImageView<float>& alpha, s
 
 // The pairs of a pixel side by side; those without a sample too.
 struct Pairs {
-  const Sample *front[kSamplingPairs], *back[kSamplingPairs];
+  const RaySample *front[kSamplingPairs], *back[kSamplingPairs];
   // F - B, B, |F - B|^2, the error over the window, alpha of the pixel itself.
   float fr[kSamplingPairs], fg[kSamplingPairs], fb[kSamplingPairs];
   float br[kSamplingPairs], bg[kSamplingPairs], bb[kSamplingPairs];

@@ -112,14 +112,14 @@ TRIMATTE_HD float fit_error(float n, float d, float e) {
 }
 
 // The nearest known pixel of a class on a ray; none where the distance is 0.
-struct Sample {
+struct RaySample {
   SamplingPixel pixel;
   int square = 0;  // of the distance
 };
 
 // What the four rays of a pixel found, and the least energy of the ways there.
-struct Samples {
-  Sample of[kSamplingRays];
+struct RaySamples {
+  RaySample of[kSamplingRays];
   std::int64_t energy = INT64_MAX;
 
   TRIMATTE_HD void add(int ray, SamplingPixel pixel, int dy, int dx, std::int64_t its_energy) {
@@ -181,14 +181,14 @@ struct ClassSums {
 };
 
 struct Gathered {
-  Samples fronts, backs;
+  RaySamples fronts, backs;
   double front_likely;
 
   // at(y, x) is a pixel.
   template <class At>
   TRIMATTE_HD Gathered(const At& at, std::ptrdiff_t height, std::ptrdiff_t width, std::ptrdiff_t y,
                        std::ptrdiff_t x, int spacing, const SamplingPair& means) {
-#pragma unroll
+    TRIMATTE_UNROLL
     for (int i = 0; i < kSamplingRays; ++i)
       follow_ray(at, height, width, y, x, i, SamplingRay(y / spacing, x / spacing, i));
     fronts.or_mean(means.front);
@@ -200,7 +200,7 @@ struct Gathered {
 
   // The paper's objective: how badly a pair explains the 3 x 3 pixels (the sum of their errors),
   // how unlikely its alpha is for the pixel itself, and how far away the samples are.
-  TRIMATTE_HD double cost(const Sample& front, const Sample& back, float errors,
+  TRIMATTE_HD double cost(const RaySample& front, const RaySample& back, float errors,
                           float alpha) const {
     const double error = errors, far = back.square;
     const double unlikely = front_likely + (1.0 - 2.0 * front_likely) * alpha;
