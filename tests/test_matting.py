@@ -404,6 +404,22 @@ def test_a_large_image_has_no_seams(large: tuple[Array, Array, Array], quality: 
         assert seam.mean() <= typical + 1 / 255
 
 
+@pytest.mark.parametrize(("height", "width"), [(40, 210_000), (50, 170_000), (97, 87_000)])
+def test_a_large_thin_image_is_sound(height: int, width: int) -> None:
+    """Its pyramid ends before a level is small."""
+    rng = np.random.default_rng(15)
+    image = np.full((height, width, 3), 90, np.uint8)
+    image[:, width // 2 :] = 160
+    image[:, ::7] += 5
+    trimap = np.zeros((height, width), np.uint8)
+    trimap[:, width // 2 :] = FOREGROUND
+    trimap[:, width // 2 - 900 : width // 2 + 900] = UNKNOWN
+    trimap[:, rng.integers(0, width, 50)] = UNKNOWN
+    for image_of, trimap_of in ((image, trimap), (image.swapaxes(0, 1), trimap.T)):
+        pixels, marks = np.ascontiguousarray(image_of), np.ascontiguousarray(trimap_of)
+        assert_sound(trimatte.estimate_alpha(pixels, marks, quality="fast"), marks)
+
+
 def test_the_tiles_of_a_large_image_do_not_depend_on_threads(
     large: tuple[Array, Array, Array],
 ) -> None:

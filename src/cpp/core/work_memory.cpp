@@ -26,7 +26,7 @@ WorkMemory from_system(std::size_t bytes) {
   void* memory = std::calloc(bytes, 1);
   if (!memory) throw std::bad_alloc();
 #endif
-  return {memory, bytes, true};
+  return {memory, bytes, true, false};
 }
 
 void to_system(const WorkMemory& memory) noexcept {
@@ -42,8 +42,27 @@ void to_system(const WorkMemory& memory) noexcept {
 struct Kept {
   static constexpr std::size_t kMost = 64;  // pieces
   std::mutex mutex;
-  std::size_t bytes = 0, count = 0;
+  std::size_t bytes = 0, count = 0, in_use = 0, most_in_use = 0;
   WorkMemory pieces[kMost];
+
+  // A piece of this size, or an empty one.
+  WorkMemory take(std::size_t size) {
+    in_use += size;
+    most_in_use = std::max(most_in_use, in_use);
+    for (std::size_t i = count; i-- > 0;)
+      if (pieces[i].bytes == size) return remove(i);
+    while (count > 0 && in_use + bytes > most_in_use + kSpareWorkMemory) to_system(remove(0));
+    return {};
+  }
+  bool keep(const WorkMemory& piece) {
+    if (piece.counted) in_use -= piece.bytes;
+    if (piece.bytes > kKeptWorkMemory) return false;
+    // What was used last is likely to be asked for again: others go first.
+    while (count == kMost || bytes + piece.bytes > kKeptWorkMemory) to_system(remove(0));
+    pieces[count++] = piece;
+    bytes += piece.bytes;
+    return true;
+  }
 
   WorkMemory remove(std::size_t i) {
     const WorkMemory piece = pieces[i];
@@ -64,41 +83,20 @@ WorkMemory take_work_memory(std::size_t bytes) {
   // Powers of two, so that pieces fit again; pages that are never touched cost nothing.
   bytes = std::bit_ceil(std::max(bytes, kPiece));
   Kept& all = kept();
-  if (const std::unique_lock lock(all.mutex, std::try_to_lock); lock) {
-    std::size_t best = all.count;
-    for (std::size_t i = 0; i < all.count; ++i) {
-      const std::size_t size = all.pieces[i].bytes;
-      if (size >= bytes && size <= 4 * bytes &&
-          (best == all.count || size < all.pieces[best].bytes))
-        best = i;
-    }
-    if (best < all.count) return all.remove(best);
-    // What is kept does not come on top of what is used: a piece that fits takes others' place.
-    for (std::size_t freed = 0; freed < bytes && all.count > 0;) {
-      freed += all.pieces[0].bytes;
-      to_system(all.remove(0));
-    }
-  }
-  return from_system(bytes);
+  const std::unique_lock lock(all.mutex, std::try_to_lock);
+  if (!lock) return from_system(bytes);
+  WorkMemory memory = all.take(bytes);
+  if (!memory.data) memory = from_system(bytes);
+  memory.counted = true;
+  return memory;
 }
 
 void give_back_work_memory(WorkMemory memory) noexcept {
   if (!memory.data) return;
   memory.zeroed = false;
   Kept& all = kept();
-  if (const std::unique_lock lock(all.mutex, std::try_to_lock); lock) {
-    // What was used last is likely to be asked for again: others go first.
-    while (all.count > 0 &&
-           (all.bytes + memory.bytes > kKeptWorkMemory || all.count == Kept::kMost) &&
-           memory.bytes <= kKeptWorkMemory)
-      to_system(all.remove(0));
-    if (all.bytes + memory.bytes <= kKeptWorkMemory) {
-      all.pieces[all.count++] = memory;
-      all.bytes += memory.bytes;
-      return;
-    }
-  }
-  to_system(memory);
+  const std::unique_lock lock(all.mutex, std::try_to_lock);
+  if (!lock || !all.keep(memory)) to_system(memory);
 }
 
 void free_work_memory() noexcept {

@@ -9,11 +9,14 @@ namespace trimatte {
 struct WorkMemory {
   void* data = nullptr;
   std::size_t bytes = 0;
-  bool zeroed = false;  // fresh from the system
+  bool zeroed = false;   // fresh from the system
+  bool counted = false;  // among what is in use
 };
 
-// What is kept for the next call, at most.
+// What is kept for the next call, at most; and how much more than was ever in use at once may be
+// held, in use and kept together.
 inline constexpr std::size_t kKeptWorkMemory = std::size_t{512} << 20;
+inline constexpr std::size_t kSpareWorkMemory = std::size_t{16} << 20;
 
 // At least `bytes`, aligned to a page; std::bad_alloc if there is none.
 WorkMemory take_work_memory(std::size_t bytes);

@@ -373,13 +373,15 @@ template <class T>
 void solve_large(const ImageView<const T>& image, Pyramid& pyramid, const ImageView<float>& alpha,
                  const MattingOptions& options, MattingInfo& info) {
   std::size_t whole = 0;
-  while (pyramid[whole].pixels() > options.whole_pixels / 2) ++whole;
+  while (whole + 1 < pyramid.size() && pyramid[whole].pixels() > options.whole_pixels / 2) ++whole;
   const Pyramid rest(std::make_move_iterator(pyramid.begin() + static_cast<std::ptrdiff_t>(whole)),
                      std::make_move_iterator(pyramid.end()));
   LevelAlpha coarse(rest[0]);
   constexpr double kCoarseShare = 0.1;
   TRIMATTE_CALL(solve_whole<float>)
   (rest[0].colors(), rest, whole, options, kCoarseShare, coarse.view, info);
+  info.iterations = 0;  // the finest level's are wanted
+  info.residual = 0.0;
   double done = kCoarseShare;
   for (std::size_t l = whole; l-- > 0;) {
     const double next = l == 0 ? 1.0 : done + (1.0 - done) * std::pow(0.25, static_cast<double>(l));
@@ -448,7 +450,7 @@ void estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trim
     info.unknown = classes.unknown;
   } else {
     add_levels(image, pyramid);
-    if (image.pixels() > options.whole_pixels)
+    if (image.pixels() > options.whole_pixels && pyramid.size() > 1)
       solve_large(image, pyramid, alpha, options, info);
     else
       TRIMATTE_CALL(solve_whole<T>)(image, pyramid, 0, options, 1.0, alpha, info);
