@@ -52,7 +52,11 @@ void same_alpha(MattingQuality quality, const Image<T>& image, const Image<std::
       },
       Image<float>(image.view().height, image.view().width), image, trimap);
   CHECK(cuda.unknown == cpu.unknown && cuda.levels == cpu.levels);
-  CHECK(cuda.iterations == cpu.iterations && std::abs(cuda.residual - cpu.residual) < 0.01);
+  // Of one level these are the conjugate gradients' that run until they converge: rounding may cost
+  // or save some of them.
+  const int apart = std::abs(cuda.iterations - cpu.iterations);
+  CHECK(apart <= (cpu.levels > 1 ? 0 : 2 + cpu.iterations / 4));
+  CHECK(std::abs(cuda.residual - cpu.residual) < 0.01);
 }
 
 template <class T>
