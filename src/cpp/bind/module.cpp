@@ -6,10 +6,10 @@
 #include "bind/arrays.hpp"
 #include "bind/device_array.hpp"
 #include "bind/operations.hpp"
-#include "core/work_memory.hpp"
 #include "core/cuda.hpp"
 #include "core/error.hpp"
 #include "core/parallel.hpp"
+#include "core/work_memory.hpp"
 #include "cpu/target.hpp"
 
 namespace py = pybind11;

@@ -110,7 +110,6 @@ void require_trimap(const Argument& trimap, const Argument& image) {
     trimap.refuse("must be uint8 (0 background, 128 unknown, 255 foreground)", trimap.describe());
 }
 
-// (alpha, (unknown, iterations, residual, levels)); the latter only where asked for.
 // (alpha, info or None); the info is (unknown, iterations, residual, levels, seconds by level).
 using AlphaInfo = std::tuple<std::int64_t, int, double, int, std::vector<double>>;
 using AlphaResult = std::tuple<py::object, std::optional<AlphaInfo>>;

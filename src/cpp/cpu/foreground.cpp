@@ -140,7 +140,10 @@ void quarter_row(const ImageView<const T>& image, std::ptrdiff_t y, std::ptrdiff
   for (std::ptrdiff_t x = 0; x < width; x += kPixels) {
     const int count = static_cast<int>(std::min<std::ptrdiff_t>(kPixels, width - x));
     const int have = static_cast<int>(std::min<std::ptrdiff_t>(4 * count, image.width - 4 * x));
-    const T* __restrict r0 = rows[0] + 4 * C * x, * __restrict r1 = rows[1] + 4 * C * x, * __restrict r2 = rows[2] + 4 * C * x, * __restrict r3 = rows[3] + 4 * C * x;
+    const T* __restrict r0 = rows[0] + 4 * C * x;
+    const T* __restrict r1 = rows[1] + 4 * C * x;
+    const T* __restrict r2 = rows[2] + 4 * C * x;
+    const T* __restrict r3 = rows[3] + 4 * C * x;
     for (int i = 0; i < C * have; ++i)
       sums[i] = static_cast<Sum>((Sum(r0[i]) + Sum(r1[i])) + (Sum(r2[i]) + Sum(r3[i])));
     for (int i = have; i < 4 * count; ++i)  // beyond the image

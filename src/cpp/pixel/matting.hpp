@@ -79,7 +79,7 @@ inline MattingSchedule matting_schedule(MattingQuality quality) {
 }
 
 // Images of more than MattingOptions::whole_pixels are solved as a whole on the first level of at
-// most a quarter of that, and on the finer ones in tiles: squares (even, so that they are whole on
+// most half of that, and on the finer ones in tiles: squares (even, so that they are whole on
 // the coarser level) with a halo.
 inline constexpr std::ptrdiff_t kMattingTile = 1536, kMattingHalo = 64;
 

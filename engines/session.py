@@ -1,0 +1,77 @@
+"""What every runtime offers: a loaded network that turns batches into predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+__all__ = ["Progress", "Session", "TensorInfo"]
+
+Progress = Callable[[str, float], None]
+"""Told (what is being done, how much of it is, 0 to 1); what it raises cancels."""
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or output of a network: its name, its sides (None: any), its dtype."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: np.dtype[Any]
+
+
+@runtime_checkable
+class Session(Protocol):
+    """A loaded network. `open_session` makes one; several threads may run one at a time each.
+
+    runtime: ``"onnxruntime"``, ``"openvino"``, ``"tensorrt"`` or ``"tensorrt_rtx"``.
+    device: ``"cpu"`` or ``"cuda:0"``. precision: ``"fp32"``, ``"fp16"``, ``"bf16"`` or ``"int8"``,
+    what the weights are multiplied in. why: one sentence on why this runtime was taken.
+    """
+
+    @property
+    def runtime(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def why(self) -> str: ...
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]: ...
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]: ...
+
+    def run(self, batch: Any, *, output: int = 0, stream: Any = None) -> Any:
+        """One output of the network.
+
+        Args:
+            batch: (N, C, H, W), of the dtype of the first input: a NumPy array for a session on the
+                CPU, a `trimatte.DeviceArray` for one on a GPU.
+            output: which of `outputs`.
+            stream: of a session on a GPU: the work is put on it and not waited for.
+
+        Returns:
+            The output, (N, ...), where the batch lies.
+
+        Raises:
+            ArgumentError: the batch is not what is listed above.
+            EngineError: the runtime failed, or the session is closed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Gives the memory of the network back; a closed session raises EngineError when run."""
+        ...
+
+    def __enter__(self) -> Session: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
