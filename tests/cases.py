@@ -196,6 +196,17 @@ def a_prediction(dtype: DTypeLike) -> Make:
     return make
 
 
+def some_logits(dtype: DTypeLike, count: int) -> Make:
+    """What a network that tells `count` classes apart makes, some of it no number."""
+
+    def make(rng: Generator, height: int, width: int) -> tuple[Any, ...]:
+        logits = rng.normal(0.0, 8.0, (count, height, width))
+        logits[rng.random(logits.shape) < 0.01] = rng.choice([np.nan, np.inf, -np.inf, 1000.0])
+        return (logits.astype(dtype),)
+
+    return make
+
+
 # Cases --------------------------------------------------------------------------------------------
 
 # Rounding in float32: the rest of a sum of a few terms, in samples of the result.
@@ -457,7 +468,7 @@ RESIZED = ("tiny", "line", "odd")
 
 def resize_cases() -> Iterator[Case]:
     for dtype in DTYPES:
-        for filter in ("lanczos", "bilinear"):
+        for filter in ("lanczos", "bilinear", "box"):
             for height, width in ((7, 9), (23, 31), (64, 65), (90, 17), (5, 300), (1, 1)):
                 for channels in (1, 3, 4):
                     yield Case(
@@ -472,7 +483,7 @@ def resize_cases() -> Iterator[Case]:
 
 def network_cases() -> Iterator[Case]:
     statistics = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-    for dtype, atol in (("float32", 1e-6), ("float16", 1e-3)):
+    for dtype, atol in (("float32", 0.0), ("float16", 1e-3)):
         for scale in (255, "max"):
             for height, width in ((20, 24), (33, 7), (70, 140)):
                 for channels in (3, 4):
@@ -484,6 +495,15 @@ def network_cases() -> Iterator[Case]:
                         atol=atol,
                         sizes=RESIZED,
                     )
+        for count, classes in ((1, None), (2, [1]), (21, [15]), (40, [0, 39, 7])):
+            yield Case(
+                f"classes-{dtype}-{count}",
+                "class_probability",
+                some_logits(dtype, count),
+                {"classes": classes},
+                atol=1e-6,
+                sizes=(*RESIZED, "wide"),
+            )
         for min_max in (True, False):
             for height, width in ((9, 11), (31, 64), (200, 77)):
                 yield Case(

@@ -16,6 +16,7 @@ IMAGE = np.full((HEIGHT, WIDTH, 3), 100, dtype=np.uint8)
 RGBA = np.full((HEIGHT, WIDTH, 4), 100, dtype=np.uint8)
 PLANE = np.full((HEIGHT, WIDTH), 100, dtype=np.uint8)
 PREDICTION = np.linspace(0, 1, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)
+LOGITS = np.zeros((3, HEIGHT, WIDTH), np.float32)
 TRIMAP = np.repeat(np.array([[0, 0, 128, 128, 128, 255, 255]], dtype=np.uint8), HEIGHT, axis=0)
 
 # Every operation with valid arguments, by name; the tables below replace one of them at a time.
@@ -35,6 +36,7 @@ VALID: dict[str, dict[str, Any]] = {
     "composite": {"foreground": IMAGE, "alpha": PLANE, "background": IMAGE},
     "resize": {"image": IMAGE, "size": (4, 5)},
     "to_tensor": {"image": IMAGE, "size": (4, 5), "mean": (0.5, 0.5, 0.5), "std": (1, 1, 1)},
+    "class_probability": {"prediction": LOGITS, "classes": [1]},
     "matte_from_prediction": {"prediction": PREDICTION, "size": (4, 5)},
 }
 
@@ -267,12 +269,27 @@ def bad_resizes() -> list[Bad]:
             rows.append(Bad(operation, "size", value, came, "height"))
         for value, came in (("bicubic", "bicubic"), (None, "None"), (1, "1")):
             rows.append(Bad(operation, "filter", value, came, "lanczos"))
-    for shape in ((), (WIDTH,), (HEIGHT, WIDTH, 1), (1, 1, HEIGHT, WIDTH)):
+    for shape in ((), (WIDTH,), (HEIGHT, WIDTH, 2), (2, 1, HEIGHT, WIDTH), (1, 2, HEIGHT, WIDTH)):
         value = np.zeros(shape, np.float32)
         rows.append(Bad("matte_from_prediction", "prediction", value, str(shape), "(h, w)"))
-    for dtype in ("float64", "uint8", "int32", "bool", "object"):
-        value = np.zeros((HEIGHT, WIDTH), dtype)
-        rows.append(Bad("matte_from_prediction", "prediction", value, dtype, "float32 or float16"))
+    for shape in ((), (WIDTH,), (HEIGHT, WIDTH), (2, 3, HEIGHT, WIDTH), (0, 4, 4), (1025, 1, 1)):
+        value = np.zeros(shape, np.float32)
+        rows.append(Bad("class_probability", "prediction", value, str(shape), "(C, h, w)"))
+    for operation, sides in (("matte_from_prediction", ()), ("class_probability", (3,))):
+        for dtype in ("float64", "uint8", "int32", "bool", "object"):
+            value = np.zeros((*sides, HEIGHT, WIDTH), dtype)
+            rows.append(Bad(operation, "prediction", value, dtype, "float32 or float16"))
+    for value, came in (
+        (None, "None"),
+        ([], "[]"),
+        ([3], "[3]"),
+        ([-1], "[-1]"),
+        ([1.0], "[1.0]"),
+        ([True], "[True]"),
+        (1, "1"),
+        ("1", "'1'"),
+    ):
+        rows.append(Bad("class_probability", "classes", value, came, "in 0..2"))
     rows.append(Bad("to_tensor", "image", IMAGE.astype(np.uint16), "uint16", "of uint8"))
     for argument in ("mean", "std"):
         for value, came in (

@@ -127,6 +127,19 @@ def test_view_is_the_same_memory() -> None:
         view.view(np.int8)
 
 
+def test_reshape_is_the_same_memory() -> None:
+    array = trimatte.to_device(np.arange(24, dtype=np.uint8).reshape(1, 4, 6))
+    flat = array.reshape((8, 3))
+    assert pointer(flat) == pointer(array)
+    np.testing.assert_array_equal(flat.to_host(), np.arange(24).reshape(8, 3))
+    for shape in ((23,), (5, 5), (-4, -6), (2**62, 2**62), (0, 24)):
+        with pytest.raises(trimatte.ArgumentError, match="reshape: shape must have as many items"):
+            array.reshape(shape)
+    columns = borrow(CapsuleArray(IMAGE[:, ::2]))
+    with pytest.raises(trimatte.ArgumentError, match="must be packed"):
+        columns.reshape((columns.size,))
+
+
 def test_no_sides_no_length() -> None:
     with pytest.raises(TypeError, match="len"):
         len(trimatte.to_device(np.float32(0.5)))

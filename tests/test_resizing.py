@@ -22,7 +22,11 @@ some = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 
-FILTERS = {"lanczos": Image.Resampling.LANCZOS, "bilinear": Image.Resampling.BILINEAR}
+FILTERS = {
+    "lanczos": Image.Resampling.LANCZOS,
+    "bilinear": Image.Resampling.BILINEAR,
+    "box": Image.Resampling.BOX,
+}
 # Modes without alpha, which Pillow would premultiply on the way.
 MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -129,7 +133,8 @@ def test_tensor_is_rembgs(scale: Any) -> None:
     expected = small / (255 if scale == 255 else max(np.max(small), 1e-6))
     expected = (expected - IMAGENET["mean"]) / IMAGENET["std"]
     result = trimatte.to_tensor(image, (48, 64), scale=scale, **IMAGENET)
-    np.testing.assert_allclose(result, expected.transpose(2, 0, 1)[None], atol=1e-6)
+    expected = expected.transpose(2, 0, 1)[None].astype(np.float32)
+    np.testing.assert_array_equal(result, expected)
 
 
 def test_black_image_is_scaled_by_one() -> None:
@@ -169,6 +174,30 @@ def test_matte_is_rembgs(dtype: str) -> None:
     expected = (((p - p.min()) / (p.max() - p.min())) * 255).astype(np.uint8)
     result = trimatte.matte_from_prediction(p.astype(dtype), (130, 75))
     np.testing.assert_array_equal(result, pillow(expected, (130, 75)))
+
+
+@pytest.mark.parametrize("shape", [(1, 9, 11), (1, 1, 9, 11)])
+def test_prediction_may_be_a_batch_of_one(shape: tuple[int, ...]) -> None:
+    (p,) = cases.a_prediction("float32")(np.random.default_rng(5), 9, 11)
+    expected = trimatte.matte_from_prediction(p, (20, 30))
+    np.testing.assert_array_equal(
+        trimatte.matte_from_prediction(p.reshape(shape), (20, 30)), expected
+    )
+
+
+def test_probabilities_of_all_classes_are_one() -> None:
+    (logits,) = cases.some_logits("float32", 7)(np.random.default_rng(6), 40, 50)
+    every = trimatte.class_probability(logits[None], list(range(7)))
+    np.testing.assert_allclose(every, 1.0, atol=1e-6)
+    parts = [trimatte.class_probability(logits, [c]) for c in range(7)]
+    np.testing.assert_allclose(np.sum(parts, axis=0), 1.0, atol=1e-6)
+
+
+def test_sigmoid_spans_its_whole_range() -> None:
+    logits = np.array([[[-1e30, -100.0, -10.0, 0.0, 10.0, 100.0, 1e30, np.nan]]], np.float32)
+    result = trimatte.class_probability(logits)[0]
+    expected = [0.0, 0.0, 4.5397868e-05, 0.5, 0.9999546, 1.0, 1.0, 0.5]
+    np.testing.assert_allclose(result, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0, -3.0, 1e30, float("nan"), float("inf")])

@@ -9,6 +9,7 @@
 
 #include "core/device.hpp"
 #include "core/image_view.hpp"
+#include "pixel/classes.hpp"
 #include "pixel/composite.hpp"
 #include "pixel/despill.hpp"
 #include "pixel/foreground.hpp"
@@ -92,6 +93,12 @@ void resize(ImageView<const T> image, ImageView<T> out, const ResizeOptions&, St
 template <DeviceKind D, class S>
 void preprocess(ImageView<const std::uint8_t> image, ImageView<S> tensor, const PreprocessOptions&,
                 Stream);
+
+// A network's logits, planes (c h, w), as the probability of some of its classes: softmax over the
+// planes, or the sigmoid of a single one.
+template <DeviceKind D, class S>
+void class_probability(ImageView<const S> planes, ImageView<float> probability, const ClassSet&,
+                       Stream);
 
 // A network's output as a mask of any size.
 template <DeviceKind D, class S>

@@ -36,17 +36,22 @@ __global__ void largest_sample_kernel(ImageView<const std::uint8_t> image, std::
   raise_to(largest, most);
 }
 
-// `largest`: the sample to scale by, or null for 255.
+// A block a channel, a thread a value. `largest`: the sample to scale by, or null for 255.
+template <class S>
+__global__ void table_kernel(PreprocessOptions options, const std::uint32_t* largest,
+                             TensorTable<S>* table) {
+  const double scale = largest ? max(*largest, std::uint32_t{1}) : 255u;
+  const int c = static_cast<int>(blockIdx.x), v = static_cast<int>(threadIdx.x);
+  table->sample[c][v] = tensor_sample<S>(options, scale, c, v);
+}
+
 template <class S>
 __global__ void tensor_kernel(ImageView<const std::uint8_t> image, ImageView<S> tensor,
-                              PreprocessOptions options, const std::uint32_t* largest) {
-  const float scale = largest ? static_cast<float>(max(*largest, std::uint32_t{1})) : 255.0f;
+                              const TensorTable<S>* table) {
   for_pixels(image.width, image.height, [&](auto y, auto x) {
     const std::uint8_t* pixel = image.row(y) + 3 * x;
 #pragma unroll
-    for (int c = 0; c < 3; ++c)
-      tensor.row(c * image.height + y)[x] =
-          to_sample<S>(normalized(pixel[c], scale, options.mean[c], options.deviation[c]));
+    for (int c = 0; c < 3; ++c) tensor.row(c * image.height + y)[x] = table->sample[c][pixel[c]];
   });
 }
 
@@ -91,8 +96,11 @@ void preprocess(ImageView<const std::uint8_t> image, ImageView<S> tensor,
     cuda::launch_2d("largest sample", largest_sample_kernel, 3 * small.width, small.height, stream,
                     small, largest.data());
   }
+  const cuda::Buffer<TensorTable<S>> table(1, stream);
+  cuda::launch("tensor table", table_kernel<S>, dim3(3), dim3(256), stream, options, largest.data(),
+               table.data());
   cuda::launch_2d("preprocess", tensor_kernel<S>, small.width, small.height, stream, small, tensor,
-                  options, largest.data());
+                  table.data());
 }
 
 template <DeviceKind D, class S>

@@ -52,10 +52,10 @@ Image<S> prediction_of(std::ptrdiff_t h, std::ptrdiff_t w) {
 template <class S>
 void same_preprocess(int channels, bool scale_by_maximum) {
   const PreprocessOptions options{
-      ResizeFilter::kLanczos, scale_by_maximum, {0.4f, 0.5f, 0.6f}, {0.2f, 0.3f, 0.7f}};
+      ResizeFilter::kLanczos, scale_by_maximum, {0.4, 0.5, 0.6}, {0.2, 0.3, 0.7}};
   for (const auto& [h, w] : kOld)
     same_on_both(
-        "preprocess", std::is_same_v<S, float> ? 2e-6 : 0.0,
+        "preprocess", 0.0,
         [&]<DeviceKind D>(DeviceTag<D>, auto image, auto tensor) {
           preprocess<D, S>(image, tensor, options, {});
         },
@@ -73,12 +73,26 @@ void same_postprocess(bool min_max) {
         Image<std::uint8_t>(33, 70), prediction_of<S>(h, w));
 }
 
+template <class S>
+void same_class_probability(std::ptrdiff_t count) {
+  ClassSet classes;
+  for (int c = 0; c < count; c += 3) classes.add(c);
+  for (const auto& [h, w] : kOld)
+    same_on_both(
+        "class_probability", 1e-6,
+        [&]<DeviceKind D>(DeviceTag<D>, auto planes, auto probability) {
+          class_probability<D, S>(planes, probability, classes, {});
+        },
+        Image<float>(h, w), prediction_of<S>(count * h, w));
+}
+
 }  // namespace
 
 TEST(cuda_resize) {
   for_depths([](auto t) {
     using T = decltype(t);
     same_resize<T>(1, 1, ResizeFilter::kBilinear);
+    same_resize<T>(3, 3, ResizeFilter::kBox);
     same_resize<T>(3, 3, ResizeFilter::kLanczos);
     same_resize<T>(4, 3, ResizeFilter::kLanczos);
   });
@@ -106,5 +120,12 @@ TEST(order_keys_keep_the_order_of_floats) {
     CHECK(order_key(a) != 0 && ~order_key(a) != 0);
     CHECK(from_order_key(order_key(a)) == a);
     for (const float b : values) CHECK((a < b) == (order_key(a) < order_key(b)));
+  }
+}
+
+TEST(cuda_class_probability) {
+  for (const std::ptrdiff_t count : {1, 2, 40}) {
+    same_class_probability<float>(count);
+    same_class_probability<Half>(count);
   }
 }

@@ -13,7 +13,8 @@ using namespace trimatte::test;
 namespace {
 
 constexpr DeviceKind kCpu = DeviceKind::kCPU;
-constexpr ResizeFilter kFilters[] = {ResizeFilter::kLanczos, ResizeFilter::kBilinear};
+constexpr ResizeFilter kFilters[] = {ResizeFilter::kLanczos, ResizeFilter::kBilinear,
+                                     ResizeFilter::kBox};
 
 template <class T>
 void check_flat(std::ptrdiff_t h, std::ptrdiff_t w, int channels, ResizeFilter filter) {

@@ -16,7 +16,7 @@ from .key import chroma_key, key_cutout
 from .matting import estimate_alpha as closed_form_alpha
 from .resize import resize
 from .sampling import sample_alpha
-from .tensor import matte_from_prediction, to_tensor
+from .tensor import class_probability, matte_from_prediction, to_tensor
 from .trimap import make_trimap
 
 
@@ -41,5 +41,6 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "composite": composite,
     "resize": resize,
     "to_tensor": to_tensor,
+    "class_probability": class_probability,
     "matte_from_prediction": matte_from_prediction,
 }

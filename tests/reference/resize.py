@@ -11,7 +11,9 @@ FRACTION_BITS = 22  # of Pillow's weights for 8-bit images
 
 
 def filter_value(x: float, name: str) -> float:
-    """The filter at a distance from its centre: Lanczos with three lobes, or a triangle."""
+    """The filter at a distance from its centre: Lanczos with three lobes, a triangle or a box."""
+    if name == "box":
+        return float(-0.5 < x <= 0.5)
     if name == "bilinear":
         return max(1.0 - abs(x), 0.0)
     return float(np.sinc(x) * np.sinc(x / 3.0)) if -3.0 <= x < 3.0 else 0.0
@@ -21,7 +23,7 @@ def weight_matrix(old: int, new: int, name: str) -> NDArray[np.float64]:
     """Row i: how much each of `old` samples counts in sample i of `new` ones."""
     scale = old / new
     stretch = max(scale, 1.0)  # a reduction widens the filter, which is what prevents aliasing
-    reach = stretch * (1.0 if name == "bilinear" else 3.0)
+    reach = stretch * {"box": 0.5, "bilinear": 1.0, "lanczos": 3.0}[name]
     weights = np.zeros((new, old))
     for i in range(new):
         center = (i + 0.5) * scale

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -24,6 +26,15 @@ def to_tensor(
     divisor = max(colors.max(), 1.0) if scale == "max" else 255.0
     tensor = (colors / divisor - mean) / std
     return tensor.transpose(2, 0, 1)[None].astype(dtype)
+
+
+def class_probability(prediction: Array, classes: Sequence[int] | None = None) -> Array:
+    """float32 (h, w) of logits (C, h, w): softmax, or the sigmoid of a single plane."""
+    logits = np.where(np.isfinite(prediction), prediction, 0).astype(np.float64)
+    if len(logits) == 1:
+        return (1.0 / (1.0 + np.exp(-logits[0]))).astype(np.float32)
+    powers = np.exp(logits - logits.max(0))
+    return (powers[list(classes or ())].sum(0) / powers.sum(0)).astype(np.float32)
 
 
 def matte_from_prediction(

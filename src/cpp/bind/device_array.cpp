@@ -2,6 +2,7 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
@@ -341,6 +342,24 @@ DeviceArray DeviceArray::view_as(const py::object& dtype) const {
   return out;
 }
 
+DeviceArray DeviceArray::reshaped(const std::vector<std::ptrdiff_t>& shape) const {
+  const std::ptrdiff_t item = size_of(depth_);
+  std::ptrdiff_t items = 1;
+  bool fits = strides_ == packed_strides(shape_, item);
+  for (const std::ptrdiff_t side : shape)
+    fits = fits && !__builtin_mul_overflow(items, side, &items);
+  fits = fits && std::all_of(shape.begin(), shape.end(), [](auto side) { return side >= 0; });
+  if (!fits || items != size())
+    throw ArgumentError(
+        "reshape: shape must have as many items as the array, which must be packed"
+        "; got " +
+        py::str(tuple_of(shape)).cast<std::string>() + " for " + describe());
+  DeviceArray out = *this;
+  out.shape_ = shape;
+  out.strides_ = packed_strides(shape, item);
+  return out;
+}
+
 void DeviceArray::make_ready_for(Stream stream) const {
   order(stream_.stream, stream);
 }
@@ -429,6 +448,8 @@ void define_device_array(py::module_& m) {
           "Handle of the stream that its contents are in the order of; 0 is the legacy default.")
       .def("view", &DeviceArray::view_as, arg("dtype"),
            "The same memory as items of another dtype of the same size.")
+      .def("reshape", &DeviceArray::reshaped, arg("shape"),
+           "The same memory, which must be packed, with other sides.")
       .def("to_host", &DeviceArray::to_host, "A copy as a NumPy array; waits for the work.")
       .def("__len__",
            [](const DeviceArray& a) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 #include "bind/arrays.hpp"
 #include "bind/operations.hpp"
@@ -46,7 +47,7 @@ py::object resize_op(const py::object& image_array, const Size& size, int filter
 }
 
 py::object preprocess_op(const py::object& image_array, const Size& size,
-                         const std::array<float, 3>& mean, const std::array<float, 3>& deviation,
+                         const std::array<double, 3>& mean, const std::array<double, 3>& deviation,
                          bool scale_by_maximum, int filter, bool half, const py::object& device,
                          const py::object& stream) {
   Argument image("to_tensor", "image", image_array, Layout::kBytes);
@@ -64,6 +65,24 @@ py::object preprocess_op(const py::object& image_array, const Size& size,
     });
     return call.give(tensor);
   });
+}
+
+// The planes lie one below the other: (count h, w).
+py::object class_probability_op(const py::object& array, std::ptrdiff_t count,
+                                const std::vector<int>& chosen, const py::object& device,
+                                const py::object& stream) {
+  Argument planes("class_probability", "prediction", array, Layout::kPrediction);
+  ClassSet classes;
+  for (const int c : chosen) classes.add(c);
+  Call call("class_probability", device, stream, {&planes});
+  auto probability = call.output<float>(planes.height() / count, planes.width());
+  with_tensor_depth(planes.depth(), [&](auto t) {
+    using S = decltype(t);
+    call.run([&](auto d, Stream s) {
+      class_probability<d.value, S>(planes.view<S>(), probability.view(), classes, s);
+    });
+  });
+  return call.give(probability);
 }
 
 py::object postprocess_op(const py::object& array, const Size& size, bool min_max, int filter,
@@ -92,6 +111,8 @@ void define_resize_operations(py::module_& m) {
         arg("stream"));
   m.def("preprocess", &preprocess_op, arg("image"), arg("size"), arg("mean"), arg("deviation"),
         arg("scale_by_maximum"), arg("filter"), arg("half"), arg("device"), arg("stream"));
+  m.def("class_probability", &class_probability_op, arg("planes"), arg("count"), arg("chosen"),
+        arg("device"), arg("stream"));
   m.def("postprocess", &postprocess_op, arg("prediction"), arg("size"), arg("min_max"),
         arg("filter"), arg("device"), arg("stream"));
 }

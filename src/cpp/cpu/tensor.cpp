@@ -60,19 +60,17 @@ void preprocess(ImageView<const std::uint8_t> image, ImageView<S> tensor,
   const std::ptrdiff_t height = tensor.height / 3, width = tensor.width;
   const Image<std::uint8_t> resized(height, width, 3);
   resize<kCpu, std::uint8_t>(image, resized.view(), {options.filter}, stream);
-  const float scale =
-      options.scale_by_maximum ? std::max<float>(largest_sample(resized.read()), 1.0f) : 255.0f;
-  S table[3][256];
+  const double scale =
+      options.scale_by_maximum ? std::max<int>(largest_sample(resized.read()), 1) : 255;
+  TensorTable<S> table;
   for (int c = 0; c < 3; ++c)
-    for (int v = 0; v < 256; ++v)
-      table[c][v] = to_sample<S>(
-          normalized(static_cast<std::uint8_t>(v), scale, options.mean[c], options.deviation[c]));
+    for (int v = 0; v < 256; ++v) table.sample[c][v] = tensor_sample<S>(options, scale, c, v);
   parallel_rows(height, width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     for (std::ptrdiff_t y = begin; y < end; ++y) {
       const std::uint8_t* row = resized.read().row(y);
       for (int c = 0; c < 3; ++c) {
         S* out = tensor.row(c * height + y);
-        for (std::ptrdiff_t x = 0; x < width; ++x) out[x] = table[c][row[3 * x + c]];
+        for (std::ptrdiff_t x = 0; x < width; ++x) out[x] = table.sample[c][row[3 * x + c]];
       }
     }
   });

@@ -14,7 +14,7 @@
 
 namespace trimatte {
 
-enum class ResizeFilter { kLanczos, kBilinear };
+enum class ResizeFilter { kLanczos, kBilinear, kBox };
 
 struct ResizeOptions {
   ResizeFilter filter = ResizeFilter::kLanczos;
@@ -71,7 +71,18 @@ struct ResizeSide {
   int to;
 };
 
+// Where the filter ends, on both sides of its centre.
+inline double filter_reach(ResizeFilter filter) {
+  switch (filter) {
+    case ResizeFilter::kLanczos: break;
+    case ResizeFilter::kBilinear: return 1.0;
+    case ResizeFilter::kBox: return 0.5;
+  }
+  return 3.0;
+}
+
 inline double filter_value(ResizeFilter filter, double x) {
+  if (filter == ResizeFilter::kBox) return x > -0.5 && x <= 0.5 ? 1.0 : 0.0;
   if (filter == ResizeFilter::kBilinear) return std::abs(x) < 1.0 ? 1.0 - std::abs(x) : 0.0;
   if (x == 0.0) return 1.0;
   if (x < -3.0 || x >= 3.0) return 0.0;
@@ -88,7 +99,7 @@ struct ResizeWindow {
 inline ResizeWindow resize_window(const ResizeSide& side, int i) {
   const double scale = static_cast<double>(side.from) / side.to;
   const double stretch = scale < 1.0 ? 1.0 : scale;
-  const double reach = (side.filter == ResizeFilter::kLanczos ? 3.0 : 1.0) * stretch;
+  const double reach = filter_reach(side.filter) * stretch;
   const double center = (i + 0.5) * scale;
   const int begin = static_cast<int>(center - reach + 0.5);
   const int end = static_cast<int>(center + reach + 0.5);

@@ -12,13 +12,13 @@
 
 namespace trimatte {
 
-// tensor = (v / scale - mean) / std, channel by channel; scale is 255, or the largest sample of the
-// resized image (at least 1), as rembg does it.
+// tensor = (v / scale - mean) / std, channel by channel, in double as rembg has it; scale is 255,
+// or the largest sample of the resized image (at least 1).
 struct PreprocessOptions {
   ResizeFilter filter = ResizeFilter::kLanczos;
   bool scale_by_maximum = false;
-  float mean[3] = {0.0f, 0.0f, 0.0f};
-  float deviation[3] = {1.0f, 1.0f, 1.0f};
+  double mean[3] = {0.0, 0.0, 0.0};
+  double deviation[3] = {1.0, 1.0, 1.0};
 };
 
 // The prediction as 0..255, truncated, then resized: (p - min) / (max - min), or p itself held in
@@ -44,9 +44,16 @@ TRIMATTE_HD float from_sample(Half sample) {
   return from_half(sample);
 }
 
-// In this order, each step rounded to float32: no two of them can be fused.
-TRIMATTE_HD float normalized(std::uint8_t v, float scale, float mean, float deviation) {
-  return (static_cast<float>(v) / scale - mean) / deviation;
+// The sample of channel c for every value that a resized image can have: so few that doubles cost
+// nothing.
+template <class S>
+struct TensorTable {
+  S sample[3][256];
+};
+
+template <class S>
+TRIMATTE_HD S tensor_sample(const PreprocessOptions& options, double scale, int c, int v) {
+  return to_sample<S>(static_cast<float>((v / scale - options.mean[c]) / options.deviation[c]));
 }
 
 // A prediction's sample; one that is no finite number counts as 0.

@@ -24,7 +24,7 @@ from trimatte.keying import Probe, chroma_key, key_cutout, probe
 from trimatte.matting import MattingInfo, despill, estimate_alpha, estimate_foreground
 from trimatte.pipeline import Remover, Result, remove
 from trimatte.refining import Refined, refine
-from trimatte.resizing import matte_from_prediction, resize, to_tensor
+from trimatte.resizing import class_probability, matte_from_prediction, resize, to_tensor
 from trimatte.sessions import MattingSession
 from trimatte.trimap import make_trimap
 
@@ -44,6 +44,7 @@ __all__ = [
     "__version__",
     "build_info",
     "chroma_key",
+    "class_probability",
     "composite",
     "cpu_target",
     "cuda_available",

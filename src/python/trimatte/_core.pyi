@@ -10,7 +10,7 @@ class ArgumentError(Error, ValueError): ...
 class DeviceError(Error, RuntimeError): ...
 class EngineError(Error, RuntimeError): ...
 
-__all__: list[str] = ['ArgumentError', 'DeviceArray', 'DeviceError', 'EngineError', 'Error', 'borrow', 'check', 'chroma_key', 'collect', 'compiler', 'composite', 'cpu_target', 'cuda_architectures', 'cuda_status', 'cutout', 'despill', 'device_count', 'estimate_alpha', 'estimate_foreground', 'free_memory', 'get_num_threads', 'guide_alpha', 'key_cutout', 'limit_alpha', 'make_trimap', 'place', 'postprocess', 'premultiply', 'preprocess', 'resize', 'sample_alpha', 'set_num_threads', 'to_device']
+__all__: list[str] = ['ArgumentError', 'DeviceArray', 'DeviceError', 'EngineError', 'Error', 'borrow', 'check', 'chroma_key', 'class_probability', 'collect', 'compiler', 'composite', 'cpu_target', 'cuda_architectures', 'cuda_status', 'cutout', 'despill', 'device_count', 'estimate_alpha', 'estimate_foreground', 'free_memory', 'get_num_threads', 'guide_alpha', 'key_cutout', 'limit_alpha', 'make_trimap', 'place', 'postprocess', 'premultiply', 'preprocess', 'resize', 'sample_alpha', 'set_num_threads', 'to_device']
 class DeviceArray:
     """
     An array in GPU memory: what operations return for arrays on a GPU.
@@ -36,6 +36,10 @@ class DeviceArray:
         ...
     def __repr__(self) -> str:
         ...
+    def reshape(self, shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> DeviceArray:
+        """
+        The same memory, which must be packed, with other sides.
+        """
     def to_host(self) -> numpy.ndarray:
         """
         A copy as a NumPy array; waits for the work.
@@ -98,6 +102,8 @@ def check(array: typing.Any, operation: str, name: str, color: bool) -> None:
     Raises what an operation would raise for this argument.
     """
 def chroma_key(image: typing.Any, channel: typing.SupportsInt | typing.SupportsIndex, tolerance: typing.SupportsFloat | typing.SupportsIndex, softness: typing.SupportsFloat | typing.SupportsIndex, depth: typing.SupportsInt | typing.SupportsIndex, operation: str, device: typing.Any, stream: typing.Any) -> typing.Any:
+    ...
+def class_probability(planes: typing.Any, count: typing.SupportsInt | typing.SupportsIndex, chosen: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], device: typing.Any, stream: typing.Any) -> typing.Any:
     ...
 def collect(wait: bool) -> None:
     ...

@@ -18,9 +18,10 @@ from trimatte.arrays import (
 )
 from trimatte.errors import ArgumentError
 
-__all__ = ["matte_from_prediction", "resize", "to_tensor"]
+__all__ = ["class_probability", "matte_from_prediction", "resize", "to_tensor"]
 
-_FILTERS = {"lanczos": 0, "bilinear": 1}
+_FILTERS = {"lanczos": 0, "bilinear": 1, "box": 2}
+_MOST_CLASSES = 1024
 _HALF = {"float32": False, "float16": True}
 
 
@@ -43,7 +44,8 @@ def resize(
             Each channel is resized by itself: of straight RGBA, `premultiply` it before and
             `unpremultiply` it after, as Pillow does unasked, or hidden colours shine through.
         size: (height, width) of the result, each at least 1.
-        filter: ``"lanczos"`` (windowed sinc, 3 lobes) or ``"bilinear"`` (triangle).
+        filter: ``"lanczos"`` (windowed sinc, 3 lobes), ``"bilinear"`` (triangle) or ``"box"`` (the
+            mean of what a pixel covers; nearest where the image grows).
         device: see `trimatte.devices`.
         stream: likewise.
 
@@ -79,7 +81,7 @@ def to_tensor(
     """An image as a network's input: resized, normalised, channels first.
 
     The image is resized as by `resize`, to uint8; each sample v of channel c becomes
-    ``(v / scale - mean[c]) / std[c]``, in float32 and in that order. That is rembg's arithmetic.
+    ``(v / scale - mean[c]) / std[c]``, in float64, rounded once: to the bit what rembg makes.
 
     Args:
         image: (H, W, 3) or (H, W, 4) uint8, no side 0; a fourth channel is ignored.
@@ -87,7 +89,7 @@ def to_tensor(
         mean: three numbers, for channels in [0, 1].
         std: three numbers above 0.
         scale: 255, or ``"max"``: the largest sample of the resized image's colours, at least 1.
-        filter: ``"lanczos"`` or ``"bilinear"``, as of `resize`.
+        filter: as of `resize`.
         dtype: float32 or float16.
         device: see `trimatte.devices`.
         stream: likewise.
@@ -117,6 +119,45 @@ def to_tensor(
     )
 
 
+def class_probability(
+    prediction: ArrayLike,
+    classes: Sequence[int] | None = None,
+    *,
+    device: str | None = None,
+    stream: Any = None,
+) -> Array:
+    """The probability of some of a network's classes, from its logits.
+
+    Softmax over the planes, then the sum of those chosen; of a single plane its sigmoid. Logits
+    that are not finite count as 0.
+
+    Args:
+        prediction: (C, h, w) or (1, C, h, w) float32 or float16, no side 0, C at most 1024.
+        classes: the planes that count, each in 0..C - 1; None for a single plane.
+        device: see `trimatte.devices`.
+        stream: likewise.
+
+    Returns:
+        (h, w) float32 in [0, 1].
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+    """
+    operation = "class_probability"
+    logits = as_array(prediction, operation, "prediction", stream)
+    shape = logits.shape[1:] if logits.ndim == 4 and logits.shape[0] == 1 else logits.shape
+    fits = len(shape) == 3 and 0 not in shape and shape[0] <= _MOST_CLASSES
+    if not fits or _name(logits.dtype) not in _HALF:
+        raise ArgumentError(
+            f"{operation}: prediction must be (C, h, w) of float32 or float16, no side 0, C at "
+            f"most {_MOST_CLASSES}, got {logits.shape} {logits.dtype}"
+        )
+    count, height, width = shape
+    return _core.class_probability(
+        logits.reshape((count * height, width)), count, _chosen(classes, count), device, stream
+    )
+
+
 def matte_from_prediction(
     prediction: ArrayLike,
     size: tuple[int, int],
@@ -133,10 +174,11 @@ def matte_from_prediction(
     is the same everywhere says nothing, and becomes 0 everywhere.
 
     Args:
-        prediction: (h, w) float32 or float16, no side 0: one plane of the network's output.
+        prediction: (h, w), (1, h, w) or (1, 1, h, w) float32 or float16, no side 0: one plane of
+            the network's output.
         size: (height, width) of the matte, each at least 1.
         min_max: stretch the prediction to its whole range; False clips p to [0, 1] instead.
-        filter: ``"lanczos"`` or ``"bilinear"``, as of `resize`.
+        filter: as of `resize`.
         device: see `trimatte.devices`.
         stream: likewise.
 
@@ -146,14 +188,31 @@ def matte_from_prediction(
     Raises:
         ArgumentError: an argument is not what is listed above.
     """
+    plane = as_array(prediction, "matte_from_prediction", "prediction", stream)
+    if plane.ndim in (3, 4) and plane.size == np.prod(plane.shape[-2:]):
+        plane = plane.reshape(plane.shape[-2:])
     return _core.postprocess(
-        as_array(prediction, "matte_from_prediction", "prediction", stream),
+        plane,
         _size(size, "matte_from_prediction"),
         bool(min_max),
         choice(_FILTERS, filter, "matte_from_prediction", "filter"),
         device,
         stream,
     )
+
+
+def _chosen(classes: Any, count: int) -> list[int]:
+    """The planes that are asked for; of a single one it need not be said."""
+    if classes is None and count == 1:
+        return [0]
+    chosen = list(classes) if isinstance(classes, (tuple, list, np.ndarray)) else []
+    whole = [isinstance(c, (int, np.integer)) and not isinstance(c, bool) for c in chosen]
+    if not chosen or not all(whole) or not all(0 <= c < count for c in chosen):
+        raise ArgumentError(
+            f"class_probability: classes must be whole numbers in 0..{count - 1}, at least one, "
+            f"got {classes!r:.80}"
+        )
+    return [int(c) for c in chosen]
 
 
 def _size(size: Any, operation: str) -> tuple[int, int]:
