@@ -495,6 +495,15 @@ def network_cases() -> Iterator[Case]:
                         atol=atol,
                         sizes=RESIZED,
                     )
+        for depth in ("uint16", "float32"):
+            yield Case(
+                f"tensor-{dtype}-of-{depth}",
+                "to_tensor",
+                an_image(depth, 3),
+                {"size": (33, 27), "dtype": dtype, **statistics},
+                atol=1.0 / 255.0 / 0.22,  # a step of 8 bits, which rounding may take
+                sizes=RESIZED,
+            )
         for count, classes in ((1, None), (2, [1]), (21, [15]), (40, [0, 39, 7])):
             yield Case(
                 f"classes-{dtype}-{count}",

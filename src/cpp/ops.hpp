@@ -89,10 +89,10 @@ void composite(ImageView<const T> foreground, ImageView<const A> alpha,
 template <DeviceKind D, class T>
 void resize(ImageView<const T> image, ImageView<T> out, const ResizeOptions&, Stream);
 
-// An image as a network's input: resized, normalised, its planes one below the other: (3 h, w).
-template <DeviceKind D, class S>
-void preprocess(ImageView<const std::uint8_t> image, ImageView<S> tensor, const PreprocessOptions&,
-                Stream);
+// An image as a network's input: resized, in 8 bits, normalised, its planes one below the other:
+// (3 h, w).
+template <DeviceKind D, class T, class S>
+void preprocess(ImageView<const T> image, ImageView<S> tensor, const PreprocessOptions&, Stream);
 
 // A network's logits, planes (c h, w), as the probability of some of its classes: softmax over the
 // planes, or the sigmoid of a single one.

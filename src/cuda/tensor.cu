@@ -28,10 +28,11 @@ __device__ inline void for_pixels(std::ptrdiff_t width, std::ptrdiff_t height, c
   });
 }
 
-__global__ void largest_sample_kernel(ImageView<const std::uint8_t> image, std::uint32_t* largest) {
+template <class T>
+__global__ void largest_sample_kernel(ImageView<const T> image, std::uint32_t* largest) {
   std::uint32_t most = 0;
   for_pixels(image.width * image.channels, image.height, [&](auto y, auto x) {
-    most = max(most, static_cast<std::uint32_t>(image.row(y)[x]));
+    most = max(most, static_cast<std::uint32_t>(to_byte(image.row(y)[x])));
   });
   raise_to(largest, most);
 }
@@ -45,13 +46,14 @@ __global__ void table_kernel(PreprocessOptions options, const std::uint32_t* lar
   table->sample[c][v] = tensor_sample<S>(options, scale, c, v);
 }
 
-template <class S>
-__global__ void tensor_kernel(ImageView<const std::uint8_t> image, ImageView<S> tensor,
+template <class T, class S>
+__global__ void tensor_kernel(ImageView<const T> image, ImageView<S> tensor,
                               const TensorTable<S>* table) {
   for_pixels(image.width, image.height, [&](auto y, auto x) {
-    const std::uint8_t* pixel = image.row(y) + 3 * x;
+    const T* pixel = image.row(y) + 3 * x;
 #pragma unroll
-    for (int c = 0; c < 3; ++c) tensor.row(c * image.height + y)[x] = table->sample[c][pixel[c]];
+    for (int c = 0; c < 3; ++c)
+      tensor.row(c * image.height + y)[x] = table->sample[c][to_byte(pixel[c])];
   });
 }
 
@@ -82,25 +84,25 @@ __global__ void mask_kernel(ImageView<const S> prediction, ImageView<std::uint8_
 
 }  // namespace
 
-template <DeviceKind D, class S>
-void preprocess(ImageView<const std::uint8_t> image, ImageView<S> tensor,
-                const PreprocessOptions& options, Stream stream) {
+template <DeviceKind D, class T, class S>
+void preprocess(ImageView<const T> image, ImageView<S> tensor, const PreprocessOptions& options,
+                Stream stream) {
   if (image.empty() || tensor.empty()) return;
-  const cuda::ImageBuffer<std::uint8_t> resized(tensor.height / 3, tensor.width, 3, stream);
-  const ImageView<const std::uint8_t> small = resized.read();
-  resize<kCuda, std::uint8_t>(image, resized.view(), {options.filter}, stream);
+  const cuda::ImageBuffer<T> resized(tensor.height / 3, tensor.width, 3, stream);
+  const ImageView<const T> small = resized.read();
+  resize<kCuda, T>(image, resized.view(), {options.filter}, stream);
   cuda::Buffer<std::uint32_t> largest;
   if (options.scale_by_maximum) {
     largest = cuda::Buffer<std::uint32_t>(1, stream);
     largest.fill_zero();
-    cuda::launch_2d("largest sample", largest_sample_kernel, 3 * small.width, small.height, stream,
-                    small, largest.data());
+    cuda::launch_2d("largest sample", largest_sample_kernel<T>, 3 * small.width, small.height,
+                    stream, small, largest.data());
   }
   const cuda::Buffer<TensorTable<S>> table(1, stream);
   cuda::launch("tensor table", table_kernel<S>, dim3(3), dim3(256), stream, options, largest.data(),
                table.data());
-  cuda::launch_2d("preprocess", tensor_kernel<S>, small.width, small.height, stream, small, tensor,
-                  table.data());
+  cuda::launch_2d("preprocess", tensor_kernel<T, S>, small.width, small.height, stream, small,
+                  tensor, table.data());
 }
 
 template <DeviceKind D, class S>
@@ -120,12 +122,17 @@ void postprocess(ImageView<const S> prediction, ImageView<std::uint8_t> mask,
   resize<kCuda, std::uint8_t>(small.read(), mask, {options.filter}, stream);
 }
 
+#define TRIMATTE_PREPROCESS(T, S)                                                     \
+  template void preprocess<DeviceKind::kCUDA, T, S>(ImageView<const T>, ImageView<S>, \
+                                                    const PreprocessOptions&, Stream);
 #define TRIMATTE_INSTANTIATE(S)                                                                \
-  template void preprocess<DeviceKind::kCUDA, S>(ImageView<const std::uint8_t>, ImageView<S>,  \
-                                                 const PreprocessOptions&, Stream);            \
+  TRIMATTE_PREPROCESS(std::uint8_t, S)                                                         \
+  TRIMATTE_PREPROCESS(std::uint16_t, S)                                                        \
+  TRIMATTE_PREPROCESS(float, S)                                                                \
   template void postprocess<DeviceKind::kCUDA, S>(ImageView<const S>, ImageView<std::uint8_t>, \
                                                   const PostprocessOptions&, Stream);
 TRIMATTE_FOR_NETWORK_SAMPLES(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
+#undef TRIMATTE_PREPROCESS
 
 }  // namespace trimatte

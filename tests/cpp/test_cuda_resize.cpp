@@ -49,7 +49,7 @@ Image<S> prediction_of(std::ptrdiff_t h, std::ptrdiff_t w) {
   return prediction;
 }
 
-template <class S>
+template <class T, class S>
 void same_preprocess(int channels, bool scale_by_maximum) {
   const PreprocessOptions options{
       ResizeFilter::kLanczos, scale_by_maximum, {0.4, 0.5, 0.6}, {0.2, 0.3, 0.7}};
@@ -57,9 +57,9 @@ void same_preprocess(int channels, bool scale_by_maximum) {
     same_on_both(
         "preprocess", 0.0,
         [&]<DeviceKind D>(DeviceTag<D>, auto image, auto tensor) {
-          preprocess<D, S>(image, tensor, options, {});
+          preprocess<D, T, S>(image, tensor, options, {});
         },
-        Image<S>(3 * 13, 70), noise<std::uint8_t>(h, w, channels, 33));
+        Image<S>(3 * 13, 70), noise<T>(h, w, channels, 33));
 }
 
 template <class S>
@@ -101,8 +101,9 @@ TEST(cuda_resize) {
 
 TEST(cuda_preprocess) {
   for (const bool scale_by_maximum : {false, true}) {
-    same_preprocess<float>(scale_by_maximum ? 4 : 3, scale_by_maximum);
-    same_preprocess<Half>(scale_by_maximum ? 3 : 4, scale_by_maximum);
+    same_preprocess<std::uint8_t, float>(scale_by_maximum ? 4 : 3, scale_by_maximum);
+    same_preprocess<std::uint8_t, Half>(scale_by_maximum ? 3 : 4, scale_by_maximum);
+    same_preprocess<std::uint16_t, float>(3, scale_by_maximum);
   }
 }
 

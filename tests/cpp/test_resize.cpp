@@ -64,8 +64,8 @@ TEST(tensors_are_finite_and_planar) {
         const Image<Half> half(3 * 13, 17);
         const PreprocessOptions options{
             ResizeFilter::kLanczos, by_maximum, {0.0f, 1.0f, 2.0f}, {1.0f, 1.0f, 0.5f}};
-        preprocess<kCpu, float>(image.read(), tensor.view(), options, {});
-        preprocess<kCpu, Half>(image.read(), half.view(), options, {});
+        preprocess<kCpu, std::uint8_t, float>(image.read(), tensor.view(), options, {});
+        preprocess<kCpu, std::uint8_t, Half>(image.read(), half.view(), options, {});
         bool good = true;
         for (std::ptrdiff_t y = 0; y < 3 * 13; ++y)
           for (std::ptrdiff_t x = 0; x < 17; ++x) {

@@ -91,8 +91,8 @@ std::vector<Operation> operations(const Work& work) {
       {"resize", [=, &work] { resize<kCuda, Byte>(image, work.small_out.view(), {}, {}); }},
       {"preprocess",
        [=, &work] {
-         preprocess<kCuda, float>(image, work.tensor_out.view(), {ResizeFilter::kLanczos, true},
-                                  {});
+         preprocess<kCuda, std::uint8_t, float>(image, work.tensor_out.view(),
+                                                {ResizeFilter::kLanczos, true}, {});
        }},
       {"postprocess",
        [=, &work] { postprocess<kCuda, float>(work.prediction.read(), plane_out, {}, {}); }},

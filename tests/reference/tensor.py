@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .pixels import Array
+from .pixels import Array, full_scale
 from .resize import resize
 
 
@@ -21,8 +21,9 @@ def to_tensor(
     filter: str = "lanczos",
     dtype: DTypeLike = "float32",
 ) -> Array:
-    """(1, 3, height, width) of an image (H, W, 3 | 4) uint8."""
-    colors = resize(image[..., :3], size, filter=filter).astype(np.float64)
+    """(1, 3, height, width) of an image (H, W, 3 | 4)."""
+    small = resize(image[..., :3], size, filter=filter)
+    colors = np.floor(small / full_scale(image.dtype) * 255.0 + 0.5)
     divisor = max(colors.max(), 1.0) if scale == "max" else 255.0
     tensor = (colors / divisor - mean) / std
     return tensor.transpose(2, 0, 1)[None].astype(dtype)

@@ -19,7 +19,6 @@ const char* words_for(Layout layout) {
     case Layout::kRgba: return "(H, W, 4) of uint8, uint16 or float32";
     case Layout::kPlane: return "(H, W) of uint8, uint16 or float32";
     case Layout::kImage: return "(H, W), (H, W, 3) or (H, W, 4) of uint8, uint16 or float32";
-    case Layout::kBytes: return "(H, W, 3) or (H, W, 4) of uint8";
     case Layout::kPrediction: break;
   }
   return "(H, W) of float32 or float16";
@@ -30,8 +29,7 @@ bool shape_fits(const std::vector<std::ptrdiff_t>& shape, Layout layout) {
   const bool rgba = shape.size() == 3 && shape[2] == 4;
   const bool color = rgba || (shape.size() == 3 && shape[2] == 3);
   switch (layout) {
-    case Layout::kColor:
-    case Layout::kBytes: return color;
+    case Layout::kColor: return color;
     case Layout::kRgba: return rgba;
     case Layout::kImage: return plane || color;
     default: return plane;
@@ -40,7 +38,6 @@ bool shape_fits(const std::vector<std::ptrdiff_t>& shape, Layout layout) {
 
 bool depth_fits(std::optional<Depth> depth, Layout layout) {
   if (layout == Layout::kPrediction) return depth == Depth::kFloat32 || depth == Depth::kFloat16;
-  if (layout == Layout::kBytes) return depth == Depth::kUint8;
   return depth == Depth::kUint8 || depth == Depth::kUint16 || depth == Depth::kFloat32;
 }
 

@@ -25,7 +25,6 @@ enum class Layout {
   kRgba,        // (H, W, 4)
   kPlane,       // (H, W)
   kImage,       // any of these
-  kBytes,       // kColor of uint8
   kPrediction,  // (H, W) of a network's samples: float32 or float16, of any value
 };
 

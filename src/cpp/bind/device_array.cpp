@@ -2,7 +2,6 @@
 
 #include <pybind11/stl.h>
 
-#include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
@@ -343,17 +342,19 @@ DeviceArray DeviceArray::view_as(const py::object& dtype) const {
 }
 
 DeviceArray DeviceArray::reshaped(const std::vector<std::ptrdiff_t>& shape) const {
-  const std::ptrdiff_t item = size_of(depth_);
   std::ptrdiff_t items = 1;
-  bool fits = strides_ == packed_strides(shape_, item);
+  bool fits = true;
   for (const std::ptrdiff_t side : shape)
-    fits = fits && !__builtin_mul_overflow(items, side, &items);
-  fits = fits && std::all_of(shape.begin(), shape.end(), [](auto side) { return side >= 0; });
+    fits = fits && side >= 0 && !__builtin_mul_overflow(items, side, &items);
   if (!fits || items != size())
-    throw ArgumentError(
-        "reshape: shape must have as many items as the array, which must be packed"
-        "; got " +
-        py::str(tuple_of(shape)).cast<std::string>() + " for " + describe());
+    throw ArgumentError("reshape: shape must have as many items as " + describe() + ", got " +
+                        py::str(tuple_of(shape)).cast<std::string>());
+  const std::ptrdiff_t item = size_of(depth_);
+  if (strides_ != packed_strides(shape_, item)) {
+    cuda::enter();
+    const cuda::DeviceScope scope(device_);
+    return packed(stream_).reshaped(shape);
+  }
   DeviceArray out = *this;
   out.shape_ = shape;
   out.strides_ = packed_strides(shape, item);
@@ -449,7 +450,7 @@ void define_device_array(py::module_& m) {
       .def("view", &DeviceArray::view_as, arg("dtype"),
            "The same memory as items of another dtype of the same size.")
       .def("reshape", &DeviceArray::reshaped, arg("shape"),
-           "The same memory, which must be packed, with other sides.")
+           "The same items with other sides; the same memory where they lie side by side.")
       .def("to_host", &DeviceArray::to_host, "A copy as a NumPy array; waits for the work.")
       .def("__len__",
            [](const DeviceArray& a) {

@@ -50,7 +50,7 @@ py::object preprocess_op(const py::object& image_array, const Size& size,
                          const std::array<double, 3>& mean, const std::array<double, 3>& deviation,
                          bool scale_by_maximum, int filter, bool half, const py::object& device,
                          const py::object& stream) {
-  Argument image("to_tensor", "image", image_array, Layout::kBytes);
+  Argument image("to_tensor", "image", image_array, Layout::kColor);
   require_sides(image);
   require_size("to_tensor", size);
   PreprocessOptions options{static_cast<ResizeFilter>(filter), scale_by_maximum, {}, {}};
@@ -60,8 +60,11 @@ py::object preprocess_op(const py::object& image_array, const Size& size,
   return with_tensor_depth(half ? Depth::kFloat16 : Depth::kFloat32, [&](auto t) {
     using S = decltype(t);
     auto tensor = call.output<S>({1, 3, size[0], size[1]}, 3 * size[0], size[1]);
-    call.run([&](auto d, Stream s) {
-      preprocess<d.value, S>(image.view<std::uint8_t>(), tensor.view(), options, s);
+    with_depth(image.depth(), [&](auto depth) {
+      using T = decltype(depth);
+      call.run([&](auto d, Stream s) {
+        preprocess<d.value, T, S>(image.view<T>(), tensor.view(), options, s);
+      });
     });
     return call.give(tensor);
   });

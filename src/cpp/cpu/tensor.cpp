@@ -31,11 +31,12 @@ class Image {
   ImageView<T> view_;
 };
 
-std::uint8_t largest_sample(const ImageView<const std::uint8_t>& packed) {
+template <class T>
+std::uint8_t largest_sample(const ImageView<const T>& packed) {
   const std::ptrdiff_t count = packed.pixels() * packed.channels;
-  std::uint8_t largest = 0;
+  T largest = 0;
   for (std::ptrdiff_t i = 0; i < count; ++i) largest = std::max(largest, packed.data[i]);
-  return largest;
+  return to_byte(largest);
 }
 
 template <class S>
@@ -53,13 +54,13 @@ PredictionRange range_of(const ImageView<const S>& prediction) {
 
 }  // namespace
 
-template <DeviceKind D, class S>
-void preprocess(ImageView<const std::uint8_t> image, ImageView<S> tensor,
-                const PreprocessOptions& options, Stream stream) {
+template <DeviceKind D, class T, class S>
+void preprocess(ImageView<const T> image, ImageView<S> tensor, const PreprocessOptions& options,
+                Stream stream) {
   if (image.empty() || tensor.empty()) return;
   const std::ptrdiff_t height = tensor.height / 3, width = tensor.width;
-  const Image<std::uint8_t> resized(height, width, 3);
-  resize<kCpu, std::uint8_t>(image, resized.view(), {options.filter}, stream);
+  const Image<T> resized(height, width, 3);
+  resize<kCpu, T>(image, resized.view(), {options.filter}, stream);
   const double scale =
       options.scale_by_maximum ? std::max<int>(largest_sample(resized.read()), 1) : 255;
   TensorTable<S> table;
@@ -67,10 +68,11 @@ void preprocess(ImageView<const std::uint8_t> image, ImageView<S> tensor,
     for (int v = 0; v < 256; ++v) table.sample[c][v] = tensor_sample<S>(options, scale, c, v);
   parallel_rows(height, width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     for (std::ptrdiff_t y = begin; y < end; ++y) {
-      const std::uint8_t* row = resized.read().row(y);
+      const T* row = resized.read().row(y);
       for (int c = 0; c < 3; ++c) {
         S* out = tensor.row(c * height + y);
-        for (std::ptrdiff_t x = 0; x < width; ++x) out[x] = table.sample[c][row[3 * x + c]];
+        for (std::ptrdiff_t x = 0; x < width; ++x)
+          out[x] = table.sample[c][to_byte(row[3 * x + c])];
       }
     }
   });
@@ -94,12 +96,17 @@ void postprocess(ImageView<const S> prediction, ImageView<std::uint8_t> mask,
   resize<kCpu, std::uint8_t>(small.read(), mask, {options.filter}, stream);
 }
 
+#define TRIMATTE_PREPROCESS(T, S)                                                    \
+  template void preprocess<DeviceKind::kCPU, T, S>(ImageView<const T>, ImageView<S>, \
+                                                   const PreprocessOptions&, Stream);
 #define TRIMATTE_INSTANTIATE(S)                                                               \
-  template void preprocess<DeviceKind::kCPU, S>(ImageView<const std::uint8_t>, ImageView<S>,  \
-                                                const PreprocessOptions&, Stream);            \
+  TRIMATTE_PREPROCESS(std::uint8_t, S)                                                        \
+  TRIMATTE_PREPROCESS(std::uint16_t, S)                                                       \
+  TRIMATTE_PREPROCESS(float, S)                                                               \
   template void postprocess<DeviceKind::kCPU, S>(ImageView<const S>, ImageView<std::uint8_t>, \
                                                  const PostprocessOptions&, Stream);
 TRIMATTE_FOR_NETWORK_SAMPLES(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
+#undef TRIMATTE_PREPROCESS
 
 }  // namespace trimatte

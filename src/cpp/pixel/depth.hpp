@@ -36,4 +36,11 @@ TRIMATTE_HD float to_unit<float>(float v) {
   return v;
 }
 
+// A sample in 8 bits, as networks are fed.
+template <class T>
+TRIMATTE_HD std::uint8_t to_byte(T v) {
+  if constexpr (sizeof(T) == 1) return v;
+  return from_unit<std::uint8_t>(to_unit(v));
+}
+
 }  // namespace trimatte

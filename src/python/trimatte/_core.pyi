@@ -38,7 +38,7 @@ class DeviceArray:
         ...
     def reshape(self, shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> DeviceArray:
         """
-        The same memory, which must be packed, with other sides.
+        The same items with other sides; the same memory where they lie side by side.
         """
     def to_host(self) -> numpy.ndarray:
         """

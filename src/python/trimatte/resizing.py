@@ -80,11 +80,12 @@ def to_tensor(
 ) -> Array:
     """An image as a network's input: resized, normalised, channels first.
 
-    The image is resized as by `resize`, to uint8; each sample v of channel c becomes
+    The image is resized as by `resize`, then rounded to 8 bits; each sample v of channel c becomes
     ``(v / scale - mean[c]) / std[c]``, in float64, rounded once: to the bit what rembg makes.
 
     Args:
-        image: (H, W, 3) or (H, W, 4) uint8, no side 0; a fourth channel is ignored.
+        image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1], no side 0; a fourth
+            channel is ignored.
         size: (height, width) of the network's input, each at least 1.
         mean: three numbers, for channels in [0, 1].
         std: three numbers above 0.
