@@ -500,7 +500,7 @@ def network_cases() -> Iterator[Case]:
                 f"tensor-{dtype}-of-{depth}",
                 "to_tensor",
                 an_image(depth, 3),
-                {"size": (33, 27), "dtype": dtype, **statistics},
+                {"size": (33, 27), "dtype": dtype, "channels": "bgr", **statistics},
                 atol=1.0 / 255.0 / 0.22,  # a step of 8 bits, which rounding may take
                 sizes=RESIZED,
             )

@@ -48,12 +48,13 @@ __global__ void table_kernel(PreprocessOptions options, const std::uint32_t* lar
 
 template <class T, class S>
 __global__ void tensor_kernel(ImageView<const T> image, ImageView<S> tensor,
-                              const TensorTable<S>* table) {
+                              PreprocessOptions options, const TensorTable<S>* table) {
   for_pixels(image.width, image.height, [&](auto y, auto x) {
     const T* pixel = image.row(y) + 3 * x;
 #pragma unroll
     for (int c = 0; c < 3; ++c)
-      tensor.row(c * image.height + y)[x] = table->sample[c][to_byte(pixel[c])];
+      tensor.row(c * image.height + y)[x] =
+          table->sample[c][to_byte(pixel[image_channel(options, c)])];
   });
 }
 
@@ -102,7 +103,7 @@ void preprocess(ImageView<const T> image, ImageView<S> tensor, const PreprocessO
   cuda::launch("tensor table", table_kernel<S>, dim3(3), dim3(256), stream, options, largest.data(),
                table.data());
   cuda::launch_2d("preprocess", tensor_kernel<T, S>, small.width, small.height, stream, small,
-                  tensor, table.data());
+                  tensor, options, table.data());
 }
 
 template <DeviceKind D, class S>

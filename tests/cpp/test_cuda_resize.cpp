@@ -51,8 +51,11 @@ Image<S> prediction_of(std::ptrdiff_t h, std::ptrdiff_t w) {
 
 template <class T, class S>
 void same_preprocess(int channels, bool scale_by_maximum) {
-  const PreprocessOptions options{
-      ResizeFilter::kLanczos, scale_by_maximum, {0.4, 0.5, 0.6}, {0.2, 0.3, 0.7}};
+  const PreprocessOptions options{ResizeFilter::kLanczos,
+                                  scale_by_maximum,
+                                  !scale_by_maximum,
+                                  {0.4, 0.5, 0.6},
+                                  {0.2, 0.3, 0.7}};
   for (const auto& [h, w] : kOld)
     same_on_both(
         "preprocess", 0.0,

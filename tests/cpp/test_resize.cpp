@@ -63,7 +63,7 @@ TEST(tensors_are_finite_and_planar) {
         const Image<float> tensor(3 * 13, 17);
         const Image<Half> half(3 * 13, 17);
         const PreprocessOptions options{
-            ResizeFilter::kLanczos, by_maximum, {0.0f, 1.0f, 2.0f}, {1.0f, 1.0f, 0.5f}};
+            ResizeFilter::kLanczos, by_maximum, false, {0.0f, 1.0f, 2.0f}, {1.0f, 1.0f, 0.5f}};
         preprocess<kCpu, std::uint8_t, float>(image.read(), tensor.view(), options, {});
         preprocess<kCpu, std::uint8_t, Half>(image.read(), half.view(), options, {});
         bool good = true;

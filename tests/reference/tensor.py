@@ -18,11 +18,14 @@ def to_tensor(
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
     scale: float | str = 255,
+    channels: str = "rgb",
     filter: str = "lanczos",
     dtype: DTypeLike = "float32",
 ) -> Array:
     """(1, 3, height, width) of an image (H, W, 3 | 4)."""
     small = resize(image[..., :3], size, filter=filter)
+    if channels == "bgr":
+        small = small[..., ::-1]
     colors = np.floor(small / full_scale(image.dtype) * 255.0 + 0.5)
     divisor = max(colors.max(), 1.0) if scale == "max" else 255.0
     tensor = (colors / divisor - mean) / std

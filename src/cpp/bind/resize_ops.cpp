@@ -48,12 +48,12 @@ py::object resize_op(const py::object& image_array, const Size& size, int filter
 
 py::object preprocess_op(const py::object& image_array, const Size& size,
                          const std::array<double, 3>& mean, const std::array<double, 3>& deviation,
-                         bool scale_by_maximum, int filter, bool half, const py::object& device,
-                         const py::object& stream) {
+                         bool scale_by_maximum, bool bgr, int filter, bool half,
+                         const py::object& device, const py::object& stream) {
   Argument image("to_tensor", "image", image_array, Layout::kColor);
   require_sides(image);
   require_size("to_tensor", size);
-  PreprocessOptions options{static_cast<ResizeFilter>(filter), scale_by_maximum, {}, {}};
+  PreprocessOptions options{static_cast<ResizeFilter>(filter), scale_by_maximum, bgr, {}, {}};
   std::copy(mean.begin(), mean.end(), options.mean);
   std::copy(deviation.begin(), deviation.end(), options.deviation);
   Call call("to_tensor", device, stream, {&image});
@@ -113,7 +113,8 @@ void define_resize_operations(py::module_& m) {
   m.def("resize", &resize_op, arg("image"), arg("size"), arg("filter"), arg("device"),
         arg("stream"));
   m.def("preprocess", &preprocess_op, arg("image"), arg("size"), arg("mean"), arg("deviation"),
-        arg("scale_by_maximum"), arg("filter"), arg("half"), arg("device"), arg("stream"));
+        arg("scale_by_maximum"), arg("bgr"), arg("filter"), arg("half"), arg("device"),
+        arg("stream"));
   m.def("class_probability", &class_probability_op, arg("planes"), arg("count"), arg("chosen"),
         arg("device"), arg("stream"));
   m.def("postprocess", &postprocess_op, arg("prediction"), arg("size"), arg("min_max"),

@@ -70,9 +70,9 @@ void preprocess(ImageView<const T> image, ImageView<S> tensor, const PreprocessO
     for (std::ptrdiff_t y = begin; y < end; ++y) {
       const T* row = resized.read().row(y);
       for (int c = 0; c < 3; ++c) {
-        S* out = tensor.row(c * height + y);
-        for (std::ptrdiff_t x = 0; x < width; ++x)
-          out[x] = table.sample[c][to_byte(row[3 * x + c])];
+        S* out = tensor.row(image_channel(options, c) * height + y);
+        const S* samples = table.sample[image_channel(options, c)];
+        for (std::ptrdiff_t x = 0; x < width; ++x) out[x] = samples[to_byte(row[3 * x + c])];
       }
     }
   });

@@ -17,6 +17,7 @@ namespace trimatte {
 struct PreprocessOptions {
   ResizeFilter filter = ResizeFilter::kLanczos;
   bool scale_by_maximum = false;
+  bool bgr = false;  // the channels of the tensor, and of mean and deviation
   double mean[3] = {0.0, 0.0, 0.0};
   double deviation[3] = {1.0, 1.0, 1.0};
 };
@@ -50,6 +51,11 @@ template <class S>
 struct TensorTable {
   S sample[3][256];
 };
+
+// The channel of an RGB image that becomes channel c.
+TRIMATTE_HD int image_channel(const PreprocessOptions& options, int c) {
+  return options.bgr ? 2 - c : c;
+}
 
 template <class S>
 TRIMATTE_HD S tensor_sample(const PreprocessOptions& options, double scale, int c, int v) {

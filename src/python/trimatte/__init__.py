@@ -1,8 +1,8 @@
 """trimatte: background removal, compiled.
 
-Four stages, each usable alone: key (`chroma_key`), segment, trimap (`make_trimap`), matte
-(`estimate_alpha`, `estimate_foreground`, `despill`, `composite`); `refine` takes a mask through the
-last two, `Remover` and `remove` are all of them in one call.
+Four stages, each usable alone: key (`chroma_key`), segment (`segment`), trimap (`make_trimap`),
+matte (`estimate_alpha`, `estimate_foreground`, `despill`, `composite`); `refine` takes a mask
+through the last two, `Remover` and `remove` are all of them in one call.
 """
 
 from trimatte._core import __version__
@@ -25,6 +25,7 @@ from trimatte.matting import MattingInfo, despill, estimate_alpha, estimate_fore
 from trimatte.pipeline import Remover, Result, remove
 from trimatte.refining import Refined, refine
 from trimatte.resizing import class_probability, matte_from_prediction, resize, to_tensor
+from trimatte.segmenting import Segmenter, segment
 from trimatte.sessions import MattingSession
 from trimatte.trimap import make_trimap
 
@@ -40,6 +41,7 @@ __all__ = [
     "Refined",
     "Remover",
     "Result",
+    "Segmenter",
     "TrimapWarning",
     "__version__",
     "build_info",
@@ -64,6 +66,7 @@ __all__ = [
     "refine",
     "remove",
     "resize",
+    "segment",
     "set_num_threads",
     "synchronize",
     "to_device",

@@ -1,4 +1,4 @@
-"""The command line: ``trimatte key | matte | demo | doctor``."""
+"""The command line: ``trimatte key | remove | matte | engines | demo | doctor``."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ examples:
   trimatte key photos/ -r -o cutouts/             with its sub-folders
   trimatte key a.jpg b.jpg --key-color blue -o cutouts/
   trimatte key photo.jpg --background white -o photo-on-white.jpg
+  trimatte remove photo.jpg -o cutout.png         what a network holds to be foreground
   trimatte matte photo.jpg --trimap trimap.png -o cutout.png
   trimatte matte photo.jpg --mask rough-mask.png -o cutout.png
   trimatte demo                                   a made-up scene, and what becomes of it
@@ -70,6 +71,17 @@ examples:
 
 An output is never written onto an input. Files of the same name but of different kinds (a.jpg,
 a.png) become a.jpg.png and a.png.png.
+"""
+
+_REMOVE_EXAMPLES = """\
+The network's mask is coarse: a band around it, as wide as the mask is unsure, is solved for its
+opacity, down to the hair. Weights are fetched once, and checked.
+
+examples:
+  trimatte remove photo.jpg -o cutout.png
+  trimatte remove photos/ -r -o cutouts/ --model isnet-general-use
+  trimatte remove street.jpg -o cat.png --model deeplab.onnx --classes cat
+  trimatte remove photo.jpg -o cutout.png --model u2net --device cuda -v
 """
 
 _MATTE_EXAMPLES = """\
@@ -131,8 +143,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_KEY_EXAMPLES,
         formatter_class=raw,
     )
-    key.add_argument("input", nargs="+", type=Path, metavar="IN", help="image, or folder of images")
-    _add_output(key, "OUT", "image (.png, .webp, .tif), or folder for several")
+    _add_images(key)
     screen = key.add_argument_group("the screen")
     screen.add_argument(
         "--key-color",
@@ -170,17 +181,47 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_matting(key)
     _add_results(key)
-    folders = key.add_argument_group("folders")
-    folders.add_argument(
-        "-r", "--recursive", action="store_true", help="with sub-folders, mirrored below OUT"
-    )
-    folders.add_argument(
-        "--format",
-        choices=["png", "webp", "tif", "jpg"],
-        default="png",
-        help="of the files in OUT (default: png; jpg only with --background)",
-    )
+    _add_folders(key)
     key.set_defaults(run=_key)
+
+    remove = commands.add_parser(
+        "remove",
+        help="cut out what a network holds to be foreground",
+        description="Cuts out what a segmentation network holds to be foreground.",
+        epilog=_REMOVE_EXAMPLES,
+        formatter_class=raw,
+    )
+    _add_images(remove)
+    network = remove.add_argument_group("the network")
+    network.add_argument(
+        "--model",
+        default="u2net",
+        metavar="NAME|FILE",
+        help="a name of `trimatte engines list`, or an .onnx file with its card (default: u2net)",
+    )
+    network.add_argument(
+        "--classes", metavar="A[,B]", help="what is foreground, of a model that tells classes apart"
+    )
+    network.add_argument(
+        "--runtime",
+        choices=["auto", "tensorrt", "tensorrt_rtx", "onnxruntime", "openvino"],
+        default="auto",
+        help="what runs it (default: auto)",
+    )
+    network.add_argument(
+        "--precision",
+        choices=["fp32", "fp16", "bf16", "int8"],
+        help="of its arithmetic (default: the model's own)",
+    )
+    network.add_argument(
+        "--accept-license",
+        action="store_true",
+        help="use weights that are not free for every use",
+    )
+    _add_matting(remove)
+    _add_results(remove)
+    _add_folders(remove)
+    remove.set_defaults(run=_remove)
 
     matte = commands.add_parser(
         "matte",
@@ -226,6 +267,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.set_defaults(run=_doctor)
     return parser
+
+
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "input", nargs="+", type=Path, metavar="IN", help="image, or folder of images"
+    )
+    _add_output(parser, "OUT", "image (.png, .webp, .tif), or folder for several")
+
+
+def _add_folders(parser: argparse.ArgumentParser) -> None:
+    folders = parser.add_argument_group("folders")
+    folders.add_argument(
+        "-r", "--recursive", action="store_true", help="with sub-folders, mirrored below OUT"
+    )
+    folders.add_argument(
+        "--format",
+        choices=["png", "webp", "tif", "jpg"],
+        default="png",
+        help="of the files in OUT (default: png; jpg only with --background)",
+    )
 
 
 def _add_output(parser: argparse.ArgumentParser, metavar: str, text: str) -> None:
@@ -362,6 +423,28 @@ def _key(arguments: argparse.Namespace) -> int:
     if arguments.hard:
         cut = lambda source: _hard_key(source, remover)  # noqa: E731
     return _work(plan, cut, background, arguments)
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    classes = None if arguments.classes is None else arguments.classes.split(",")
+    plan = _plan(arguments)
+    background = _background(arguments)
+    try:
+        remover = Remover(
+            model=arguments.model,
+            classes=classes,
+            runtime=arguments.runtime,
+            precision=arguments.precision,
+            accept_license=arguments.accept_license,
+            radius=arguments.radius,
+            quality=arguments.quality,
+            device=arguments.device,
+        )
+    except ArgumentError as error:
+        raise _UsageError(str(error)) from error
+    if arguments.verbose and remover.segmenter is not None:
+        print(f"trimatte: {remover.segmenter.session.why}", file=sys.stderr)
+    return _work(plan, remover, background, arguments)
 
 
 def _matte(arguments: argparse.Namespace) -> int:
@@ -620,7 +703,7 @@ def _admit(plan: _Plan, jobs: Sequence[_Job], also_read: Sequence[Path]) -> None
 
 def _also_read(arguments: argparse.Namespace) -> list[Path]:
     """The files read besides IN."""
-    names = (getattr(arguments, name, None) for name in ("mask", "trimap", "background"))
+    names = (getattr(arguments, name, None) for name in ("mask", "trimap", "background", "model"))
     return [Path(name) for name in names if name is not None]
 
 

@@ -89,7 +89,10 @@ def synchronize() -> None:
 
 def free_memory() -> None:
     """Gives memory that trimatte keeps for later calls back: at most 512 MiB of the host's to the
-    system, and the GPU's to the driver."""
+    system, the GPU's to the driver, and the models that `segment` and `Remover` share."""
+    from trimatte.segmenting import forget_models  # which needs this module
+
+    forget_models()
     _core.collect(True)
     _core.free_memory()
 

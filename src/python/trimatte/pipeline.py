@@ -32,6 +32,7 @@ from trimatte.keying import chroma_key
 from trimatte.matting import despill as remove_spill
 from trimatte.matting import estimate_alpha
 from trimatte.refining import Radius, beside, solve, trimap_of_mask
+from trimatte.segmenting import Classes, Model, Segmenter, as_segmenter
 from trimatte.trimap import make_trimap
 
 __all__ = ["Remover", "Result", "remove"]
@@ -52,7 +53,8 @@ class Result:
     rgba: (H, W, 4) straight alpha, dtype of the image; colour is 0 where alpha is 0.
     alpha: (H, W) float32 in [0, 1]. foreground: (H, W, 3), dtype of the image, spill removed.
     trimap: (H, W) uint8, 0 / 128 / 255. mask: the coarse mask the trimap was made from, (H, W);
-    None where the trimap was given. timings: seconds by stage, in order; on a GPU stages run on
+    None where the trimap was given. engine: what ran the network that made the mask, and why it;
+    None where none did. timings: seconds by stage, in order; on a GPU stages run on
     while the next is given to it, and the last one given here, "wait", is what was left of them.
     device: where it ran: "cpu", "cuda:0". icc_profile: the colour profile of the file read, which
     `image` and `save` pass on.
@@ -68,12 +70,14 @@ class Result:
         device: str = "cpu",
         *,
         on_host: bool = True,
+        engine: str | None = None,
         icc_profile: bytes | None = None,
     ) -> None:
         self._arrays = dict(arrays)
         self._on_host = on_host
         self.timings = timings
         self.device = device
+        self.engine = engine
         self.icc_profile = icc_profile
 
     def _array(self, name: str) -> Any:
@@ -136,24 +140,33 @@ class Result:
 
 
 class Remover:
-    """Removes backgrounds: keyed out by their colour, or named by a mask or a trimap.
+    """Removes backgrounds: found by a network, keyed out by their colour, or named by a mask or a
+    trimap.
 
-    key_color, tolerance, softness: of chroma_key, which makes the coarse mask.
+    model: of a `Segmenter`, or one: it makes the coarse mask. None: chroma_key does. classes: those
+    that are foreground, of a network that tells classes apart. runtime, precision, accept_license:
+    of the Segmenter. key_color, tolerance, softness: of chroma_key, which makes the coarse mask.
     radius: the unknown band's width in pixels, a number or (outside, inside). None: around a key
     1/80 of the image's side outside and 1/160 inside (the side of a square of its area; at least 2
     and 1); of a mask as wide as its softness asks for, see make_trimap's band="auto".
     quality: of estimate_alpha. despill: the method of despill applied to the
     foreground of keyed images, or None. despill_strength in [0, 1]. device: None or "cpu"; "cuda"
     or "cuda:1", where the whole frame stays from the one copy there to the copies back; "auto".
-    An array that lies on a GPU is worked on there.
+    An array that lies on a GPU is worked on there. With a Segmenter, its device unless another is
+    named.
 
-    Raises ArgumentError for options out of range. A Remover holds no state of an image: it can
-    be shared between threads.
+    Raises ArgumentError for options out of range, EngineError for a model that cannot be had or
+    run. A Remover holds no state of an image: it can be shared between threads.
     """
 
     def __init__(
         self,
         *,
+        model: Model | Segmenter | None = None,
+        classes: Classes | None = None,
+        runtime: str = "auto",
+        precision: str | None = None,
+        accept_license: bool | str = False,
         key_color: str | tuple[float, float, float] = "green",
         tolerance: float = 30.0,
         softness: float = 0.0,
@@ -163,6 +176,7 @@ class Remover:
         despill_strength: float = 1.0,
         device: Any = None,
     ) -> None:
+        self.classes = classes
         self.key_color = key_color
         self.tolerance = tolerance
         self.softness = softness
@@ -172,6 +186,20 @@ class Remover:
         self.despill_strength = despill_strength
         self.device = device
         self._try_options()
+        self.segmenter: Segmenter | None = None
+        if model is not None:
+            self.segmenter = as_segmenter(
+                model,
+                device=device or "cpu",
+                runtime=runtime,
+                precision=precision,
+                accept_license=accept_license,
+            )
+            self.segmenter.planes(classes)
+            if device is None and self.segmenter.session.device != "cpu":
+                self.device = self.segmenter.session.device
+        elif classes is not None:
+            raise ArgumentError(f"Remover: classes are a model's: give one, got {classes!r:.80}")
 
     def __call__(
         self,
@@ -185,10 +213,11 @@ class Remover:
         image: a path, an encoded file's bytes, a binary file object, a Pillow image or an array
         (read_image says more). mask: what is foreground, roughly, as for `refine`; one of another
         size is resized to the image's. trimap: 0 background, 255 foreground, the rest unknown, of
-        the image's size. Either replaces the colour key, and then no spill is removed. An image's
-        own alpha limits the result's.
+        the image's size. Either replaces the model or the colour key; spill is only removed from
+        keyed images. An image's own alpha limits the result's.
 
-        Raises ArgumentError: image or mask unreadable, sizes that do not match, both given.
+        Raises ArgumentError: image or mask unreadable, sizes that do not match, both given;
+        EngineError: the network failed.
         """
         if mask is not None and trimap is not None:
             raise ArgumentError("Remover: give mask or trimap, not both")
@@ -199,27 +228,20 @@ class Remover:
             given = trimap if mask is None else mask
             coarse: Any = None if given is None else self._given(given, mask is None, pixels)
 
+        segmenter = self.segmenter if given is None else None
         if trimap is not None:
             known, coarse = three_valued(coarse, "Remover", "trimap"), None
         elif mask is not None:
             with _timed(timings, "trimap"):
                 coarse, known = trimap_of_mask(coarse, pixels, radius=self.radius)
+        elif segmenter is not None:
+            coarse, known = self._segmented(segmenter, pixels, timings)
         else:
-            with _timed(timings, "key"):
-                coarse = chroma_key(
-                    pixels,
-                    key_color=self.key_color,
-                    tolerance=self.tolerance,
-                    softness=self.softness,
-                    dtype=np.uint8,
-                )
-            radius = default_radius(*coarse.shape) if self.radius is None else self.radius
-            with _timed(timings, "trimap"):
-                known = make_trimap(coarse, radius)
+            coarse, known = self._keyed(pixels, timings)
 
         solved = solve(pixels, known, quality=self.quality, stage=partial(_timed, timings))
         alpha, foreground = solved.alpha, solved.foreground
-        if given is None and self.despill is not None:
+        if given is None and segmenter is None and self.despill is not None:
             with _timed(timings, "despill"):
                 foreground = self._despilled(foreground, self.despill)
         with _timed(timings, "cutout"):
@@ -235,11 +257,42 @@ class Remover:
             "mask": coarse,
         }
         device = pixels.device if isinstance(pixels, DeviceArray) else "cpu"
-        result = Result(arrays, timings, device, on_host=on_host, icc_profile=icc_profile)
+        engine = None if segmenter is None else segmenter.session.why
+        result = Result(
+            arrays, timings, device, on_host=on_host, engine=engine, icc_profile=icc_profile
+        )
         if on_host and device != "cpu":
             with _timed(timings, "wait"):
                 _ = result.rgba
         return result
+
+    def _segmented(
+        self, segmenter: Segmenter, pixels: Array, timings: dict[str, float]
+    ) -> tuple[Array, Array]:
+        """The network's mask in the image's size, and the trimap of it."""
+        with _timed(timings, "segment"):
+            mask = segmenter(pixels, classes=self.classes)
+        with _timed(timings, "trimap"):
+            return trimap_of_mask(
+                mask,
+                pixels,
+                network_size=segmenter.network_size(*mask.shape) if self.radius is None else None,
+                radius=self.radius,
+            )
+
+    def _keyed(self, pixels: Array, timings: dict[str, float]) -> tuple[Array, Array]:
+        """The colour key's mask, and the trimap of it."""
+        with _timed(timings, "key"):
+            mask = chroma_key(
+                pixels,
+                key_color=self.key_color,
+                tolerance=self.tolerance,
+                softness=self.softness,
+                dtype=np.uint8,
+            )
+        radius = default_radius(*mask.shape) if self.radius is None else self.radius
+        with _timed(timings, "trimap"):
+            return mask, make_trimap(mask, radius)
 
     def _pixels(self, image: ImageSource) -> tuple[Array, bytes | None]:
         """The image where it is to be worked on, and its colour profile."""
@@ -295,7 +348,8 @@ def remove(
     Pillow image (RGBA, 8 bits); bytes or a binary file object give the bytes of a PNG file.
     mask, trimap: as for Remover.__call__. options: those of Remover.
 
-    Raises ArgumentError, as Remover and its call do.
+    Raises ArgumentError and EngineError, as Remover and its call do. The models of the last calls
+    stay loaded.
     """
     result = Remover(**options)(image, mask=mask, trimap=trimap)
     if isinstance(image, Image.Image) or is_path(image):

@@ -22,6 +22,7 @@ __all__ = ["class_probability", "matte_from_prediction", "resize", "to_tensor"]
 
 _FILTERS = {"lanczos": 0, "bilinear": 1, "box": 2}
 _MOST_CLASSES = 1024
+_ORDERS = {"rgb": False, "bgr": True}
 _HALF = {"float32": False, "float16": True}
 
 
@@ -73,6 +74,7 @@ def to_tensor(
     mean: Sequence[float],
     std: Sequence[float],
     scale: float | str = 255,
+    channels: str = "rgb",
     filter: str = "lanczos",
     dtype: npt.DTypeLike = "float32",
     device: str | None = None,
@@ -87,9 +89,10 @@ def to_tensor(
         image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1], no side 0; a fourth
             channel is ignored.
         size: (height, width) of the network's input, each at least 1.
-        mean: three numbers, for channels in [0, 1].
-        std: three numbers above 0.
+        mean: three numbers, for channels in [0, 1], in the order of ``channels``.
+        std: three numbers above 0, likewise.
         scale: 255, or ``"max"``: the largest sample of the resized image's colours, at least 1.
+        channels: ``"rgb"`` or ``"bgr"``: the order of the result's; the image's is RGB.
         filter: as of `resize`.
         dtype: float32 or float16.
         device: see `trimatte.devices`.
@@ -113,6 +116,7 @@ def to_tensor(
         _three(mean, "mean"),
         deviation,
         by_maximum,
+        choice(_ORDERS, channels, "to_tensor", "channels"),
         choice(_FILTERS, filter, "to_tensor", "filter"),
         choice(_HALF, _name(dtype), "to_tensor", "dtype"),
         device,

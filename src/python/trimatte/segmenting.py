@@ -1,0 +1,269 @@
+"""Segmentation: a network's opinion on what is foreground, for an image of any size."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from trimatte import _core
+from trimatte.arrays import Array, ArrayLike, as_array
+from trimatte.devices import DeviceArray
+from trimatte.errors import ArgumentError
+from trimatte.resizing import class_probability, matte_from_prediction, to_tensor
+
+if TYPE_CHECKING:
+    from trimatte.engines import Card, Session
+
+__all__ = ["Segmenter", "segment"]
+
+Model = str | os.PathLike[str]
+Classes = str | int | Sequence[str | int]
+
+# Loaded models that `segment` and `Remover` share; a user of more of them keeps Segmenters.
+_MODELS_KEPT = 2
+
+
+class Segmenter:
+    """A segmentation network, loaded: images go in, what is foreground comes out.
+
+    Its weights are found or fetched, checked against their hash, and loaded once. Threads may
+    share it. With ``with``, or by `close`, its memory is given back.
+
+    Args:
+        model: a model card's name (``trimatte engines list``; ``"u2net"``), or the path of an ONNX
+            file with a card of its own beside it (``mine.onnx``, ``mine.toml``), or of that card.
+        card: of an ONNX file without one beside it: the name of a model that is run alike, or the
+            path of a card.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+        runtime: ``"auto"``, ``"tensorrt"``, ``"tensorrt_rtx"``, ``"onnxruntime"`` or
+            ``"openvino"``. What is asked for by name is used, or EngineError says why it cannot be.
+        precision: ``"fp32"``, ``"fp16"``, ``"bf16"`` or ``"int8"``; None: the model's own.
+        accept_license: True, or the licence's name, where weights are not free for every use.
+        progress: told (what is being done, how much of it is, 0 to 1) while weights are fetched and
+            engines are built; what it raises cancels.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+        EngineError: the model cannot be had, the file is not sound, or no runtime can run it.
+    """
+
+    def __init__(
+        self,
+        model: Model = "u2net",
+        *,
+        card: Model | None = None,
+        device: str = "auto",
+        runtime: str = "auto",
+        precision: str | None = None,
+        accept_license: bool | str = False,
+        progress: Callable[[str, float], None] | None = None,
+    ) -> None:
+        from trimatte import engines
+
+        found = engines.find_card(_named(model), card=None if card is None else _named(card))
+        path = engines.fetch(found, accept_license=accept_license, progress=progress)
+        self._card: Card = found
+        self._may_move = device == "auto"
+        self._session: Session = engines.open_session(
+            path, runtime=runtime, device=device, precision=precision, progress=progress
+        )
+
+    @property
+    def card(self) -> Card:
+        """What is known of the model: input, output, licence, training data."""
+        return self._card
+
+    @property
+    def session(self) -> Session:
+        """What runs it: runtime, device, precision, and why these."""
+        return self._session
+
+    def network_size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of what the network sees of an image of this size."""
+        return self._card.input.network_size(height, width)
+
+    def __call__(
+        self, image: ArrayLike, *, classes: Classes | None = None, stream: Any = None
+    ) -> Array:
+        """The coarse alpha of an image.
+
+        Args:
+            image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1], display-referred
+                (sRGB); a fourth channel is ignored.
+            classes: of a network that tells classes apart, those that are foreground: names or
+                numbers; None: its card's choice.
+            stream: see `trimatte.devices`.
+
+        Returns:
+            (H, W) uint8, 0 background, 255 foreground, where the image lies.
+
+        Raises:
+            ArgumentError: an argument is not what is listed above.
+            EngineError: the network failed, or the segmenter is closed.
+        """
+        pixels = as_array(image, "segment", "image", stream)
+        _core.check(pixels, "segment", "image", color=True)
+        chosen = self.planes(classes)
+        if isinstance(pixels, DeviceArray):
+            return self._matte(pixels, chosen, stream)
+        placed = _core.place(pixels, self._session.device, "segment")
+        mask = self._matte(placed, chosen, stream)
+        return mask.to_host() if isinstance(mask, DeviceArray) else mask
+
+    def _matte(self, pixels: Array, classes: list[int] | None, stream: Any) -> Array:
+        """The coarse alpha where the pixels lie."""
+        height, width = pixels.shape[:2]
+        source, outlet = self._card.input, self._card.output
+        tensor = to_tensor(
+            pixels,
+            source.network_size(height, width),
+            mean=source.mean,
+            std=source.std,
+            scale=source.scale,
+            channels=source.channels,
+            filter=source.filter,
+            dtype=self._session.inputs[0].dtype,
+            stream=stream,
+        )
+        prediction = self._predict(tensor, stream)
+        if outlet.activation != "none":
+            prediction = class_probability(prediction, classes, stream=stream)
+        return matte_from_prediction(
+            prediction,
+            (height, width),
+            min_max=outlet.min_max,
+            filter=outlet.filter,
+            stream=stream,
+        )
+
+    def _predict(self, tensor: Array, stream: Any) -> Array:
+        """The network's output where its input lies."""
+        output = self._card.output.index
+        if not isinstance(tensor, DeviceArray) or self._session.device != "cpu":
+            return self._session.run(tensor, output=output, stream=stream)
+        if not self._may_move:
+            raise ArgumentError(
+                f"segment: image must lie on the host, as the network does, got one on "
+                f"{tensor.device}; device='auto' takes it there"
+            )
+        prediction = self._session.run(tensor.to_host(), output=output)
+        return _core.to_device(prediction, tensor.device, stream)
+
+    def planes(self, classes: Classes | None) -> list[int] | None:
+        """The planes of the network's output that are foreground; None where there is only one.
+
+        Raises ArgumentError: the model has no such class, or tells none apart.
+        """
+        names = self._card.output.classes
+        if not names:
+            if classes is None:
+                return None
+            raise ArgumentError(
+                f"segment: classes must be None: {self._card.name} tells none apart, got "
+                f"{classes!r:.80}"
+            )
+        wanted = self._card.output.default if classes is None else classes
+        listed = [wanted] if isinstance(wanted, (str, int)) else list(wanted)
+        numbers = [names.index(one) if one in names else one for one in listed]
+        if not numbers or not all(type(one) is int and 0 <= one < len(names) for one in numbers):
+            raise ArgumentError(
+                f"segment: classes must be some of {', '.join(names)}, or their numbers from 0, "
+                f"got {classes!r:.80}"
+            )
+        return [int(number) for number in numbers]
+
+    def close(self) -> None:
+        """Gives the network's memory back; the segmenter can no longer be called."""
+        self._session.close()
+
+    def __enter__(self) -> Segmenter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        session = self._session
+        return (
+            f"<trimatte.Segmenter {self._card.name}, {session.precision} by {session.runtime} on "
+            f"{session.device}>"
+        )
+
+
+def segment(
+    image: ArrayLike,
+    model: Model | Segmenter = "u2net",
+    *,
+    classes: Classes | None = None,
+    device: str = "auto",
+    runtime: str = "auto",
+    precision: str | None = None,
+    accept_license: bool | str = False,
+    stream: Any = None,
+) -> Array:
+    """The coarse alpha of an image, as a network has it: `refine` makes a matte of it.
+
+    Models are kept loaded between calls (the last two; `free_memory` lets go of them).
+
+    Args:
+        image: as for a `Segmenter`.
+        model: as for a `Segmenter`, or one: then device, runtime, precision and accept_license
+            are its own.
+        classes: as for a `Segmenter`'s call.
+        device: where the network runs; the image may lie elsewhere with ``"auto"``.
+        runtime: as for a `Segmenter`.
+        precision: likewise.
+        accept_license: likewise.
+        stream: see `trimatte.devices`.
+
+    Returns:
+        (H, W) uint8, 0 background, 255 foreground, where the image lies.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+        EngineError: the model cannot be had or run.
+    """
+    segmenter = as_segmenter(
+        model,
+        device=device,
+        runtime=runtime,
+        precision=precision,
+        accept_license=accept_license,
+    )
+    return segmenter(image, classes=classes, stream=stream)
+
+
+def as_segmenter(model: Model | Segmenter, **options: Any) -> Segmenter:
+    """A Segmenter as it is, or the shared one of a model and its options."""
+    if isinstance(model, Segmenter):
+        return model
+    if not isinstance(model, (str, os.PathLike)):
+        raise ArgumentError(
+            "segment: model must be a model's name, the path of an ONNX file or of a model card, "
+            f"or a Segmenter, got {model!r:.80}"
+        )
+    return _shared(model, **options)
+
+
+def _named(model: Model) -> str | Path:
+    """A path that was given as one stays one: it is not a model's name."""
+    return model if isinstance(model, str) else Path(model)
+
+
+@lru_cache(maxsize=_MODELS_KEPT)
+def _shared(model: Model, **options: Any) -> Segmenter:
+    return Segmenter(model, **options)
+
+
+def forget_models() -> None:
+    """Lets go of the models that `segment` and `Remover` share."""
+    _shared.cache_clear()
