@@ -127,9 +127,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Value:
-    """What is known of a value: its (N, C, H, W), None for any; its expected variance."""
+    """What is known of a value: its (N, C, H, W), None for any; what its numbers are like."""
 
     shape: tuple[int | None, ...]
+    mean: float = 0.0
     variance: float = 1.0
     name: str = ""
 
@@ -144,8 +145,9 @@ class Shapes(Layers[Value]):
     """Works out shapes and lists the parameters in the order of their layers.
 
     Weights begin with the deviation that gives their layer's output a variance of 1 (He et al.,
-    "Delving Deep into Rectifiers", with the variance followed through sums and concatenations
-    instead of assumed), so that the running statistics 0 and 1 of batch normalisation hold.
+    "Delving Deep into Rectifiers", https://arxiv.org/abs/1502.01852, with mean and variance
+    followed through sums and concatenations instead of assumed), so that the running statistics 0
+    and 1 of batch normalisation hold.
     """
 
     def __init__(self, *, training: bool = True) -> None:
@@ -195,13 +197,20 @@ class Shapes(Layers[Value]):
         return x
 
     def instance_norm(self, x: Value, channels: slice = slice(None)) -> Value:
-        return replace(x, variance=1.0)
+        return replace(x, mean=0.0, variance=1.0)
 
     def relu(self, x: Value, ceiling: float = math.inf) -> Value:
-        return replace(x, variance=x.variance * (0.5 - 0.5 / math.pi))
+        """Moments of a rectified normal distribution; the ceiling is thought to be out of reach."""
+        deviation = math.sqrt(x.variance)
+        z = x.mean / deviation
+        density = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+        positive = (1 + math.erf(z / math.sqrt(2))) / 2
+        mean = x.mean * positive + deviation * density
+        square = (x.mean**2 + x.variance) * positive + x.mean * deviation * density
+        return replace(x, mean=mean, variance=square - mean**2)
 
     def sigmoid(self, x: Value) -> Value:
-        return replace(x, variance=x.variance / 16)
+        return replace(x, mean=0.5, variance=x.variance / 16)
 
     def dropout(self, x: Value, probability: float) -> Value:
         return x
@@ -222,15 +231,20 @@ class Shapes(Layers[Value]):
 
     def concat(self, *values: Value) -> Value:
         channels = sum(value.channels for value in values)
-        variance = sum(value.variance * value.channels for value in values) / channels
+        shares = [value.channels / channels for value in values]
+        mean = sum(share * value.mean for share, value in zip(shares, values, strict=True))
+        variance = sum(
+            share * (value.variance + (value.mean - mean) ** 2)
+            for share, value in zip(shares, values, strict=True)
+        )
         shape = values[0].shape
-        return Value((shape[0], channels, *shape[2:]), variance)
+        return Value((shape[0], channels, *shape[2:]), mean, variance)
 
     def add(self, x: Value, y: Value) -> Value:
-        return replace(x, variance=x.variance + y.variance)
+        return replace(x, mean=x.mean + y.mean, variance=x.variance + y.variance)
 
     def multiply(self, x: Value, y: Value) -> Value:
-        return x
+        return replace(x, mean=x.mean * y.mean, variance=x.variance * y.mean**2)
 
     def _weight(self, name: str, x: Value, shape: tuple[int, ...]) -> None:
         deviation = 1 / math.sqrt(math.prod(shape[1:]) * x.variance)

@@ -39,7 +39,7 @@ class NetworkModule(nn.Module):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self._define = define
-        self(torch.empty(1, 3, 64, 64, device="meta"))
+        self(torch.empty(2, 3, 64, 64, device="meta"))
         self.to_empty(device="cpu")
         tensors = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
         for name in self.state_dict():
