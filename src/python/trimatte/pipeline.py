@@ -144,8 +144,8 @@ class Remover:
     trimap.
 
     model: of a `Segmenter`, or one: it makes the coarse mask. None: chroma_key does. classes: those
-    that are foreground, of a network that tells classes apart. runtime, precision, accept_license:
-    of the Segmenter. key_color, tolerance, softness: of chroma_key, which makes the coarse mask.
+    that are foreground, of a network that tells classes apart. card, runtime, precision,
+    accept_license: of the Segmenter. key_color, tolerance, softness: of chroma_key, which makes the coarse mask.
     radius: the unknown band's width in pixels, a number or (outside, inside). None: around a key
     1/80 of the image's side outside and 1/160 inside (the side of a square of its area; at least 2
     and 1); of a mask as wide as its softness asks for, see make_trimap's band="auto".
@@ -163,6 +163,7 @@ class Remover:
         self,
         *,
         model: Model | Segmenter | None = None,
+        card: Model | None = None,
         classes: Classes | None = None,
         runtime: str = "auto",
         precision: str | None = None,
@@ -190,6 +191,7 @@ class Remover:
         if model is not None:
             self.segmenter = as_segmenter(
                 model,
+                card=card,
                 device=device or "cpu",
                 runtime=runtime,
                 precision=precision,

@@ -203,6 +203,7 @@ def segment(
     image: ArrayLike,
     model: Model | Segmenter = "u2net",
     *,
+    card: Model | None = None,
     classes: Classes | None = None,
     device: str = "auto",
     runtime: str = "auto",
@@ -216,8 +217,9 @@ def segment(
 
     Args:
         image: as for a `Segmenter`.
-        model: as for a `Segmenter`, or one: then device, runtime, precision and accept_license
-            are its own.
+        model: as for a `Segmenter`, or one: then card, device, runtime, precision and
+            accept_license are its own.
+        card: as for a `Segmenter`.
         classes: as for a `Segmenter`'s call.
         device: where the network runs; the image may lie elsewhere with ``"auto"``.
         runtime: as for a `Segmenter`.
@@ -234,6 +236,7 @@ def segment(
     """
     segmenter = as_segmenter(
         model,
+        card=card,
         device=device,
         runtime=runtime,
         precision=precision,
