@@ -47,14 +47,13 @@ class Download:
     Args:
         part: where the bytes are collected; ``<part>.json`` beside it keeps the version.
         size: of the file in bytes, None if it is not known.
-        progress: told how much of the file is there, from 0 to 1, never less than before; what it
-            raises ends the download.
+        progress: told how much of the file is there, from 0 to 1, less than before if all is lost;
+            what it raises ends the download.
     """
 
     def __init__(self, part: Path, size: int | None, progress: Callable[[float], None]) -> None:
         self._part, self._size, self._progress = part, size, progress
         self._version = part.with_name(part.name + ".json")
-        self._told = 0.0
         self.resumed = False
 
     def __call__(self, url: str, output: str, _pooch: object) -> None:
@@ -169,15 +168,11 @@ class Download:
                 with _writing(self._part):
                     _append(file, chunk)
                 if total:
-                    self._tell(have / total)
+                    self._progress(have / total)
             if total is not None and have < total:
                 raise _Interrupted(f"the connection ended after {have} of {total} bytes")
             with _writing(self._part):
                 os.fsync(file.fileno())
-
-    def _tell(self, fraction: float) -> None:
-        self._told = max(self._told, fraction)
-        self._progress(self._told)
 
     def _have(self) -> int:
         return self._part.stat().st_size if self._part.exists() else 0

@@ -250,12 +250,15 @@ def _retrieve(url: str, target: Path, verified: Verified, download: Download) ->
 @contextmanager
 def _quiet(logger: logging.Logger) -> Iterator[None]:
     """Without pooch's own lines on the terminal: `Progress` tells."""
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+
+    def loud(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING
+
+    logger.addFilter(loud)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        logger.removeFilter(loud)
 
 
 class _Cancelled(BaseException):
@@ -268,9 +271,14 @@ class _Cancelled(BaseException):
 
 @contextmanager
 def _cancellable(progress: Progress) -> Iterator[Progress]:
+    """A progress that never goes back, and whose exceptions come out as they were raised."""
+    most = 0.0
+
     def told(what: str, fraction: float) -> None:
+        nonlocal most
+        most = max(most, fraction)
         try:
-            progress(what, fraction)
+            progress(what, most)
         except BaseException as error:
             raise _Cancelled(error) from error
 

@@ -327,6 +327,7 @@ def test_an_onnx_file_that_is_not_there(tmp_path: Path) -> None:
             r"output\.classes must be names that differ",
         ),
         ("size = ", "cannot be read as a model card"),
+        ("size = " + "[" * 100_000, "cannot be read as a model card"),
     ],
 )
 def test_a_broken_card_is_named_with_its_key(tmp_path: Path, text: str, message: str) -> None:
