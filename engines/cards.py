@@ -279,7 +279,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         import tomli as tomllib
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # of TOML and of UTF-8, both are ValueErrors
+    except (OSError, ValueError, RecursionError) as error:  # of TOML and UTF-8: ValueErrors
         raise EngineError(f"{path}: cannot be read as a model card: {error}") from error
 
 
