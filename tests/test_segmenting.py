@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from trimatte import engines
-from trimatte.engines.networks import NETWORKS
 
 import cases
 import trimatte
+from trimatte import engines
 
 pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -86,9 +85,7 @@ def test_mask_is_rembgs(
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])
-def test_other_depths_give_nearly_the_same_mask(
-    models: Callable[[str], Path], dtype: str
-) -> None:
+def test_other_depths_give_nearly_the_same_mask(models: Callable[[str], Path], dtype: str) -> None:
     segmenter = trimatte.Segmenter(models("u2netp"), card="u2netp", device="cpu")
     expected = segmenter(a_photo(180, 240)).astype(int)
     mask = segmenter(a_photo(180, 240, dtype)).astype(int)
@@ -153,11 +150,9 @@ def test_classes_are_chosen_by_name_and_number(
     assert np.abs(mask - class_mask(deeplab, image, numbers)).max() <= 1
 
 
-@pytest.mark.parametrize(
-    "classes", ["unicorn", 21, -1, True, 1.5, [], ["cat", "unicorn"], [None]]
-)
+@pytest.mark.parametrize("classes", ["unicorn", 21, -1, True, 1.5, [], ["cat", "unicorn"], [None]])
 def test_unknown_classes_are_refused(deeplab: trimatte.Segmenter, classes: Any) -> None:
-    with pytest.raises(trimatte.ArgumentError, match="classes must be some of background, .*got"):
+    with pytest.raises(trimatte.ArgumentError, match=r"classes must be some of background, .*got"):
         deeplab(a_photo(20, 30), classes=classes)
 
 

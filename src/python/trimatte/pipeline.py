@@ -143,20 +143,27 @@ class Remover:
     """Removes backgrounds: found by a network, keyed out by their colour, or named by a mask or a
     trimap.
 
-    model: of a `Segmenter`, or one: it makes the coarse mask. None: chroma_key does. classes: those
-    that are foreground, of a network that tells classes apart. card, runtime, precision,
-    accept_license: of the Segmenter. key_color, tolerance, softness: of chroma_key, which makes the coarse mask.
-    radius: the unknown band's width in pixels, a number or (outside, inside). None: around a key
-    1/80 of the image's side outside and 1/160 inside (the side of a square of its area; at least 2
-    and 1); of a mask as wide as its softness asks for, see make_trimap's band="auto".
-    quality: of estimate_alpha. despill: the method of despill applied to the
-    foreground of keyed images, or None. despill_strength in [0, 1]. device: None or "cpu"; "cuda"
-    or "cuda:1", where the whole frame stays from the one copy there to the copies back; "auto".
-    An array that lies on a GPU is worked on there. With a Segmenter, its device unless another is
-    named.
+    A Remover holds no state of an image: it can be shared between threads.
 
-    Raises ArgumentError for options out of range, EngineError for a model that cannot be had or
-    run. A Remover holds no state of an image: it can be shared between threads.
+    Args:
+        model: of a `Segmenter`, or one: it makes the coarse mask. None: `chroma_key` does.
+        card, runtime, precision, accept_license: of the Segmenter.
+        classes: those that are foreground, of a network that tells classes apart.
+        key_color, tolerance, softness: of `chroma_key`.
+        radius: the unknown band's width in pixels, a number or (outside, inside). None: around a
+            key 1/80 of the image's side outside and 1/160 inside (the side of a square of its area;
+            at least 2 and 1); of a mask as wide as its softness asks for, see `make_trimap` with
+            ``band="auto"``.
+        quality: of `estimate_alpha`.
+        despill: the method of `despill` for the foreground of keyed images, or None.
+        despill_strength: in [0, 1].
+        device: None or ``"cpu"``; ``"cuda"`` or ``"cuda:1"``, where the whole frame stays from the
+            one copy there to the copies back; ``"auto"``. An array that lies on a GPU is worked on
+            there. None with a Segmenter: its device.
+
+    Raises:
+        ArgumentError: an option is out of range.
+        EngineError: the model cannot be had, or not be run.
     """
 
     def __init__(

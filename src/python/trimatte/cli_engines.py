@@ -1,0 +1,208 @@
+"""The command line's ``trimatte engines``: models and what runs them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from trimatte import engines
+
+__all__ = ["add_engines"]
+
+_EXAMPLES = """\
+examples:
+  trimatte engines list                           the models, and whether their weights are here
+  trimatte engines fetch u2net isnet-general-use  download weights now instead of at first use
+  trimatte engines export modnet --checkpoint modnet.ckpt -o modnet.onnx
+  trimatte engines export u2netp --seed 0 -o test.onnx --precision fp16
+  trimatte engines build u2net --precision fp16 --batch 1:8:32
+  trimatte engines cache --clear                  forget all engines built
+"""
+
+_EXPORT_NOTE = """\
+The checkpoint is .pth, .pt, .ckpt, .safetensors or .npz; nothing in it is executed. PyTorch is not
+needed. Without a checkpoint, --seed gives weights that know nothing: for tests and timing.
+"""
+
+_BUILD_NOTE = """\
+A TensorRT engine is made for one GPU, one version of TensorRT, one precision and one range of batch
+sizes. It is kept, and found again by every session that asks for the same.
+"""
+
+
+def add_engines(commands: Any) -> None:
+    """Adds the command and its own commands to the command line's."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = commands.add_parser(
+        "engines",
+        help="models and what runs them: list, fetch, export, build",
+        description="Models, their weights, and the engines that run them.",
+        epilog=_EXAMPLES,
+        formatter_class=raw,
+    )
+    actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    listing = actions.add_parser("list", help="the models that are known")
+    listing.add_argument("model", nargs="*", metavar="MODEL", help="only these, in full")
+    listing.add_argument(
+        "--licenses", action="store_true", help="terms of the weights and of what they learned from"
+    )
+    listing.set_defaults(run=_list)
+
+    fetch = actions.add_parser("fetch", help="download weights, checked against their hash")
+    fetch.add_argument(
+        "model", nargs="+", metavar="MODEL", help="a name of `trimatte engines list`"
+    )
+    fetch.add_argument(
+        "--accept-license", action="store_true", help="also those not free for every use"
+    )
+    fetch.set_defaults(run=_fetch)
+
+    export = actions.add_parser(
+        "export",
+        help="make an ONNX file of a network and a checkpoint",
+        description="Makes an ONNX file of a network and a checkpoint.",
+        epilog=_EXPORT_NOTE,
+        formatter_class=raw,
+    )
+    export.add_argument("network", metavar="NETWORK", help=", ".join(engines.NETWORKS))
+    export.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help=".onnx")
+    weights = export.add_mutually_exclusive_group(required=True)
+    weights.add_argument("--checkpoint", type=Path, metavar="FILE", help="the weights")
+    weights.add_argument("--seed", type=int, metavar="N", help="made-up weights")
+    export.add_argument("--precision", choices=["fp32", "fp16"], default="fp32")
+    export.add_argument(
+        "--size",
+        type=_size,
+        metavar="HxW|any",
+        default=argparse.SUPPRESS,
+        help="of the input (default: the network's own)",
+    )
+    export.set_defaults(run=_export)
+
+    build = actions.add_parser(
+        "build",
+        help="build a TensorRT engine and keep it",
+        description="Builds a TensorRT engine and keeps it.",
+        epilog=_BUILD_NOTE,
+        formatter_class=raw,
+    )
+    build.add_argument("model", metavar="MODEL", help="a name, or an .onnx file")
+    build.add_argument("--precision", choices=["fp32", "fp16"], default="fp32")
+    build.add_argument(
+        "--batch",
+        type=engines.parse_batch,
+        default=(1, 1, 8),
+        metavar="MIN:BEST:MAX",
+        help="images in a batch: the fewest, the most usual, the most (default: 1:1:8)",
+    )
+    build.add_argument("--device", default="cuda", metavar="D", help="the GPU (default: cuda)")
+    build.add_argument(
+        "--accept-license", action="store_true", help="weights that are not free for every use"
+    )
+    build.set_defaults(run=_build)
+
+    cache = actions.add_parser("cache", help="the engines that were built")
+    cache.add_argument("--clear", action="store_true", help="delete them")
+    cache.set_defaults(run=_cache)
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    if text == "any":
+        return None
+    height, _, width = text.partition("x")
+    return int(height), int(width)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    if arguments.model:
+        for name in arguments.model:
+            print(engines.describe(engines.find_card(name)))
+        return 0
+    for name, card in engines.cards().items():
+        terms = f"{card.license}, commercial use: {_yes_no(card.commercial)}"
+        learned = f"{card.training_data or 'not stated'} ({card.training_license or 'not stated'})"
+        text = f"{terms}; trained on {learned}" if arguments.licenses else card.title
+        print(f"{name:28} {text}")
+    return 0
+
+
+def _yes_no(value: bool | str) -> str:
+    return value if isinstance(value, str) else "yes" if value else "no"
+
+
+def _fetch(arguments: argparse.Namespace) -> int:
+    for name in arguments.model:
+        with progress() as report:
+            path = engines.fetch(
+                engines.find_card(name), accept_license=arguments.accept_license, progress=report
+            )
+        print(path)
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    options = {"size": arguments.size} if "size" in arguments else {}
+    path = engines.export(
+        arguments.network,
+        arguments.output,
+        checkpoint=arguments.checkpoint,
+        seed=arguments.seed,
+        precision=arguments.precision,
+        **options,
+    )
+    print(path)
+    return 0
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    card = engines.find_card(arguments.model)
+    with progress() as report:
+        path = engines.fetch(card, accept_license=arguments.accept_license, progress=report)
+        built = engines.build_engine(
+            path,
+            precision=arguments.precision,
+            batch=arguments.batch,
+            device=arguments.device,
+            progress=report,
+        )
+    how = "was there" if built.from_cache else f"built in {built.seconds:.1f} s"
+    print(f"{built.path}: {how}, {built.bytes / 1e6:.1f} MB")
+    return 0
+
+
+def _cache(arguments: argparse.Namespace) -> int:
+    for entry in engines.engine_cache(clear=arguments.clear):
+        print(entry)
+    return 0
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, float], None]]:
+    """A bar on a terminal, with tqdm; else a line for each thing that is begun, on stderr."""
+    try:
+        tqdm = import_module("tqdm").tqdm if sys.stderr.isatty() else None
+    except ImportError:
+        tqdm = None
+    bars: dict[str, Any] = {}
+
+    def report(what: str, done: float) -> None:
+        if what not in bars:
+            if tqdm is None:
+                print(f"trimatte: {what}", file=sys.stderr)
+            layout = "{l_bar}{bar}| {elapsed}<{remaining}"
+            bars[what] = tqdm and tqdm(total=1.0, desc=what, bar_format=layout, file=sys.stderr)
+        if bars[what] is not None:
+            bars[what].update(done - bars[what].n)
+
+    try:
+        yield report
+    finally:
+        for bar in bars.values():
+            if bar is not None:
+                bar.close()
