@@ -9,6 +9,7 @@ from .catalogue import describe
 from .fetch import fetch, models_folder
 from .networks import NETWORKS, Network
 from .session import Progress, Session, TensorInfo
+from .sessions import RuntimeStatus, open_session, runtimes
 from .trimap_network import TrimapNetwork
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Network",
     "OutputSpec",
     "Progress",
+    "RuntimeStatus",
     "Session",
     "TensorInfo",
     "TrimapNetwork",
@@ -26,4 +28,6 @@ __all__ = [
     "fetch",
     "find_card",
     "models_folder",
+    "open_session",
+    "runtimes",
 ]

@@ -21,7 +21,8 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageOps
 
-from trimatte import __version__
+from trimatte import __version__, engines
+from trimatte.cli_engines import add_engines
 from trimatte.compositing import cutout, limit_alpha
 from trimatte.demo import scene
 from trimatte.devices import build_info, cpu_target, cuda_status, get_num_threads
@@ -80,7 +81,8 @@ opacity, down to the hair. Weights are fetched once, and checked.
 examples:
   trimatte remove photo.jpg -o cutout.png
   trimatte remove photos/ -r -o cutouts/ --model isnet-general-use
-  trimatte remove street.jpg -o cat.png --model deeplab.onnx --classes cat
+  trimatte remove street.jpg -o cat.png --model mine.onnx --card modnet
+  trimatte remove street.jpg -o cat.png --model deeplabv3plus-resnet101 --classes cat
   trimatte remove photo.jpg -o cutout.png --model u2net --device cuda -v
 """
 
@@ -200,6 +202,9 @@ def _parser() -> argparse.ArgumentParser:
         help="a name of `trimatte engines list`, or an .onnx file with its card (default: u2net)",
     )
     network.add_argument(
+        "--card", metavar="NAME|FILE", help="how an .onnx file without a card is run: as this model"
+    )
+    network.add_argument(
         "--classes", metavar="A[,B]", help="what is foreground, of a model that tells classes apart"
     )
     network.add_argument(
@@ -238,6 +243,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_matting(matte)
     _add_results(matte)
     matte.set_defaults(run=_matte)
+
+    add_engines(commands)
 
     demo = commands.add_parser(
         "demo",
@@ -432,6 +439,7 @@ def _remove(arguments: argparse.Namespace) -> int:
     try:
         remover = Remover(
             model=arguments.model,
+            card=arguments.card,
             classes=classes,
             runtime=arguments.runtime,
             precision=arguments.precision,
@@ -443,7 +451,7 @@ def _remove(arguments: argparse.Namespace) -> int:
     except ArgumentError as error:
         raise _UsageError(str(error)) from error
     if arguments.verbose and remover.segmenter is not None:
-        print(f"trimatte: {remover.segmenter.session.why}", file=sys.stderr)
+        print(f"trimatte: {remover.segmenter.engine}", file=sys.stderr)
     return _work(plan, remover, background, arguments)
 
 
@@ -872,9 +880,13 @@ def _doctor(arguments: argparse.Namespace) -> int:
         "numpy": np.__version__,
         "Pillow": PIL.__version__,
         "tqdm": _version("tqdm") or "not installed: no progress bar (pip install 'trimatte[cli]')",
+        "models": f"kept in {engines.models_folder()}",
     }
     for name, value in rows.items():
-        print(f"{name:<10} {value}")
+        print(f"{name:<12} {value}")
+    for runtime in engines.runtimes():
+        used = f"{runtime.version} on {', '.join(runtime.devices)}" if runtime.devices else ""
+        print(f"{runtime.name:<12} {'; '.join(filter(None, (used, *runtime.problems)))}")
     return 0
 
 

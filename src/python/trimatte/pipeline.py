@@ -266,7 +266,7 @@ class Remover:
             "mask": coarse,
         }
         device = pixels.device if isinstance(pixels, DeviceArray) else "cpu"
-        engine = None if segmenter is None else segmenter.session.why
+        engine = None if segmenter is None else segmenter.engine
         result = Result(
             arrays, timings, device, on_host=on_host, engine=engine, icc_profile=icc_profile
         )

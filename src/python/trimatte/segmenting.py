@@ -82,6 +82,12 @@ class Segmenter:
         """What runs it: runtime, device, precision, and why these."""
         return self._session
 
+    @property
+    def engine(self) -> str:
+        """What runs it and why, in a sentence."""
+        session = self._session
+        return f"{session.runtime} on {session.device} in {session.precision}: {session.why}"
+
     def network_size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of what the network sees of an image of this size."""
         return self._card.input.network_size(height, width)
