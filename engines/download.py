@@ -144,8 +144,11 @@ class Download:
             raise _Interrupted("the server has no more than what was there, which is not all")
         if status in _PASSING:
             raise _Interrupted(f"HTTP {status} {answer.reason}")
-        if status != 200 or answer.headers.get("Content-Encoding", "identity") != "identity":
+        if status != 200:
             raise DownloadError(f"{answer.url}: HTTP {status} {answer.reason}")
+        encoding = answer.headers.get("Content-Encoding", "identity")
+        if encoding != "identity":
+            raise DownloadError(f"{answer.url}: sends the file encoded as {encoding}")
         return self._discard()
 
     def _check_size(self, answer: Any, url: str, offset: int) -> None:

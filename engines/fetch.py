@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 from trimatte.errors import ArgumentError, EngineError
 
@@ -101,17 +100,19 @@ def _check_license(card: Card, accepted: bool | str) -> None:
 
 
 def _callers_own(card: Card, path: Path, home: Path) -> Path:
-    if not path.is_file():
+    if not _is_file(path):
         raise EngineError(f"{path}: there is no such file, though the card of {card.name} names it")
     if card.sha256 or card.md5:
         verified = Verified(home / "verified", sha256=card.sha256, md5=card.md5)
         if not _has(verified, path):
-            _refuse(path, verified)
+            raise EngineError(
+                f"{path}: its {_hash_of(path, verified)}, expected is {verified.expected}"
+            )
     return path
 
 
 def _made_from_checkpoint(card: Card, path: Path) -> Path:
-    if not path.is_file():
+    if not _is_file(path):
         raise EngineError(
             f"{card.name}: there is no {path}, and no address that offers it. To make it: "
             f"{card.checkpoint}. It belongs at {path}"
@@ -121,7 +122,7 @@ def _made_from_checkpoint(card: Card, path: Path) -> Path:
 
 def _find(card: Card, target: Path, verified: Verified) -> Path | None:
     for path in (target, *_in_folders_of_rembg(card)):
-        if path.is_file() and card.size in (None, path.stat().st_size) and _has(verified, path):
+        if _is_file(path) and card.size in (None, path.stat().st_size) and _has(verified, path):
             return path
     return None
 
@@ -142,6 +143,13 @@ def _folders_of_rembg() -> list[Path]:
     return list(dict.fromkeys(Path(name).expanduser() for name in named if name))
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:  # a folder on the way that may not be searched
+        raise EngineError(f"{path}: cannot be read: {error}") from error
+
+
 def _has(verified: Verified, path: Path) -> bool:
     try:
         return verified.has(path)
@@ -149,21 +157,17 @@ def _has(verified: Verified, path: Path) -> bool:
         raise EngineError(f"{path}: cannot be read: {error}") from error
 
 
-def _refuse(path: Path, verified: Verified) -> NoReturn:
-    raise EngineError(
-        f"{path}: its {verified.algorithm} is {digest(path, verified.algorithm)}, "
-        f"expected is {verified.expected}"
-    )
+def _hash_of(path: Path, verified: Verified) -> str:
+    return f"{verified.algorithm} is {digest(path, verified.algorithm)}"
 
 
 def _check_online(card: Card, target: Path, verified: Verified) -> None:
     if os.environ.get("TRIMATTE_OFFLINE", "0") in ("", "0"):
         return
-    if target.is_file():
-        _refuse(target, verified)
+    state = f"is damaged, its {_hash_of(target, verified)}" if target.is_file() else "is not there"
     raise EngineError(
-        f"{card.name}: TRIMATTE_OFFLINE is set and {card.file} is not there. Put it at {target}: "
-        f"{verified.algorithm} {verified.expected}, from {' or '.join(card.urls)}"
+        f"{card.name}: TRIMATTE_OFFLINE is set and {target} {state}. Put there what is offered at "
+        f"{' or '.join(card.urls)}, {verified.algorithm} {verified.expected}"
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import logging
 import os
 import re
 import resource
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,7 +29,7 @@ from trimatte.engines.fetch import fetch, models_folder
 
 from trimatte.errors import ArgumentError, EngineError
 
-pytest.importorskip("pooch")
+pooch = pytest.importorskip("pooch")
 
 CONTENT = bytes(range(256)) * 4096
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -42,6 +45,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
+        self.server.encodings.add(self.headers["Accept-Encoding"])
         self.server.asked.append((self.path, self.headers["Range"], self.headers["If-Range"]))
         answers = self.server.answers[self.path]
         (answers.pop(0) if len(answers) > 1 else answers[0])(self)
@@ -75,6 +79,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers: dict[str, list[Answer]] = {}
         self.asked: list[tuple[str, str | None, str | None]] = []
+        self.encodings: set[str | None] = set()
         self.sent = 0
         self.let_go = threading.Event()
 
@@ -209,9 +214,7 @@ def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("*") if path.is_file() and path.name[0] != ".")
 
 
-def test_a_file_is_fetched_once(
-    server: Server, home: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_is_fetched_once(server: Server, home: Path) -> None:
     card = card_for(server.answer(good))
     told = Told()
     path = fetch(card, progress=told)
@@ -222,7 +225,19 @@ def test_a_file_is_fetched_once(
     assert told.fractions[-1] == 1.0
     assert fetch(card) == path
     assert server.asked == [("/model.onnx", None, None)]
-    assert capfd.readouterr() == ("", "")
+    assert server.encodings == {"identity"}
+
+
+def test_pooch_does_not_write_to_the_terminal(server: Server) -> None:
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    logger = pooch.get_logger()
+    logger.addHandler(handler)
+    try:
+        fetch(card_for(server.answer(good)))
+    finally:
+        logger.removeHandler(handler)
+    assert written.getvalue() == ""
 
 
 def test_a_file_without_known_size(server: Server, home: Path) -> None:
@@ -439,10 +454,10 @@ def test_less_than_the_file_has_without_a_length(server: Server) -> None:
 
 def test_an_encoded_answer_is_refused(server: Server) -> None:
     def zipped(handler: Handler) -> None:
-        handler.begin(200, 3, Content_Encoding="gzip")
-        handler.body(b"abc")
+        handler.begin(200, len(CONTENT), Content_Encoding="gzip")
+        handler.body(CONTENT)
 
-    with pytest.raises(EngineError, match="cannot be fetched"):
+    with pytest.raises(EngineError, match="sends the file encoded as gzip"):
         fetch(card_for(server.answer(zipped)))
 
 
@@ -497,12 +512,12 @@ def test_offline_opens_no_socket(home: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(EngineError) as caught:
         fetch(card)
     target = home / "model.onnx"
-    for told in (card.urls[0], SHA256, f"Put it at {target}"):
+    for told in (card.urls[0], SHA256, f"{target} is not there"):
         assert told in str(caught.value)
     assert not home.exists()
     home.mkdir(parents=True)
     target.write_bytes(CONTENT[::-1])
-    with pytest.raises(EngineError, match=f"its sha256 is .*, expected is {SHA256}"):
+    with pytest.raises(EngineError, match=f"damaged, its sha256 is .*, sha256 {SHA256}"):
         fetch(card)
     target.write_bytes(CONTENT)
     assert fetch(card) == target
@@ -686,6 +701,21 @@ def test_two_processes_fetch_once(server: Server, home: Path, tmp_path: Path) ->
                 assert one.communicate(timeout=20)[0].endswith(f"{home / 'model.onnx'}\n")
                 assert one.returncode == 0
     assert len(server.asked) == 1
+
+
+def test_what_another_process_fetched_meanwhile_needs_no_room(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def taken_after_another(path: Path, waiting: Callable[[str], None]) -> Iterator[None]:
+        (home / "model.onnx").write_bytes(CONTENT)
+        yield
+
+    without_sockets(monkeypatch)
+    full = shutil.disk_usage("/")._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    monkeypatch.setattr("trimatte.engines.fetch.file_lock", taken_after_another)
+    assert fetch(card_for("https://example.org/model.onnx")) == home / "model.onnx"
 
 
 def test_the_lock_dies_with_its_holder(server: Server, home: Path, tmp_path: Path) -> None:

@@ -247,7 +247,8 @@ class Shapes(Layers[Value]):
         return replace(x, mean=x.mean * y.mean, variance=x.variance * y.mean**2)
 
     def _weight(self, name: str, x: Value, shape: tuple[int, ...]) -> None:
-        deviation = 1 / math.sqrt(math.prod(shape[1:]) * x.variance)
+        square = x.mean**2 + x.variance
+        deviation = 1 / math.sqrt(math.prod(shape[1:]) * square)
         self._add(f"{name}.weight", *shape, deviation=deviation)
 
     def _add(

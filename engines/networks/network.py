@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -61,8 +62,8 @@ class Network:
     def seeded(self, seed: int) -> dict[str, npt.NDArray[np.float32]]:
         """Weights for tests and for the beginning of training, the same on every machine.
 
-        Filters are uniform with the deviation that keeps the variance of the maps near 1, and sum
-        to zero, so that the maps' means do not drown what varies over the image.
+        Filters are uniform, with the deviation that keeps the maps' variance near 1; what they make
+        of a photograph varies over it.
 
         Args:
             seed: 0 or above; another seed, other weights.
@@ -179,12 +180,9 @@ class Network:
 def _begun(parameter: Parameter, seed: int) -> npt.NDArray[np.float32]:
     if not parameter.deviation:
         return np.full(parameter.shape, parameter.fill, np.float32)
-    # Of NumPy's random numbers only the raw stream is promised to stay; integers sum exactly.
+    # Of NumPy's random numbers, only the raw stream is promised to stay what it is.
     stream = np.random.PCG64([seed, zlib.crc32(parameter.name.encode())])
-    bits = 20
-    levels = (stream.random_raw(parameter.size) >> np.uint64(64 - bits)).astype(np.int64)
-    filters = levels.reshape(parameter.shape[0], -1)
-    count = filters.shape[1]
-    centred = filters * count - filters.sum(axis=1, keepdims=True)
-    unit = np.sqrt(12.0) / (2**bits * count)
-    return (centred * (parameter.deviation * unit)).astype(np.float32).reshape(parameter.shape)
+    bits = stream.random_raw(parameter.size) >> np.uint64(40)
+    uniform = (bits.astype(np.float64) + 0.5) / 2**24 - 0.5
+    weight = uniform * (math.sqrt(12) * parameter.deviation)
+    return weight.astype(np.float32).reshape(parameter.shape)
