@@ -1,4 +1,4 @@
-// The CUDA runtime behind core/cuda.hpp: status, devices, memory, copies, events.
+// The CUDA runtime behind core/cuda.hpp: status, devices, memory, copies, events, graphs.
 #include <unistd.h>
 
 #include <atomic>
@@ -112,6 +112,14 @@ int current_device() {
   return device;
 }
 
+DeviceFacts facts_of(int device) {
+  cudaDeviceProp properties{};
+  int driver = 0;
+  check(cudaGetDeviceProperties(&properties, device), "look at a device");
+  check(cudaDriverGetVersion(&driver), "look at the driver");
+  return {properties.name, properties.major, properties.minor, driver};
+}
+
 int device_of(const void* pointer) {
   cudaPointerAttributes attributes{};
   if (cudaPointerGetAttributes(&attributes, pointer) != cudaSuccess) {
@@ -201,6 +209,12 @@ void download(void* to, std::ptrdiff_t to_stride, const void* from, std::ptrdiff
   synchronize(stream);
 }
 
+void copy(void* to, const void* from, std::size_t bytes, Stream stream) {
+  if (bytes == 0) return;
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, handle_of(stream)),
+        "copy on the device");
+}
+
 void synchronize(Stream stream) {
   check(cudaStreamSynchronize(handle_of(stream)), "work on the stream");
 }
@@ -236,6 +250,50 @@ void Event::wait(Stream stream) const {
 void Event::synchronize() const {
   if (handle_ && forked()) throw DeviceError(kForked);
   if (handle_) check(cudaEventSynchronize(static_cast<cudaEvent_t>(handle_)), "wait for the work");
+}
+
+OwnStream::OwnStream() {
+  cudaStream_t handle = nullptr;
+  check(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking), "create a stream");
+  handle_.reset(handle);
+}
+
+void OwnStream::Destroy::operator()(void* handle) const noexcept {
+  if (!forked() && cudaStreamDestroy(static_cast<cudaStream_t>(handle)) != cudaSuccess)
+    cudaGetLastError();
+}
+
+Graph Graph::record(Stream stream, const std::function<void()>& work) {
+  cudaGraph_t recorded = nullptr;
+  const auto end = [&] { return cudaStreamEndCapture(handle_of(stream), &recorded); };
+  // Other threads go on as ever.
+  check(cudaStreamBeginCapture(handle_of(stream), cudaStreamCaptureModeThreadLocal),
+        "begin to record");
+  try {
+    work();
+  } catch (...) {
+    if (end() == cudaSuccess) cudaGraphDestroy(recorded);
+    cudaGetLastError();
+    throw;
+  }
+  check(end(), "record work");
+  cudaGraphExec_t handle = nullptr;
+  const cudaError_t status = cudaGraphInstantiate(&handle, recorded, 0);
+  cudaGraphDestroy(recorded);
+  check(status, "make recorded work ready");
+  Graph graph;
+  graph.handle_.reset(handle);
+  return graph;
+}
+
+void Graph::launch(Stream stream) const {
+  check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(handle_.get()), handle_of(stream)),
+        "launch recorded work");
+}
+
+void Graph::Destroy::operator()(void* handle) const noexcept {
+  if (!forked() && cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(handle)) != cudaSuccess)
+    cudaGetLastError();
 }
 
 }  // namespace cuda

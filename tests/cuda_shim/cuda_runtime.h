@@ -298,24 +298,28 @@ CUDA_SHIM_MIN_MAX(double, double, double)
 
 // ---- The runtime: types
 
-#define CUDA_SHIM_ERRORS(X)                                                           \
-  X(cudaSuccess, 0, "no error")                                                       \
-  X(cudaErrorInvalidValue, 1, "invalid argument")                                     \
-  X(cudaErrorMemoryAllocation, 2, "out of memory")                                    \
-  X(cudaErrorInitializationError, 3, "initialization error")                          \
-  X(cudaErrorInvalidConfiguration, 9, "invalid configuration argument")               \
-  X(cudaErrorInvalidPitchValue, 12, "invalid pitch argument")                         \
-  X(cudaErrorInvalidMemcpyDirection, 21, "invalid copy direction for memcpy")         \
-  X(cudaErrorInsufficientDriver, 35,                                                  \
-    "CUDA driver version is insufficient for CUDA runtime version")                   \
-  X(cudaErrorNoDevice, 100, "no CUDA-capable device is detected")                     \
-  X(cudaErrorInvalidDevice, 101, "invalid device ordinal")                            \
-  X(cudaErrorInvalidResourceHandle, 400, "invalid resource handle")                   \
-  X(cudaErrorNotReady, 600, "device not ready")                                       \
-  X(cudaErrorIllegalAddress, 700, "an illegal memory access was encountered")         \
-  X(cudaErrorLaunchFailure, 719, "unspecified launch failure")                        \
-  X(cudaErrorCooperativeLaunchTooLarge, 720, "too many blocks in cooperative launch") \
-  X(cudaErrorNotSupported, 801, "operation not supported")                            \
+#define CUDA_SHIM_ERRORS(X)                                                                     \
+  X(cudaSuccess, 0, "no error")                                                                 \
+  X(cudaErrorInvalidValue, 1, "invalid argument")                                               \
+  X(cudaErrorMemoryAllocation, 2, "out of memory")                                              \
+  X(cudaErrorInitializationError, 3, "initialization error")                                    \
+  X(cudaErrorInvalidConfiguration, 9, "invalid configuration argument")                         \
+  X(cudaErrorInvalidPitchValue, 12, "invalid pitch argument")                                   \
+  X(cudaErrorInvalidMemcpyDirection, 21, "invalid copy direction for memcpy")                   \
+  X(cudaErrorInsufficientDriver, 35,                                                            \
+    "CUDA driver version is insufficient for CUDA runtime version")                             \
+  X(cudaErrorNoDevice, 100, "no CUDA-capable device is detected")                               \
+  X(cudaErrorInvalidDevice, 101, "invalid device ordinal")                                      \
+  X(cudaErrorInvalidResourceHandle, 400, "invalid resource handle")                             \
+  X(cudaErrorNotReady, 600, "device not ready")                                                 \
+  X(cudaErrorIllegalAddress, 700, "an illegal memory access was encountered")                   \
+  X(cudaErrorLaunchFailure, 719, "unspecified launch failure")                                  \
+  X(cudaErrorCooperativeLaunchTooLarge, 720, "too many blocks in cooperative launch")           \
+  X(cudaErrorNotSupported, 801, "operation not supported")                                      \
+  X(cudaErrorStreamCaptureUnsupported, 900, "operation not permitted when stream is capturing") \
+  X(cudaErrorStreamCaptureInvalidated, 901,                                                     \
+    "operation failed due to a previous error during capture")                                  \
+  X(cudaErrorIllegalState, 401, "the operation cannot be performed in the present state")       \
   X(cudaErrorUnknown, 999, "unknown error")
 
 enum cudaError_t {
@@ -327,6 +331,8 @@ enum cudaError_t {
 using cudaStream_t = struct CUstream_st*;
 using cudaEvent_t = struct CUevent_st*;
 using cudaMemPool_t = struct CUmemPoolHandle_st*;
+using cudaGraph_t = struct CUgraph_st*;
+using cudaGraphExec_t = struct CUgraphExec_st*;
 
 inline const cudaStream_t cudaStreamLegacy = reinterpret_cast<cudaStream_t>(1);
 inline const cudaStream_t cudaStreamPerThread = reinterpret_cast<cudaStream_t>(2);
@@ -335,6 +341,11 @@ inline constexpr unsigned cudaEventDefault = 0, cudaEventBlockingSync = 1,
                           cudaEventDisableTiming = 2;
 inline constexpr unsigned cudaEventWaitDefault = 0, cudaHostAllocDefault = 0;
 
+enum cudaStreamCaptureMode {
+  cudaStreamCaptureModeGlobal,
+  cudaStreamCaptureModeThreadLocal,
+  cudaStreamCaptureModeRelaxed
+};
 enum cudaMemcpyKind {
   cudaMemcpyHostToHost,
   cudaMemcpyHostToDevice,
@@ -457,6 +468,13 @@ cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t = nullptr);
 cudaError_t cudaEventQuery(cudaEvent_t);
 cudaError_t cudaEventSynchronize(cudaEvent_t);
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end);
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode);
+cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t*);
+cudaError_t cudaGraphDestroy(cudaGraph_t);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t*, cudaGraph_t, unsigned long long flags = 0);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t, cudaStream_t);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t);
 
 namespace cuda_shim {
 int blocks_per_processor();

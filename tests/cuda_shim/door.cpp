@@ -38,3 +38,29 @@ CUDA_SHIM_DOOR std::size_t cuda_shim_set_memory_limit(std::size_t bytes) {
 CUDA_SHIM_DOOR void cuda_shim_break(int error) {
   cuda_shim::broken = error;
 }
+
+// A network of one layer for tests/fake_tensorrt.py: each pixel's channels weighed and summed.
+struct Weights {
+  float channel[4], bias;
+};
+static void mix_kernel(const float* from, float* to, std::ptrdiff_t pixels, int channels,
+                       Weights weights) {
+  const std::ptrdiff_t image = blockIdx.y, pixel = std::ptrdiff_t{blockIdx.x} * 32 + threadIdx.x;
+  if (pixel >= pixels) return;
+  float sum = weights.bias;
+  for (int c = 0; c < channels; ++c)
+    sum += weights.channel[c] * from[(image * channels + c) * pixels + pixel];
+  to[image * pixels + pixel] = sum;
+}
+CUDA_SHIM_DOOR int cuda_shim_mix(const float* from, float* to, std::ptrdiff_t images,
+                                 std::ptrdiff_t pixels, int channels, const float* weights,
+                                 cudaStream_t stream) {
+  Weights given{};
+  for (int c = 0; c < channels; ++c) given.channel[c] = weights[c];
+  given.bias = weights[channels];
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>((pixels + 31) / 32), static_cast<unsigned>(images));
+  config.blockDim = dim3(32);
+  config.stream = stream;
+  return cudaLaunchKernelEx(&config, mix_kernel, from, to, pixels, channels, given);
+}

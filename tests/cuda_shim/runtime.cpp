@@ -1,4 +1,4 @@
-// Streams, events and memory of the CUDA runtime's stand-in.
+// Streams, events, graphs and memory of the CUDA runtime's stand-in.
 //
 // Work given to a stream waits there until somebody must see it: who forgot to wait sees old bytes.
 // One lock covers everything, also the work while it runs.
@@ -68,6 +68,13 @@ struct Task {
   std::vector<Point> after;
 };
 
+// What a stream was given while it was capturing.
+struct Recording {
+  std::vector<std::function<void()>> work;
+  bool spoiled = false;    // by what cannot be captured
+  bool destroyed = false;  // the graph made of it, which no launch may outlive
+};
+
 struct Stream {
   int device;
   bool legacy, blocking;  // blocking: it and the legacy default stream take turns
@@ -75,6 +82,7 @@ struct Stream {
   std::uint64_t given = 0, done = 0;
   std::size_t freeing = 0;  // bytes that tasks in the queue will give back
   unsigned queries = 0;
+  std::shared_ptr<Recording> recording = nullptr;  // while it is capturing
 };
 
 struct Moment {
@@ -103,6 +111,12 @@ struct CUevent_st {
 };
 struct CUmemPoolHandle_st {
   int device;
+};
+struct CUgraph_st {
+  std::shared_ptr<cuda_shim::Recording> recording;
+};
+struct CUgraphExec_st {
+  std::shared_ptr<cuda_shim::Recording> recording;
 };
 
 namespace cuda_shim {
@@ -140,6 +154,10 @@ class Runtime {
 
   void give(const std::shared_ptr<Stream>& stream, std::function<void()> work,
             std::vector<Point> after = {}) {
+    if (stream->recording) {
+      stream->recording->work.push_back(std::move(work));
+      return;
+    }
     Task task{std::move(work), std::move(after)};
     if (stream->legacy) {
       for (const auto& other : all_)
@@ -284,6 +302,16 @@ cudaError_t call_on(cudaEvent_t event, const Body& body) {
   });
 }
 
+// A call that a capture does not survive, on a stream.
+template <class Body>
+cudaError_t call_outside_capture(cudaStream_t handle, const Body& body) {
+  return call_on(handle, [&](Runtime& all, const std::shared_ptr<Stream>& stream) {
+    if (!stream->recording) return body(all, stream);
+    stream->recording->spoiled = true;
+    return cudaErrorStreamCaptureUnsupported;
+  });
+}
+
 bool is_device(int device) {
   return device >= 0 && device < devices;
 }
@@ -334,6 +362,7 @@ cudaError_t give_copy(Runtime& all, const std::shared_ptr<Stream>& stream, Rows 
     all.give(stream, [rows] { copy(rows); });
     return cudaSuccess;
   }
+  if (stream->recording) return cudaErrorNotSupported;
   // From ordinary host memory: the bytes of now.
   const auto bytes = std::make_shared<std::vector<std::byte>>(rows.width * rows.height);
   copy({bytes->data(), rows.width, rows.from, rows.from_pitch, rows.width, rows.height});
@@ -558,20 +587,20 @@ cudaError_t cudaFreeHost(void* memory) {
 }
 
 cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t handle) {
-  return call_on(handle, [&](Runtime& all, const std::shared_ptr<Stream>& stream) {
+  return call_outside_capture(handle, [&](Runtime& all, const std::shared_ptr<Stream>& stream) {
     return allocate(all, memory, bytes, stream);
   });
 }
 cudaError_t cudaMallocFromPoolAsync(void** memory, std::size_t bytes, cudaMemPool_t pool,
                                     cudaStream_t handle) {
-  return call_on(handle, [&](Runtime& all, const std::shared_ptr<Stream>& stream) {
+  return call_outside_capture(handle, [&](Runtime& all, const std::shared_ptr<Stream>& stream) {
     if (pool->device != stream->device) return cudaErrorInvalidValue;
     return allocate(all, memory, bytes, stream);
   });
 }
 
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t handle) {
-  return call_on(handle, [&](Runtime& all, const std::shared_ptr<Stream>& stream) {
+  return call_outside_capture(handle, [&](Runtime& all, const std::shared_ptr<Stream>& stream) {
     if (!memory) return cudaSuccess;
     const Allocation* found = all.find_whole(memory, cudaMemoryTypeDevice);
     if (!found) return cudaErrorInvalidValue;
@@ -586,11 +615,12 @@ cudaError_t cudaFreeAsync(void* memory, cudaStream_t handle) {
 }
 
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
-  return call_on(cudaStreamLegacy, [&](Runtime& all, const std::shared_ptr<Stream>& stream) {
-    const cudaError_t status = give_copy(all, stream, one_row(to, from, bytes), kind);
-    Runtime::wait_for(stream);
-    return status;
-  });
+  return call_outside_capture(
+      cudaStreamLegacy, [&](Runtime& all, const std::shared_ptr<Stream>& stream) {
+        const cudaError_t status = give_copy(all, stream, one_row(to, from, bytes), kind);
+        Runtime::wait_for(stream);
+        return status;
+      });
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
@@ -632,7 +662,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t handle) {
-  return call_on(handle, [&](Runtime& all, const std::shared_ptr<Stream>&) {
+  return call_outside_capture(handle, [&](Runtime& all, const std::shared_ptr<Stream>&) {
     if (!handle || handle == cudaStreamLegacy || handle == cudaStreamPerThread)
       return cudaErrorInvalidResourceHandle;
     all.delete_stream(handle);
@@ -641,20 +671,20 @@ cudaError_t cudaStreamDestroy(cudaStream_t handle) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
-  return call_on(handle, [](Runtime&, const std::shared_ptr<Stream>& stream) {
+  return call_outside_capture(handle, [](Runtime&, const std::shared_ptr<Stream>& stream) {
     Runtime::wait_for(stream);
     return cudaSuccess;
   });
 }
 
 cudaError_t cudaStreamQuery(cudaStream_t handle) {
-  return call_on(handle, [](Runtime&, const std::shared_ptr<Stream>& stream) {
+  return call_outside_capture(handle, [](Runtime&, const std::shared_ptr<Stream>& stream) {
     return query(Runtime::now(stream), stream->queries);
   });
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned) {
-  return call_on(handle, [&](Runtime& all, const std::shared_ptr<Stream>& stream) {
+  return call_outside_capture(handle, [&](Runtime& all, const std::shared_ptr<Stream>& stream) {
     if (!all.is_event(event)) return cudaErrorInvalidResourceHandle;
     if (event->moment) all.give(stream, [] {}, {event->moment->point});
     return cudaSuccess;
@@ -681,7 +711,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
-  return call_on(handle, [&](Runtime& all, const std::shared_ptr<Stream>& stream) {
+  return call_outside_capture(handle, [&](Runtime& all, const std::shared_ptr<Stream>& stream) {
     if (!all.is_event(event)) return cudaErrorInvalidResourceHandle;
     const auto moment = std::make_shared<Moment>();
     event->moment = moment;
@@ -713,6 +743,62 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEve
       return cudaErrorNotReady;
     const auto passed = end->moment->time - begin->moment->time;
     *milliseconds = std::chrono::duration<float, std::milli>(passed).count();
+    return cudaSuccess;
+  });
+}
+
+// ---- Graphs: what one stream was given, in that order
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode) {
+  return call_on(handle, [&](Runtime&, const std::shared_ptr<Stream>& stream) {
+    if (stream->legacy) return cudaErrorStreamCaptureUnsupported;
+    if (stream->recording) return cudaErrorIllegalState;
+    stream->recording = std::make_shared<Recording>();
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* graph) {
+  return call_on(handle, [&](Runtime&, const std::shared_ptr<Stream>& stream) {
+    *graph = nullptr;
+    const auto recording = std::exchange(stream->recording, nullptr);
+    if (!recording) return cudaErrorIllegalState;
+    if (recording->spoiled) return cudaErrorStreamCaptureInvalidated;
+    *graph = new CUgraph_st{recording};
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
+                                 unsigned long long) {
+  return call([&](Runtime&) {
+    *executable = new CUgraphExec_st{std::make_shared<Recording>(*graph->recording)};
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t handle) {
+  return call_on(handle, [&](Runtime& all, const std::shared_ptr<Stream>& stream) {
+    all.give(stream, [recording = executable->recording] {
+      if (recording->destroyed) {
+        std::fputs("CUDA shim: a graph was destroyed before its launch was over\n", stderr);
+        std::abort();
+      }
+      for (const auto& work : recording->work) work();
+    });
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  return call([&](Runtime&) {
+    executable->recording->destroyed = true;
+    delete executable;
     return cudaSuccess;
   });
 }

@@ -134,11 +134,11 @@ DeviceArray upload_to(int device, const py::array& array, const StreamArgument& 
   return DeviceArray::upload(array, device, stream);
 }
 
-// Arguments that others own stay alive until the work that reads them is done, in `kept`, which the
-// next call empties. Guarded by the GIL; never destroyed, since the interpreter may go first.
+// What work uses, and others own, stays alive until the work is done, in `kept`, which the next
+// call empties. Guarded by the GIL; never destroyed, since the interpreter may go first.
 struct Kept {
-  cuda::Event done;
-  std::vector<DeviceArray> arrays;
+  std::shared_ptr<cuda::Event> done;
+  std::vector<py::object> objects;
 };
 using KeptQueue = std::deque<std::shared_ptr<const Kept>>;
 KeptQueue& kept() {
@@ -148,16 +148,22 @@ KeptQueue& kept() {
 
 }  // namespace
 
+std::shared_ptr<cuda::Event> keep(std::vector<py::object> objects, Stream stream) {
+  auto done = std::make_shared<cuda::Event>(cuda::Event::record(stream));
+  kept().push_back(std::make_shared<const Kept>(Kept{done, std::move(objects)}));
+  return done;
+}
+
 void collect(bool wait) {
   auto& all = kept();
   KeptQueue over;  // destroyed last: that may run Python code, which may call us
   if (wait) {
     over = all;  // other threads may empty the queue, or add to it
     const py::gil_scoped_release release;
-    for (const auto& entry : over) entry->done.synchronize();
+    for (const auto& entry : over) entry->done->synchronize();
   }
   const auto first_over = std::stable_partition(
-      all.begin(), all.end(), [](const auto& entry) { return !entry->done.done(); });
+      all.begin(), all.end(), [](const auto& entry) { return !entry->done->done(); });
   over.insert(over.end(), first_over, all.end());
   all.erase(first_over, all.end());
 }
@@ -298,13 +304,11 @@ void Call::require_together() const {
 // the stream is reached.
 void Call::keep_until_done() {
   if (!kept_on_gpu_) return;  // copies of our own
-  Kept entry;
+  std::vector<py::object> arrays;
   for (const Argument* argument : arguments_)
     if (argument->given_->borrowed() || !(argument->given_->stream().stream == stream_.stream))
-      entry.arrays.push_back(*argument->given_);
-  if (entry.arrays.empty()) return;
-  entry.done = cuda::Event::record(stream_.stream);
-  kept().push_back(std::make_shared<const Kept>(std::move(entry)));
+      arrays.push_back(py::cast(*argument->given_));
+  if (!arrays.empty()) keep(std::move(arrays), stream_.stream);
 }
 
 void Call::download(const DeviceArray& from, py::array to) const {
@@ -323,10 +327,14 @@ py::object place(const py::object& array, const py::object& device, const std::s
 }
 
 DeviceArray to_device(const py::array& array, const py::object& device, const py::object& stream) {
-  const Wish wish = parse_device(device, "to_device", kGpus);
-  if (wish.kind != Wish::kCuda) refuse_device(device, "to_device", kGpus);
-  return upload_to(require_cuda(wish.index, "to_device"), array,
+  return upload_to(gpu_named(device, "to_device"), array,
                    stream.is_none() ? StreamArgument{} : parse_stream(stream, "to_device"));
+}
+
+int gpu_named(const py::object& device, const std::string& operation) {
+  const Wish wish = parse_device(device, operation, kGpus);
+  if (wish.kind != Wish::kCuda) refuse_device(device, operation, kGpus);
+  return require_cuda(wish.index, operation);
 }
 
 int require_cuda(int index, const std::string& operation) {

@@ -5,6 +5,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -148,13 +149,20 @@ class Call {
 // The GPU for device="cuda" (-1) or "cuda:<index>"; a DeviceError says why there is none.
 int require_cuda(int index, const std::string& operation);
 
+// The same for a `device` that a caller gives, which must be one of these.
+int gpu_named(const py::object& device, const std::string& operation);
+
 // An array where an operation with this `device` would work on it: itself, or a copy on the GPU.
 py::object place(const py::object& array, const py::object& device, const std::string& operation);
 
 // A copy of a host array on the GPU that `device` names.
 DeviceArray to_device(const py::array& array, const py::object& device, const py::object& stream);
 
-// Lets go of arguments whose work on a GPU is over; with `wait`, of all of them.
+// Keeps objects alive until the work that a stream of the current GPU has been given is done, which
+// the result tells.
+std::shared_ptr<cuda::Event> keep(std::vector<py::object> objects, Stream stream);
+
+// Lets go of what is kept for work on a GPU that is over; with `wait`, of all of it.
 void collect(bool wait);
 
 }  // namespace trimatte::bind

@@ -326,8 +326,20 @@ DeviceArray DeviceArray::upload(const py::array& array, int device, const Stream
 
 DeviceArray DeviceArray::packed(const StreamArgument& stream) const {
   DeviceArray out(shape_, depth_, device_, stream);
-  cuda::pack(out.data_, data_, shape_, strides_, size_of(depth_), stream.stream);
+  copy_to(out.data_, stream.stream);
   return out;
+}
+
+void DeviceArray::copy_to(void* memory, Stream stream) const {
+  if (is_packed()) {
+    cuda::copy(memory, data_, static_cast<std::size_t>(size() * size_of(depth_)), stream);
+  } else {
+    cuda::pack(memory, data_, shape_, strides_, size_of(depth_), stream);
+  }
+}
+
+bool DeviceArray::is_packed() const {
+  return strides_ == packed_strides(shape_, size_of(depth_));
 }
 
 DeviceArray DeviceArray::view_as(const py::object& dtype) const {
@@ -369,8 +381,7 @@ py::array DeviceArray::to_host() const {
   py::array out(dtype_of(depth_), shape_);
   cuda::enter();
   const cuda::DeviceScope scope(device_);
-  const bool side_by_side = strides_ == packed_strides(shape_, size_of(depth_));
-  const DeviceArray from = side_by_side ? *this : packed(stream_);
+  const DeviceArray from = is_packed() ? *this : packed(stream_);
   void* to = out.mutable_data();
   const auto bytes = static_cast<std::size_t>(out.nbytes());
   const py::gil_scoped_release release;
@@ -385,8 +396,7 @@ py::dict DeviceArray::cuda_array_interface() const {
   const auto address = size() == 0 ? 0 : reinterpret_cast<std::uintptr_t>(data_);
   interface["data"] = py::make_tuple(address, read_only_);
   interface["version"] = 3;
-  const bool packed = strides_ == packed_strides(shape_, size_of(depth_));
-  interface["strides"] = packed ? py::object(py::none()) : py::object(tuple_of(strides_));
+  interface["strides"] = is_packed() ? py::object(py::none()) : py::object(tuple_of(strides_));
   interface["stream"] = number_of(stream_.stream);
   return interface;
 }

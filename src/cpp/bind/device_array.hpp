@@ -43,6 +43,8 @@ class DeviceArray {
 
   py::array to_host() const;                           // a copy; waits
   DeviceArray packed(const StreamArgument&) const;     // a copy whose samples lie side by side
+  void copy_to(void* memory, Stream stream) const;     // likewise, into memory on its GPU
+  bool is_packed() const;                              // the samples lie side by side
   DeviceArray view_as(const py::object& dtype) const;  // the same memory as another dtype
   DeviceArray reshaped(const std::vector<std::ptrdiff_t>& shape) const;  // a copy if not packed
   void make_ready_for(Stream stream) const;  // later work there finds the contents

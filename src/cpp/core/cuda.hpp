@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +23,14 @@ namespace cuda {
 
 int device_count();
 int current_device();
+
+struct DeviceFacts {
+  std::string name;
+  int major = 0, minor = 0;  // compute capability
+  int driver = 0;            // the CUDA version that the driver is for: 13000
+};
+DeviceFacts facts_of(int device);
+
 int device_of(const void* pointer);  // the GPU whose memory it is, or -1
 
 // Makes a GPU the current one of this thread, and at its end the one that was. Where it is already,
@@ -51,6 +61,7 @@ void trim_pools();  // gives back to the driver what is not in use
 void upload(void* to, const void* from, std::size_t bytes, Stream);
 void download(void* to, std::ptrdiff_t to_stride, const void* from, std::ptrdiff_t from_stride,
               std::size_t row_bytes, std::size_t rows, Stream);
+void copy(void* to, const void* from, std::size_t bytes, Stream);  // within GPU memory
 void synchronize(Stream);
 
 // Makes a strided array of up to 4 sides packed; strides and the size of an item in bytes.
@@ -78,6 +89,35 @@ class Event {
  private:
   void* handle_ = nullptr;
   int device_ = 0;
+};
+
+// A stream of the current GPU that waits for no other.
+class OwnStream {
+ public:
+  OwnStream();
+  Stream stream() const { return {handle_.get()}; }
+
+ private:
+  struct Destroy {
+    void operator()(void* handle) const noexcept;  // work on it goes on
+  };
+  std::unique_ptr<void, Destroy> handle_;
+};
+
+// Work recorded once, and given to streams again and again at the price of one launch. Destroy it
+// when its last launch is over.
+class Graph {
+ public:
+  // What `work` puts on the stream, instead of running it. The stream must be an OwnStream's, and
+  // have no other user meanwhile.
+  static Graph record(Stream, const std::function<void()>& work);
+  void launch(Stream) const;
+
+ private:
+  struct Destroy {
+    void operator()(void* handle) const noexcept;
+  };
+  std::unique_ptr<void, Destroy> handle_;
 };
 
 }  // namespace cuda

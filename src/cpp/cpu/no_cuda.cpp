@@ -23,6 +23,9 @@ int device_count() {
 int current_device() {
   refuse();
 }
+DeviceFacts facts_of(int) {
+  refuse();
+}
 int device_of(const void*) {
   return -1;
 }
@@ -45,6 +48,9 @@ void download(void*, std::ptrdiff_t, const void*, std::ptrdiff_t, std::size_t, s
               Stream) {
   refuse();
 }
+void copy(void*, const void*, std::size_t, Stream) {
+  refuse();
+}
 void synchronize(Stream) {
   refuse();
 }
@@ -61,6 +67,17 @@ bool Event::done() const {
 }
 void Event::wait(Stream) const {}
 void Event::synchronize() const {}
+OwnStream::OwnStream() {
+  refuse();
+}
+void OwnStream::Destroy::operator()(void*) const noexcept {}
+Graph Graph::record(Stream, const std::function<void()>&) {
+  refuse();
+}
+void Graph::launch(Stream) const {
+  refuse();
+}
+void Graph::Destroy::operator()(void*) const noexcept {}
 
 }  // namespace cuda
 }  // namespace trimatte

@@ -10,7 +10,7 @@ class ArgumentError(Error, ValueError): ...
 class DeviceError(Error, RuntimeError): ...
 class EngineError(Error, RuntimeError): ...
 
-__all__: list[str] = ['ArgumentError', 'DeviceArray', 'DeviceError', 'EngineError', 'Error', 'borrow', 'check', 'chroma_key', 'class_probability', 'collect', 'compiler', 'composite', 'cpu_target', 'cuda_architectures', 'cuda_status', 'cutout', 'despill', 'device_count', 'estimate_alpha', 'estimate_foreground', 'free_memory', 'get_num_threads', 'guide_alpha', 'key_cutout', 'limit_alpha', 'make_trimap', 'place', 'postprocess', 'premultiply', 'preprocess', 'resize', 'sample_alpha', 'set_num_threads', 'to_device']
+__all__: list[str] = ['ArgumentError', 'DeviceArray', 'DeviceError', 'EngineError', 'Error', 'Event', 'Graph', 'WorkStream', 'borrow', 'check', 'chroma_key', 'class_probability', 'collect', 'compiler', 'composite', 'cpu_target', 'cuda_architectures', 'cuda_status', 'cutout', 'despill', 'device_count', 'estimate_alpha', 'estimate_foreground', 'free_memory', 'get_num_threads', 'gpu_facts', 'gpu_named', 'guide_alpha', 'key_cutout', 'limit_alpha', 'make_trimap', 'place', 'postprocess', 'premultiply', 'preprocess', 'resize', 'sample_alpha', 'set_num_threads', 'to_device']
 class DeviceArray:
     """
     An array in GPU memory: what operations return for arrays on a GPU.
@@ -93,6 +93,73 @@ class DeviceArray:
         """
         Bytes from one item to the next along each side.
         """
+class Event:
+    """
+    A point in a stream's work.
+    """
+    @property
+    def done(self) -> bool:
+        """
+        Whether it is reached.
+        """
+class Graph:
+    """
+    Work that was recorded, see `WorkStream.record`.
+    """
+class WorkStream:
+    """
+    A stream of a GPU for a session's work; nothing here waits for the GPU.
+    
+    As a context manager it makes its GPU the current one of the thread.
+    """
+    def __enter__(self) -> None:
+        ...
+    def __exit__(self, kind: typing.Any, error: typing.Any, trace: typing.Any) -> None:
+        ...
+    @typing.overload
+    def __init__(self, device: typing.SupportsInt | typing.SupportsIndex) -> None:
+        """
+        A stream of its own.
+        """
+    @typing.overload
+    def __init__(self, array: DeviceArray, stream: typing.Any, operation: str) -> None:
+        """
+        The stream, or else the array's own, made to wait for the array's contents.
+        """
+    def copy(self, to: DeviceArray, source: DeviceArray) -> None:
+        """
+        Copies between two arrays of one shape and dtype.
+        """
+    def empty(self, shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], dtype: typing.Any) -> DeviceArray:
+        """
+        New memory, not initialised.
+        """
+    def keep(self, objects: collections.abc.Sequence[typing.Any]) -> Event:
+        """
+        Keeps objects alive until the work so far is done, which is the event.
+        """
+    def launch(self, graph: Graph) -> None:
+        """
+        Puts recorded work on the stream.
+        """
+    def record(self, work: collections.abc.Callable[[], None]) -> Graph:
+        """
+        What `work` puts on this stream, which must be one of its own, instead of running it.
+        """
+    def wait(self, event: Event) -> None:
+        """
+        Later work here waits for the event.
+        """
+    @property
+    def device(self) -> int:
+        """
+        Index of the GPU.
+        """
+    @property
+    def handle(self) -> int:
+        """
+        Handle; 0 is the legacy default.
+        """
 def borrow(array: typing.Any, stream: typing.Any, operation: str, name: str) -> DeviceArray:
     """
     Another library's GPU array as a DeviceArray, ready for work on the stream.
@@ -127,6 +194,14 @@ def free_memory() -> None:
     ...
 def get_num_threads() -> int:
     ...
+def gpu_facts(device: typing.SupportsInt | typing.SupportsIndex) -> tuple[str, int, int, int]:
+    """
+    Name, compute capability (two numbers) and the driver's CUDA version.
+    """
+def gpu_named(device: typing.Any, operation: str) -> int:
+    """
+    Index of the GPU that `device` names.
+    """
 def guide_alpha(image: typing.Any, trimap: typing.Any, device: typing.Any, stream: typing.Any) -> typing.Any:
     ...
 def key_cutout(image: typing.Any, channel: typing.SupportsInt | typing.SupportsIndex, tolerance: typing.SupportsFloat | typing.SupportsIndex, softness: typing.SupportsFloat | typing.SupportsIndex, method: typing.SupportsInt | typing.SupportsIndex, strength: typing.SupportsFloat | typing.SupportsIndex, premultiplied: bool, device: typing.Any, stream: typing.Any) -> typing.Any:
