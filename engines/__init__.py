@@ -4,16 +4,21 @@ Runtimes and the libraries that files are made and fetched with are imported whe
 needed, and none of them is a dependency of trimatte.
 """
 
+from .build import BuiltEngine, build_engine, parse_batch
 from .cards import Card, InputSpec, OutputSpec, cards, find_card
 from .catalogue import describe
+from .checkpoints import read_checkpoint
+from .engine_cache import engine_cache
 from .fetch import fetch, models_folder
-from .networks import NETWORKS, Network
+from .half import to_half
+from .networks import NETWORKS, Network, export
 from .session import Progress, Session, TensorInfo
 from .sessions import RuntimeStatus, open_session, runtimes
 from .trimap_network import TrimapNetwork
 
 __all__ = [
     "NETWORKS",
+    "BuiltEngine",
     "Card",
     "InputSpec",
     "Network",
@@ -23,11 +28,17 @@ __all__ = [
     "Session",
     "TensorInfo",
     "TrimapNetwork",
+    "build_engine",
     "cards",
     "describe",
+    "engine_cache",
+    "export",
     "fetch",
     "find_card",
     "models_folder",
     "open_session",
+    "parse_batch",
+    "read_checkpoint",
     "runtimes",
+    "to_half",
 ]

@@ -122,6 +122,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("trimatte: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # as of `| head`; the interpreter would write once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 # --- what can be asked for ---
@@ -885,8 +888,9 @@ def _doctor(arguments: argparse.Namespace) -> int:
     for name, value in rows.items():
         print(f"{name:<12} {value}")
     for runtime in engines.runtimes():
-        used = f"{runtime.version} on {', '.join(runtime.devices)}" if runtime.devices else ""
-        print(f"{runtime.name:<12} {'; '.join(filter(None, (used, *runtime.problems)))}")
+        version = (runtime.version or "").partition("-")[0]
+        used = [f"{version} on {', '.join(runtime.devices)}"] if runtime.devices else []
+        print(f"{runtime.name:<12} {'; '.join([*used, *runtime.problems])}")
     return 0
 
 

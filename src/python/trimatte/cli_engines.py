@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from trimatte import engines
+from trimatte.errors import ArgumentError
 
 __all__ = ["add_engines"]
+
+Size = tuple[int, int]
 
 _EXAMPLES = """\
 examples:
@@ -71,14 +74,20 @@ def add_engines(commands: Any) -> None:
         formatter_class=raw,
     )
     export.add_argument("network", metavar="NETWORK", help=", ".join(engines.NETWORKS))
-    export.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help=".onnx")
+    export.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help=".onnx (default: where the model of this name is looked for; not with --seed)",
+    )
     weights = export.add_mutually_exclusive_group(required=True)
     weights.add_argument("--checkpoint", type=Path, metavar="FILE", help="the weights")
     weights.add_argument("--seed", type=int, metavar="N", help="made-up weights")
     export.add_argument("--precision", choices=["fp32", "fp16"], default="fp32")
     export.add_argument(
         "--size",
-        type=_size,
+        type=_size_or_any,
         metavar="HxW|any",
         default=argparse.SUPPRESS,
         help="of the input (default: the network's own)",
@@ -97,11 +106,22 @@ def add_engines(commands: Any) -> None:
     build.add_argument(
         "--batch",
         type=engines.parse_batch,
-        default=(1, 1, 8),
-        metavar="MIN:BEST:MAX",
-        help="images in a batch: the fewest, the most usual, the most (default: 1:1:8)",
+        metavar="N[:N:N]",
+        help="images in a batch, or the fewest, the most usual and the most (default: 1)",
+    )
+    build.add_argument(
+        "--size",
+        type=_sizes,
+        metavar="HxW[:HxW:HxW]",
+        help="of the images, or the least, the most usual and the most, where the model leaves it "
+        "free",
     )
     build.add_argument("--device", default="cuda", metavar="D", help="the GPU (default: cuda)")
+    build.add_argument(
+        "--flavour",
+        choices=["tensorrt", "tensorrt_rtx"],
+        help="of TensorRT (default: the first that is installed)",
+    )
     build.add_argument(
         "--accept-license", action="store_true", help="weights that are not free for every use"
     )
@@ -112,11 +132,20 @@ def add_engines(commands: Any) -> None:
     cache.set_defaults(run=_cache)
 
 
-def _size(text: str) -> tuple[int, int] | None:
-    if text == "any":
-        return None
+def _size(text: str) -> Size:
     height, _, width = text.partition("x")
     return int(height), int(width)
+
+
+def _size_or_any(text: str) -> Size | None:
+    return None if text == "any" else _size(text)
+
+
+def _sizes(text: str) -> Size | tuple[Size, Size, Size]:
+    sizes = [_size(part) for part in text.split(":")]
+    if len(sizes) not in (1, 3):
+        raise ValueError(text)
+    return sizes[0] if len(sizes) == 1 else (sizes[0], sizes[1], sizes[2])
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -148,9 +177,15 @@ def _fetch(arguments: argparse.Namespace) -> int:
 
 def _export(arguments: argparse.Namespace) -> int:
     options = {"size": arguments.size} if "size" in arguments else {}
+    output = arguments.output
+    if output is None:
+        if arguments.seed is not None:
+            raise ArgumentError("engines export: give -o FILE with --seed: no model to keep")
+        engines.models_folder().mkdir(parents=True, exist_ok=True)
+        output = engines.models_folder() / f"{arguments.network}.onnx"
     path = engines.export(
         arguments.network,
-        arguments.output,
+        output,
         checkpoint=arguments.checkpoint,
         seed=arguments.seed,
         precision=arguments.precision,
@@ -161,29 +196,42 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _build(arguments: argparse.Namespace) -> int:
-    card = engines.find_card(arguments.model)
     with progress() as report:
-        path = engines.fetch(card, accept_license=arguments.accept_license, progress=report)
         built = engines.build_engine(
-            path,
+            _model_file(arguments, report),
             precision=arguments.precision,
             batch=arguments.batch,
+            size=arguments.size,
             device=arguments.device,
+            flavour=arguments.flavour,
             progress=report,
         )
     how = "was there" if built.from_cache else f"built in {built.seconds:.1f} s"
-    print(f"{built.path}: {how}, {built.bytes / 1e6:.1f} MB")
+    where = built.path or "not kept: the cache cannot be written"
+    print(f"{where}: {how}, {built.bytes / 1e6:.1f} MB")
     return 0
 
 
+def _model_file(arguments: argparse.Namespace, report: engines.Progress) -> Path:
+    """An ONNX file as it is, or that of a model that is known."""
+    path = Path(arguments.model)
+    if path.suffix == ".onnx":
+        return path
+    card = engines.find_card(arguments.model)
+    return engines.fetch(card, accept_license=arguments.accept_license, progress=report)
+
+
 def _cache(arguments: argparse.Namespace) -> int:
-    for entry in engines.engine_cache(clear=arguments.clear):
-        print(entry)
+    cache = engines.engine_cache()
+    for engine in cache:
+        print(f"{engine.path} {engine.bytes / 1e6:.1f} MB")
+    if arguments.clear:
+        print(f"{cache.clear() / 1e6:.1f} MB deleted in {cache.folder}")
     return 0
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[str, float], None]]:
+def progress() -> Iterator[engines.Progress]:
     """A bar on a terminal, with tqdm; else a line for each thing that is begun, on stderr."""
     try:
         tqdm = import_module("tqdm").tqdm if sys.stderr.isatty() else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -113,6 +113,8 @@ class Segmenter:
         """
         pixels = as_array(image, "segment", "image", stream)
         _core.check(pixels, "segment", "image", color=True)
+        if 0 in pixels.shape:
+            raise ArgumentError(f"segment: image must have no side of 0, got {pixels.shape}")
         chosen = self.planes(classes)
         if isinstance(pixels, DeviceArray):
             return self._matte(pixels, chosen, stream)
@@ -173,14 +175,14 @@ class Segmenter:
                 f"{classes!r:.80}"
             )
         wanted = self._card.output.default if classes is None else classes
-        listed = [wanted] if isinstance(wanted, (str, int)) else list(wanted)
-        numbers = [names.index(one) if one in names else one for one in listed]
+        listed = list(wanted) if isinstance(wanted, (tuple, list)) else [wanted]
+        numbers: list[Any] = [names.index(one) if one in names else one for one in listed]
         if not numbers or not all(type(one) is int and 0 <= one < len(names) for one in numbers):
             raise ArgumentError(
                 f"segment: classes must be some of {', '.join(names)}, or their numbers from 0, "
                 f"got {classes!r:.80}"
             )
-        return [int(number) for number in numbers]
+        return numbers
 
     def close(self) -> None:
         """Gives the network's memory back; the segmenter can no longer be called."""
@@ -251,7 +253,7 @@ def segment(
     return segmenter(image, classes=classes, stream=stream)
 
 
-def as_segmenter(model: Model | Segmenter, **options: Any) -> Segmenter:
+def as_segmenter(model: Model | Segmenter, **options: Hashable) -> Segmenter:
     """A Segmenter as it is, or the shared one of a model and its options."""
     if isinstance(model, Segmenter):
         return model
@@ -269,7 +271,7 @@ def _named(model: Model) -> str | Path:
 
 
 @lru_cache(maxsize=_MODELS_KEPT)
-def _shared(model: Model, **options: Any) -> Segmenter:
+def _shared(model: Any, **options: Any) -> Segmenter:
     return Segmenter(model, **options)
 
 
