@@ -86,9 +86,6 @@ class OnnxRuntimeSession(BaseSession):
             precision=computed,
             why=why,
         )
-        # Computes only what leads to the output that is asked for.
-        self._options = self._ort.RunOptions()
-        self._options.only_execute_path_to_fetches = True
 
     def _open(self, file: ModelFile, threads: int) -> Any:
         options = self._ort.SessionOptions()
@@ -135,7 +132,7 @@ class OnnxRuntimeSession(BaseSession):
         session, name = self._session, self._outputs[output].name
         if self._gpu is None:
             given = {self._inputs[0].name: np.ascontiguousarray(batch)}
-            return session.run([name], given, self._options)[0]
+            return session.run([name], given)[0]
         binding = session.io_binding()
         binding.bind_input(
             self._inputs[0].name,
@@ -147,7 +144,7 @@ class OnnxRuntimeSession(BaseSession):
         )
         binding.bind_output(name, "cuda", self._gpu)
         binding.synchronize_inputs()  # CUDA's provider waits for the whole GPU
-        session.run_with_iobinding(binding, self._options)
+        session.run_with_iobinding(binding)
         binding.synchronize_outputs()
         return _core.borrow(_OnGpu(binding.get_outputs()[0]), stream, "run", "output")
 

@@ -89,12 +89,12 @@ def import_openvino() -> Any:
 
 
 @functools.cache
-def _core() -> Any:
-    return import_openvino().Core()
+def _core_of(openvino: Any) -> Any:
+    return openvino.Core()
 
 
 def _compile(file: ModelFile, precision: str, threads: int) -> Any:
-    core = _core()
+    core = _core_of(import_openvino())
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise EngineError("this processor cannot multiply in bf16; precision 'fp32' works")
     settings = {
