@@ -30,7 +30,7 @@ __all__ = ["ModelFile", "ModelSource", "model_file"]
 LARGEST_FILE = 2**31 - 1  # protobuf's own limit
 LONGEST_SIDE = 2**16
 MOST_NUMBERS = 2**31
-MOST_FIELDS = 5_000_000  # of the file's messages: a file made of empty ones must not take minutes
+MOST_FIELDS = 2_000_000  # of the file's messages: a file made of empty ones must not take minutes
 
 _HASHED_AT_ONCE = 2**20
 _DTYPES = {
@@ -216,7 +216,7 @@ def _read(path: Path) -> bytes:
                     f"{path} has {found.st_size} bytes; an ONNX file has at most {LARGEST_FILE}, "
                     "and larger weights in external data"
                 )
-            return file.read(LARGEST_FILE)
+            return file.read(found.st_size)
     except (OSError, ValueError) as error:  # ValueError: "\0" in the path
         raise EngineError(f"cannot read {path}: {error}") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Any
@@ -16,7 +15,7 @@ from trimatte.errors import ArgumentError, EngineError
 from ..model_file import ModelFile
 from ..session import TensorInfo
 
-__all__ = ["BaseSession", "gpu_index", "import_runtime", "thread_count"]
+__all__ = ["BaseSession", "gpu_index", "thread_count"]
 
 
 class BaseSession(ABC):
@@ -146,22 +145,6 @@ def check_batch(batch: Array | trimatte.DeviceArray, image: TensorInfo) -> None:
         f"run: batch must be ({wanted}) of {image.dtype}, got {batch.shape} of {batch.dtype}"
         + ("; its channels are last, they must come before the rows" if last else "")
     )
-
-
-def import_runtime(module: str, *, name: str, install: str) -> Any:
-    """A runtime's module.
-
-    Raises:
-        EngineError: it is not installed, or does not load; the message says what to install.
-    """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name == module:
-            raise EngineError(f"{name} is not installed: {install}") from error
-        raise EngineError(f"{name} does not load: {error}") from error
-    except ImportError as error:
-        raise EngineError(f"{name} does not load: {error}") from error
 
 
 def gpu_index(device: str) -> int | None:
