@@ -393,8 +393,10 @@ class _Lane:
             self._execute(work.handle, errors)
         else:  # on the legacy default stream TensorRT would wait for the GPU
             self._own.wait(work.keep([]))
-            self._execute(self._own.handle, errors)
-            work.wait(self._own.keep([]))
+            try:
+                self._execute(self._own.handle, errors)
+            finally:
+                work.wait(self._own.keep([]))
         self._is_warm = True
 
     def _record(self, errors: list[str]) -> None:
