@@ -1,0 +1,83 @@
+"""ONNX files of the networks."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from trimatte.errors import ArgumentError, EngineError
+
+from ..checkpoints import read_checkpoint
+from ..half import to_half
+from .catalogue import NETWORKS
+from .network import Network, Size
+
+__all__ = ["export"]
+
+
+def export(
+    network: str | Network,
+    path: str | Path,
+    *,
+    checkpoint: str | Path | None = None,
+    seed: int | None = None,
+    precision: str = "fp32",
+    size: Size = "default",
+    outputs: str = "matte",
+) -> Path:
+    """Writes a network as an ONNX file; nothing is left of a file that could not be finished.
+
+    Args:
+        network: one of `NETWORKS`, by name or itself, or with other options: `Network.configured`.
+        path: of the file, which may exist.
+        checkpoint: path of its weights, see `read_checkpoint`.
+        seed: instead of a checkpoint, see `Network.seeded`.
+        precision: ``"fp32"``, or ``"fp16"``: see `to_half`.
+        size, outputs: see `Network.to_onnx`.
+
+    Returns:
+        The path.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+        EngineError: the checkpoint is none of this network, a package is not installed, or the file
+            cannot be written.
+    """
+    if isinstance(network, str):
+        network = _named(network)
+    if precision not in ("fp32", "fp16"):
+        raise ArgumentError(f"export: precision must be 'fp32' or 'fp16', got {precision!r:.80}")
+    if checkpoint is not None and seed is None:
+        weights, source = network.load(read_checkpoint(checkpoint)), Path(checkpoint).name
+    elif seed is not None and checkpoint is None:
+        weights, source = network.seeded(seed), f"seed {seed}"
+    else:
+        raise ArgumentError(
+            f"export: either checkpoint or seed must be given, got {checkpoint!r} and {seed!r}"
+        )
+    model = network.to_onnx(weights, size=size, outputs=outputs, source=source)
+    if precision == "fp16":
+        model = to_half(model)
+    return _write(model, Path(path))
+
+
+def _named(name: str) -> Network:
+    if name not in NETWORKS:
+        raise ArgumentError(
+            f"export: network must be one of {', '.join(NETWORKS)}, got {name!r:.80}"
+        )
+    return NETWORKS[name]
+
+
+def _write(model: Any, path: Path) -> Path:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(model.SerializeToString())
+        temporary.replace(path)
+    except OSError as error:
+        raise EngineError(f"export: cannot write {path}: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
