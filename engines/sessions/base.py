@@ -1,0 +1,187 @@
+"""What the sessions of all runtimes have in common."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+import trimatte
+from trimatte.arrays import Array
+from trimatte.errors import ArgumentError, EngineError
+
+from ..model_file import ModelFile
+from ..session import TensorInfo
+
+__all__ = ["BaseSession", "gpu_index", "import_runtime", "thread_count"]
+
+
+class BaseSession(ABC):
+    """Checks what `run` is given, and turns what a runtime raises into `EngineError`; see
+    `trimatte.engines.Session` for what a session promises.
+
+    Args:
+        model: the network.
+        runtime, device, precision, why: see `Session`.
+    """
+
+    def __init__(
+        self, model: ModelFile, *, runtime: str, device: str, precision: str, why: str
+    ) -> None:
+        self._name = model.name
+        self._inputs, self._outputs = model.inputs, model.outputs
+        self._runtime, self._device = runtime, device
+        self._precision, self._why = precision, why
+        self._closed = False
+
+    @property
+    def runtime(self) -> str:
+        return self._runtime
+
+    @property
+    def device(self) -> str:
+        return self._device
+
+    @property
+    def precision(self) -> str:
+        return self._precision
+
+    @property
+    def why(self) -> str:
+        return self._why
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        return self._outputs
+
+    def run(self, batch: Any, *, output: int = 0, stream: Any = None) -> Any:
+        """See `Session.run`."""
+        if self._closed:
+            raise EngineError(f"run: the session of {self._name} is closed")
+        if not isinstance(output, int) or not 0 <= output < len(self._outputs):
+            raise ArgumentError(
+                f"run: output must be a whole number from 0 to {len(self._outputs) - 1}, "
+                f"got {output!r:.80}"
+            )
+        self._check_place(batch, stream)
+        check_batch(batch, self._inputs[0])
+        try:
+            return self._infer(batch, output, stream)
+        except Exception as error:  # the runtimes' exceptions have no common base
+            raise EngineError(
+                f"run: {self._runtime} failed on {self._name} with a batch of {batch.shape}: "
+                f"{error}"
+            ) from error
+
+    def close(self) -> None:
+        """See `Session.close`; a run that another thread has begun still ends well."""
+        self._closed = True
+        self._release()
+
+    def __enter__(self) -> BaseSession:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{self._device}, {self._precision}"
+        return f"<{type(self).__name__} of {self._name}: {state}>"
+
+    def _check_place(self, batch: Any, stream: Any) -> None:
+        """Whether the batch lies where the network does."""
+        if self._device == "cpu":
+            if not isinstance(batch, np.ndarray):
+                raise ArgumentError(
+                    "run: batch must be a NumPy array for a session on the CPU, "
+                    f"got {type(batch).__name__}"
+                )
+            if stream is not None:
+                raise ArgumentError(
+                    f"run: stream must be None for a session on the CPU, got {stream!r:.80}"
+                )
+        elif not isinstance(batch, trimatte.DeviceArray) or batch.device != self._device:
+            place = getattr(batch, "device", "the CPU")
+            raise ArgumentError(
+                f"run: batch must be a DeviceArray on {self._device}, "
+                f"got {type(batch).__name__} on {place}"
+            )
+
+    @abstractmethod
+    def _infer(self, batch: Any, output: int, stream: Any) -> Any:
+        """The output for a batch that was checked."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Lets go of the network."""
+
+
+def check_batch(batch: Array | trimatte.DeviceArray, image: TensorInfo) -> None:
+    """Raises ArgumentError unless the batch is what the network takes."""
+    sides = ("N", "C", "H", "W")
+    wanted = ", ".join(
+        letter if side is None else f"{letter}={side}"
+        for letter, side in zip(sides, image.shape, strict=True)
+    )
+    fits = batch.ndim == 4 and all(
+        got > 0 and side in (None, got) for got, side in zip(batch.shape, image.shape, strict=True)
+    )
+    if fits and batch.dtype == image.dtype:
+        return
+    channels = image.shape[1]
+    last = batch.ndim == 4 and batch.shape[1] != channels and batch.shape[3] == channels
+    raise ArgumentError(
+        f"run: batch must be ({wanted}) of {image.dtype}, got {batch.shape} of {batch.dtype}"
+        + ("; its channels are last, they must come before the rows" if last else "")
+    )
+
+
+def import_runtime(module: str, *, name: str, install: str) -> Any:
+    """A runtime's module.
+
+    Raises:
+        EngineError: it is not installed, or does not load; the message says what to install.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name == module:
+            raise EngineError(f"{name} is not installed: {install}") from error
+        raise EngineError(f"{name} does not load: {error}") from error
+    except ImportError as error:
+        raise EngineError(f"{name} does not load: {error}") from error
+
+
+def gpu_index(device: str) -> int | None:
+    """Which GPU a device names, 0 for "cuda"; None for "cpu"."""
+    if device == "cpu":
+        return None
+    kind, _, index = device.partition(":") if isinstance(device, str) else ("", "", "")
+    if kind == "cuda" and (index.isdecimal() or device == "cuda"):
+        return int(index or 0)
+    raise ArgumentError(
+        f"device must be 'cpu', 'cuda', 'cuda:0' and so on, or 'auto', got {device!r:.80}"
+    )
+
+
+def thread_count(threads: int | None) -> int:
+    """How many threads a network may use: as many as trimatte's operations, unless it is said."""
+    if threads is None:
+        return trimatte.get_num_threads()
+    if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= 4096:
+        raise ArgumentError(
+            f"threads must be None or a whole number in [1, 4096], got {threads!r:.80}"
+        )
+    return threads

@@ -1,0 +1,173 @@
+"""Which runtime a network is given to."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import trimatte
+from trimatte.arrays import choice
+from trimatte.errors import EngineError
+
+from ..model_file import ModelFile, ModelSource, model_file
+from ..session import Progress, Session
+from .base import gpu_index
+from .onnxruntime import OnnxRuntimeSession
+from .openvino import OpenVinoSession
+
+__all__ = ["open_session"]
+
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
+# The best first.
+ON_GPU = ("tensorrt", "tensorrt_rtx", "onnxruntime")
+ON_CPU = ("onnxruntime", "openvino")
+ON_CPU_IN_LESS_THAN_FP32 = ("openvino", "onnxruntime")
+
+_log = logging.getLogger("trimatte")
+
+
+def open_session(
+    model: ModelSource,
+    *,
+    runtime: str = "auto",
+    device: str = "cpu",
+    precision: str | None = None,
+    threads: int | None = None,
+    batch: tuple[int, int, int] | None = None,
+    cache: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Session:
+    """Loads a network.
+
+    ``runtime="auto"`` takes the first of these that is installed and loads the network. On a GPU:
+    tensorrt, tensorrt_rtx, onnxruntime. On the CPU: onnxruntime, openvino: in fp32 they are
+    equally fast, and the former is what others' results come from, to the bit; for bf16 and int8,
+    openvino, onnxruntime. The logger ``trimatte`` says once which it is.
+
+    What is asked for by name is never replaced by something else.
+
+    Args:
+        model: path of an ONNX file, or its bytes; see `ModelFile` for what is accepted.
+        runtime: ``"auto"``, ``"onnxruntime"``, ``"openvino"``, ``"tensorrt"`` or
+            ``"tensorrt_rtx"``.
+        device: ``"cpu"``; ``"cuda"`` or ``"cuda:1"``; ``"auto"``: a GPU where trimatte and one of
+            the runtimes can use it, else the CPU.
+        precision: ``"fp32"``, ``"fp16"``, ``"bf16"`` or ``"int8"``; None: that of the file.
+        threads: on the CPU; None: as many as trimatte's operations use.
+        batch: smallest, usual and largest batch that TensorRT prepares for; None: its default.
+        cache: folder in which TensorRT keeps engines; None: its default.
+        progress: told of what takes long: building an engine for a GPU.
+
+    Returns:
+        A `Session`; its ``why`` tells why this runtime, and why not those before it.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+        EngineError: the file is refused, or no runtime that is allowed can load it; the message
+            gives the cause for each, and what to install.
+    """
+    operation = "open_session"
+    openers = {**_OPENERS, "auto": None}
+    choice(openers, runtime, operation, "runtime")
+    if precision is not None:
+        choice(dict.fromkeys(PRECISIONS), precision, operation, "precision")
+    if device != "auto":
+        gpu_index(device)
+    wish = _Wish(model_file(model), precision, threads, batch, cache, progress)
+    passed_over: list[str] = []
+    for place in ("cuda", "cpu") if device == "auto" else (device,):
+        names = _candidates(runtime, place, precision or wish.model.precision)
+        if place != "cpu" and not trimatte.cuda_available():
+            passed_over.append(f"no GPU: {trimatte.cuda_status()}")
+            names = ()
+        elif not names:
+            passed_over.append(f"{runtime} does not run networks on {place}")
+        for name in names:
+            why = "asked for by name" if runtime == name else f"the best for {place} that works"
+            if passed_over:
+                why += f" (passed over: {'; '.join(passed_over)})"
+            try:
+                session = _OPENERS[name](wish, place, why)
+            except EngineError as error:
+                passed_over.append(f"{name}: {error}")
+                continue
+            _say(session, expected_gpu=device == "auto" and trimatte.cuda_available())
+            return session
+    raise EngineError(f"no runtime can load {wish.model.name}: {'; '.join(passed_over)}")
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What `open_session` was asked for."""
+
+    model: ModelFile
+    precision: str | None
+    threads: int | None
+    batch: tuple[int, int, int] | None
+    cache: str | Path | None
+    progress: Progress | None
+
+
+def _candidates(runtime: str, device: str, precision: str) -> tuple[str, ...]:
+    """The runtimes that may be tried on a device, the best first."""
+    on_cpu = ON_CPU_IN_LESS_THAN_FP32 if precision in ("bf16", "int8") else ON_CPU
+    order: tuple[str, ...] = on_cpu if device == "cpu" else ON_GPU
+    return tuple(name for name in order if runtime in ("auto", name))
+
+
+def _open_onnxruntime(wish: _Wish, device: str, why: str) -> Session:
+    return OnnxRuntimeSession(
+        wish.model, device=device, precision=wish.precision, threads=wish.threads, why=why
+    )
+
+
+def _open_openvino(wish: _Wish, device: str, why: str) -> Session:
+    return OpenVinoSession(
+        wish.model, device=device, precision=wish.precision, threads=wish.threads, why=why
+    )
+
+
+def _open_tensorrt(flavour: str, wish: _Wish, device: str, why: str) -> Session:
+    tensorrt = importlib.import_module(".tensorrt", __package__)
+    found = tensorrt.tensorrt_module()
+    if isinstance(found, str):
+        raise EngineError(found)
+    if found[1] != flavour:
+        raise EngineError(f"not taken, as {found[1]} is installed")
+    given = {"batch": wish.batch, "cache": wish.cache}
+    session: Session = tensorrt.TensorRTSession(
+        wish.model,
+        device=device,
+        precision=wish.precision,
+        progress=wish.progress,
+        why=why,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    return session
+
+
+_OPENERS: dict[str, Callable[[_Wish, str, str], Session]] = {
+    "tensorrt": functools.partial(_open_tensorrt, "tensorrt"),
+    "tensorrt_rtx": functools.partial(_open_tensorrt, "tensorrt_rtx"),
+    "onnxruntime": _open_onnxruntime,
+    "openvino": _open_openvino,
+}
+
+
+def _say(session: Session, *, expected_gpu: bool) -> None:
+    # A user who has a GPU should see without asking that it is not used.
+    level = logging.WARNING if expected_gpu and session.device == "cpu" else logging.INFO
+    _say_once(
+        level,
+        f"networks run by {session.runtime} on {session.device} in {session.precision}: "
+        f"{session.why}",
+    )
+
+
+@functools.cache
+def _say_once(level: int, sentence: str) -> None:
+    _log.log(level, sentence)

@@ -1,0 +1,112 @@
+"""Networks run by OpenVINO, on the CPU."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from trimatte.errors import EngineError
+
+from ..model_file import ModelFile, ModelSource, model_file
+from .base import BaseSession, gpu_index, import_runtime, thread_count
+
+__all__ = ["OpenVinoSession", "import_openvino"]
+
+_HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}  # of layers that are not quantised
+
+
+class OpenVinoSession(BaseSession):
+    """A network run by OpenVINO on the CPU; see `trimatte.engines.Session`.
+
+    Args:
+        model: path of an ONNX file, or its bytes.
+        device: ``"cpu"``.
+        precision: ``"fp32"``; ``"bf16"``, where the processor can multiply in it; ``"int8"``, of a
+            network from `trimatte.engines.quantize`. None: ``"int8"`` for such a network, else
+            ``"fp32"``, also where OpenVINO by itself would take bf16.
+        threads: None: as many as trimatte's operations use.
+        why: see `Session.why`.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+        EngineError: OpenVINO is not installed, cannot load the network, or the processor or the
+            network cannot do the precision; see also `ModelFile`.
+    """
+
+    def __init__(
+        self,
+        model: ModelSource,
+        *,
+        device: str = "cpu",
+        precision: str | None = None,
+        threads: int | None = None,
+        why: str = "asked for by name",
+    ) -> None:
+        if gpu_index(device) is not None:
+            raise EngineError(f"openvino runs networks on the CPU, not on {device}")
+        threads = thread_count(threads)
+        file = model_file(model)
+        quantized = file.precision == "int8"
+        precision = precision or ("int8" if quantized else "fp32")
+        if precision not in _HINTS:
+            raise EngineError(f"openvino computes in fp32, bf16 or int8, not in {precision}")
+        if quantized != (precision == "int8"):
+            raise EngineError(
+                f"{file.name} is in {file.precision} and cannot be computed in {precision}; "
+                "trimatte.engines.quantize makes a network for int8"
+            )
+        self._compiled: Any = _compile(file, precision, threads)
+        self._requests: list[Any] = []
+        super().__init__(file, runtime="openvino", device="cpu", precision=precision, why=why)
+
+    def _infer(self, batch: Any, output: int, stream: Any) -> Any:
+        request = self._take_request()
+        try:
+            request.infer({0: np.ascontiguousarray(batch)}, share_inputs=True)
+            # The next run with this request overwrites its memory.
+            return request.get_output_tensor(output).data.copy()
+        finally:
+            self._requests.append(request)
+
+    def _take_request(self) -> Any:
+        """A request that no other thread uses: there are as many as there were runs at once."""
+        try:
+            return self._requests.pop()
+        except IndexError:
+            return self._compiled.create_infer_request()
+
+    def _release(self) -> None:
+        self._compiled = None
+        self._requests = []
+
+
+def import_openvino() -> Any:
+    """The module, see `import_runtime`."""
+    install = "pip install 'trimatte[openvino]'"
+    return import_runtime("openvino", name="OpenVINO", install=install)
+
+
+@functools.cache
+def _core_of(openvino: Any) -> Any:
+    return openvino.Core()
+
+
+def _compile(file: ModelFile, precision: str, threads: int) -> Any:
+    core = _core_of(import_openvino())
+    if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise EngineError("this processor cannot multiply in bf16; precision 'fp32' works")
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": _HINTS[precision],
+        "INFERENCE_NUM_THREADS": threads,
+        # Threads of two sessions must not be tied to the same cores.
+        "ENABLE_CPU_PINNING": False,
+    }
+    try:
+        return core.compile_model(
+            core.read_model(file.data if file.path is None else str(file.path)), "CPU", settings
+        )
+    except Exception as error:  # whatever OpenVINO raises
+        raise EngineError(f"OpenVINO cannot load {file.name}: {error}") from error
