@@ -50,16 +50,10 @@ class TensorIOMode(enum.Enum):
 
 
 class DataType(enum.Enum):
-    FLOAT, HALF, BF16 = range(3)
+    FLOAT, HALF, UINT8, BOOL, INT64 = range(5)
 
 
-def nptype(dtype: DataType) -> Any:
-    if dtype is DataType.BF16:
-        raise TypeError(dtype)
-    return {DataType.FLOAT: np.float32, DataType.HALF: np.float16}[dtype]
-
-
-_TYPES = {1: DataType.FLOAT, 10: DataType.HALF, 16: DataType.BF16}
+_TYPES = {1: DataType.FLOAT, 7: DataType.INT64}
 
 
 class Tensor:
@@ -295,5 +289,4 @@ MODULE = ModuleType("tensorrt")
 MODULE.__dict__.update(
     {name: value for name, value in globals().items() if isinstance(value, type)},
     __version__="10.0.fake",
-    nptype=nptype,
 )
