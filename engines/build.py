@@ -1,8 +1,7 @@
 """TensorRT engines from ONNX files, built once and kept.
 
 Networks are strongly typed: each layer computes in the type that the graph gives it, and TensorRT
-chooses no other. ``"fp32"`` is the graph as it is, without TF32; ``"fp16"`` is the graph converted
-by `half.to_half`.
+chooses no other, TF32 neither. ``"fp16"`` of a model in fp32 is its graph converted by `to_half`.
 
 An engine of ``tensorrt`` belongs to the GPU, the driver and the version that it was built with.
 One of ``tensorrt_rtx`` is built without a GPU, for all from compute capability 8.0 on; for a GPU of
@@ -12,8 +11,6 @@ One of ``tensorrt_rtx`` is built without a GPU, for all from compute capability 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import importlib
 import threading
 import time
 from collections.abc import Iterator
@@ -28,18 +25,18 @@ from trimatte.errors import ArgumentError, EngineError
 
 from .engine_cache import EngineCache, Facts, engine_cache, key_of
 from .flavours import listening, logger_of, tensorrt_module
-from .session import Progress
+from .half import to_half
+from .model_file import ModelFile, ModelSource, model_file
+from .optional import require
+from .session import Progress, TensorInfo
 
-__all__ = ["PRECISIONS", "BuiltEngine", "build_engine", "parse_batch"]
-
-PRECISIONS = ("fp32", "fp16")
+__all__ = ["BuiltEngine", "Range", "Size", "Sizes", "build_engine", "parse_batch"]
 
 Range = tuple[int, int, int]
 """The least, the one to optimise for, the most."""
 Size = tuple[int, int]
 """(height, width)."""
 Sizes = tuple[Size, Size, Size]
-Model = str | Path | bytes
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,8 @@ class BuiltEngine:
 
     path: of the file in the cache; None where it could not be kept. seconds: what the call took.
     bytes: size of the plan. key: SHA-256 of all that the engine depends on. from_cache: whether it
-    was there already. plan: what TensorRT's runtime takes.
+    was there already. precision: ``"fp32"``, ``"fp16"``, ``"bf16"`` or ``"int8"``, what most
+    weights are. plan: what TensorRT's runtime takes.
     """
 
     path: Path | None
@@ -56,6 +54,7 @@ class BuiltEngine:
     bytes: int
     key: str
     from_cache: bool
+    precision: str
     plan: memoryview = field(repr=False)
 
 
@@ -77,9 +76,9 @@ def parse_batch(text: str) -> Range:
 
 
 def build_engine(
-    model: Model,
+    model: ModelSource,
     *,
-    precision: str = "fp32",
+    precision: str | None = None,
     batch: int | Range | None = None,
     size: Size | Sizes | None = None,
     device: str = "cuda",
@@ -90,8 +89,8 @@ def build_engine(
     """Builds an engine, or finds it in the cache.
 
     Args:
-        model: path of an ONNX file, or its bytes.
-        precision: ``"fp32"`` or ``"fp16"``, see above.
+        model: path of an ONNX file, or its bytes; see `ModelFile` for what is accepted.
+        precision: None: that of the model; or its name; ``"fp16"`` also for a model in fp32.
         batch: how many images a run may have, at least, usually and at most; a number is all three,
             and None is 1 where the model leaves it free.
         size: (height, width) of the images, or three of them likewise; needed where the model
@@ -103,45 +102,37 @@ def build_engine(
 
     Raises:
         ArgumentError: an argument is not what is listed above, or not what the model leaves free.
-        EngineError: the model cannot be read, or TensorRT is missing or refuses it; the text has
+        EngineError: the model is not accepted, or TensorRT is missing or refuses it; the text has
             TensorRT's own words.
         DeviceError: the flavour needs a GPU, and there is none that it can use.
     """
     start = time.perf_counter()
-    if precision not in PRECISIONS:
-        raise ArgumentError(
-            f"build_engine: precision must be one of {PRECISIONS}, got {precision!r:.80}"
-        )
+    source = model_file(model)
+    order = _Order(source, _precision(source, precision), _Profile.of(batch, size))
+    order.profile.shapes(source.image)  # says what does not fit before anything takes long
     trt = tensorrt_module(flavour)
-    profile = _Profile.of(batch, size)
-    source = _Source.read(model)
     target = _Target.of(trt, device)
-    facts = {
-        "model": source.digest(),
-        "precision": precision,
-        "trimatte": build_info()["version"] if precision == "fp16" else None,
-        "profile": profile.facts(),
-        **target.facts,
-    }
+    facts = {**order.facts(), **target.facts}
     tell = progress or _silent
-    store = _store(cache)
-    path = store.path(source.name, facts, ".engine") if store else None
 
-    def built(plan: memoryview, from_cache: bool, path: Path | None) -> BuiltEngine:
+    def built(plan: memoryview, path: Path | None, from_cache: bool) -> BuiltEngine:
         seconds = time.perf_counter() - start
-        return BuiltEngine(path, seconds, plan.nbytes, key_of(facts), from_cache, plan)
+        key = key_of(facts)
+        return BuiltEngine(path, seconds, plan.nbytes, key, from_cache, order.precision, plan)
 
-    if store is None or path is None:
-        return built(_build(trt, source, precision, profile, target, None, tell), False, None)
+    store = _store(cache)
+    if store is None:
+        return built(_build(trt, order, target, None, tell), None, False)
+    path = store.path(source.path.stem if source.path else "model", facts, ".engine")
     was_there = path.exists()
     if plan := store.read(path, facts):
-        return built(plan, True, path)
+        return built(plan, path, True)
     waiting = "waiting for another process that builds this"
     with store.alone(path, lambda: tell(waiting, 0.0)) as has_waited:
         if (has_waited or not was_there) and (plan := store.read(path, facts)):
-            return built(plan, True, path)
-        plan = _build(trt, source, precision, profile, target, store, tell)
-        return built(plan, False, path if store.write(path, facts, plan) else None)
+            return built(plan, path, True)
+        plan = _build(trt, order, target, store, tell)
+        return built(plan, path if store.write(path, facts, plan) else None, False)
 
 
 def _silent(what: str, fraction: float) -> None:
@@ -157,74 +148,14 @@ def _store(cache: bool | str | Path) -> EngineCache | None:
 # What is asked for --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Source:
-    """An ONNX model as its bytes; those of its tensors may be in files beside it."""
-
-    name: str
-    data: bytes = field(repr=False)
-    path: Path | None
-
-    @classmethod
-    def read(cls, model: Model) -> _Source:
-        if isinstance(model, bytes):
-            return cls("model", model, None)
-        path = Path(model)
-        try:
-            return cls(path.stem, path.read_bytes(), path)
-        except OSError as error:
-            raise EngineError(f"cannot read the model {path}: {error}") from error
-
-    def digest(self) -> str:
-        """SHA-256 of all its bytes."""
-        digest = hashlib.sha256(self.data)
-        for file in self.external_files():
-            try:
-                digest.update(hashlib.sha256(file.read_bytes()).digest())
-            except OSError as error:
-                raise EngineError(f"cannot read the weights of {self.path}: {error}") from error
-        return digest.hexdigest()
-
-    def external_files(self) -> list[Path]:
-        """Files with the model's tensors; they must lie in its folder."""
-        if b"location" not in self.data:  # the key that names such a file
-            return []
-        entries = [
-            entry.value
-            for tensor in _load_onnx(self.data).graph.initializer
-            for entry in tensor.external_data
-            if entry.key == "location"
-        ]
-        if entries and self.path is None:
-            raise EngineError("a model with weights in other files must be given by its path")
-        files = []
-        for entry in sorted(set(entries)):
-            folder = Path(self.path or "").resolve().parent
-            file = (folder / entry).resolve()
-            if not file.is_relative_to(folder):
-                raise EngineError(f"{self.path} wants weights that lie elsewhere: {entry!r}")
-            files.append(file)
-        return files
-
-    def to_half(self) -> _Source:
-        """The same in fp16."""
-        model = _load_onnx(self.data if self.path is None else self.path)
-        converted = importlib.import_module("trimatte.engines.half").to_half(model)
-        return _Source(self.name, converted.SerializeToString(), None)
-
-
-def _load_onnx(model: bytes | Path) -> Any:
-    try:
-        onnx = importlib.import_module("onnx")
-    except ImportError as error:
-        raise EngineError(
-            "reading ONNX models for TensorRT needs onnx: pip install 'trimatte[export]'"
-        ) from error
-    try:
-        return onnx.load_model_from_string(model) if isinstance(model, bytes) else onnx.load(model)
-    except Exception as error:  # protobuf's and onnx's own, which have no common base
-        name = "the model" if isinstance(model, bytes) else model
-        raise EngineError(f"{name} is no ONNX file: {error}") from error
+def _precision(source: ModelFile, wanted: str | None) -> str:
+    accepted = (source.precision, "fp16") if source.precision == "fp32" else (source.precision,)
+    if wanted is not None and wanted not in accepted:
+        raise ArgumentError(
+            f"build_engine: precision must be {' or '.join(accepted)} for {source.name}, "
+            f"got {wanted!r:.80}"
+        )
+    return wanted or source.precision
 
 
 @dataclass(frozen=True)
@@ -263,36 +194,59 @@ class _Profile:
             "size": [list(each) for each in self.size] if self.size else None,
         }
 
-    def shapes(self, tensor: Any) -> tuple[tuple[int, ...], ...] | None:
-        """The least, usual and largest shape of an input; None where nothing of it is free.
+    def shapes(self, image: TensorInfo) -> tuple[tuple[int, ...], ...] | None:
+        """The least, usual and largest shape of a network's input; None where nothing is free."""
+        batch = self.batch or ((1, 1, 1) if image.shape[0] is None else None)
+        height, width = zip(*self.size, strict=True) if self.size else (None, None)
+        arguments = (("batch", batch), ("model", None), ("size", height), ("size", width))
+        ranges = [
+            _range(image, side, argument, wanted)
+            for side, (argument, wanted) in zip(image.shape, arguments, strict=True)
+        ]
+        return tuple(zip(*ranges, strict=True)) if None in image.shape else None
 
-        The first side is the batch's, the third and fourth of four are height and width.
-        """
-        sides = tuple(tensor.shape)
-        given: list[tuple[str, Range | None]] = [("", None)] * len(sides)
-        if sides:
-            given[0] = ("batch", self.batch or ((1, 1, 1) if sides[0] < 0 else None))
-        if len(sides) == 4:
-            for axis in (2, 3):
-                least, usual, most = self.size or (None, None, None)
-                if least and usual and most:
-                    given[axis] = ("size", (least[axis - 2], usual[axis - 2], most[axis - 2]))
-                else:
-                    given[axis] = ("size", None)
-        ranges = []
-        for side, (argument, wanted) in zip(sides, given, strict=True):
-            if side < 0 and wanted is None:
-                raise ArgumentError(
-                    f"build_engine: {argument or 'the model'} must say what the model leaves free: "
-                    f"its input {tensor.name!r} is {_free(sides)}"
-                )
-            if side >= 0 and wanted is not None and wanted != (side, side, side):
-                raise ArgumentError(
-                    f"build_engine: {argument} must be what the model has, {side}: its input "
-                    f"{tensor.name!r} is {_free(sides)}, got {wanted}"
-                )
-            ranges.append(wanted or (side, side, side))
-        return tuple(zip(*ranges, strict=True)) if min(sides, default=0) < 0 else None
+
+def _range(image: TensorInfo, side: int | None, argument: str, wanted: Any) -> Range:
+    """The range of a side of the input, as an argument wants it and the model allows it."""
+    if side is None and wanted is None:
+        raise ArgumentError(
+            f"build_engine: {argument} must say what the model leaves free: its input "
+            f"{image.name!r} is {_words_for(image.shape)}"
+        )
+    if side is not None and wanted not in (None, (side, side, side)):
+        raise ArgumentError(
+            f"build_engine: {argument} must be what the model has: its input "
+            f"{image.name!r} is {_words_for(image.shape)}, got {wanted}"
+        )
+    return wanted or (side, side, side)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What is to be built."""
+
+    source: ModelFile
+    precision: str
+    profile: _Profile
+
+    @property
+    def is_converted(self) -> bool:
+        return self.precision != self.source.precision
+
+    def facts(self) -> Facts:
+        return {
+            "model": self.source.sha256,
+            "precision": self.precision,
+            "converted by": build_info()["version"] if self.is_converted else None,
+            "profile": self.profile.facts(),
+        }
+
+    def converted(self) -> bytes:
+        """The model as ONNX in the precision that is wanted."""
+        onnx = require("onnx", extra="rtx", purpose="converting a network to fp16")
+        given = self.source.data if self.source.path is None else str(self.source.path)
+        load = onnx.load_model_from_string if isinstance(given, bytes) else onnx.load
+        return bytes(to_half(load(given)).SerializeToString())
 
 
 def _is_side(value: Any) -> bool:
@@ -308,8 +262,8 @@ def _is_range(value: Any) -> bool:
     )
 
 
-def _free(shape: tuple[int, ...]) -> str:
-    return "(" + ", ".join("any" if side < 0 else str(side) for side in shape) + ")"
+def _words_for(shape: tuple[int | None, ...]) -> str:
+    return "(" + ", ".join("any" if side is None else str(side) for side in shape) + ")"
 
 
 @dataclass(frozen=True)
@@ -345,22 +299,19 @@ class _Target:
 
 
 def _build(
-    trt: Any,
-    source: _Source,
-    precision: str,
-    profile: _Profile,
-    target: _Target,
-    store: EngineCache | None,
-    progress: Progress,
+    trt: Any, order: _Order, target: _Target, store: EngineCache | None, progress: Progress
 ) -> memoryview:
-    if precision == "fp16":
-        progress("converting to fp16", 0.0)
-        source = source.to_half()
+    converted = None
+    if order.is_converted:
+        progress(f"converting to {order.precision}", 0.0)
+        converted = order.converted()
     with target.current(), listening(trt) as errors:
 
         def failed(what: str) -> EngineError:
             reasons = "; ".join(dict.fromkeys(errors)) or "TensorRT gives no reason"
-            return EngineError(f"{trt.__name__} {trt.__version__} {what} {source.name}: {reasons}")
+            return EngineError(
+                f"{trt.__name__} {trt.__version__} {what} {order.source.name}: {reasons}"
+            )
 
         try:
             builder = trt.Builder(logger_of(trt))
@@ -369,22 +320,25 @@ def _build(
             raise failed("cannot start to build") from error
         network = builder.create_network(_strongly_typed(trt))
         parser = trt.OnnxParser(network, logger_of(trt))
-        if not _parse(parser, source):
+        if not _parse(parser, order.source, converted):
             errors[:] = [_words_of(parser.get_error(i)) for i in range(parser.num_errors)] or errors
-            raise failed("does not understand the model")
+            raise failed("does not understand")
         config = builder.create_builder_config()
         _set_flags(trt, config, target)
-        _add_profile(builder, config, network, profile)
-        timing = _attach_timing_cache(trt, config, target, store)
+        if shapes := order.profile.shapes(order.source.image):
+            profile = builder.create_optimization_profile()
+            profile.set_shape(order.source.image.name, *shapes)
+            config.add_optimization_profile(profile)
+        timing = _TimingCache.attached(trt, config, target, store)
         monitor = _monitor(trt, progress)
         config.progress_monitor = monitor
         plan = builder.build_serialized_network(network, config)
         if monitor.raised is not None:
             raise monitor.raised
         if plan is None:
-            raise failed("does not build")
+            raise failed("cannot build")
         if timing:
-            timing()
+            timing.save()
     progress("engine built", 1.0)
     return memoryview(bytes(plan))
 
@@ -395,10 +349,10 @@ def _strongly_typed(trt: Any) -> int:
     return 0 if flag is None else 1 << int(flag)
 
 
-def _parse(parser: Any, source: _Source) -> bool:
-    if source.path is not None and source.external_files():
+def _parse(parser: Any, source: ModelFile, converted: bytes | None) -> bool:
+    if converted is None and source.external:
         return bool(parser.parse_from_file(str(source.path)))
-    return bool(parser.parse(source.data))
+    return bool(parser.parse(converted or source.data))
 
 
 def _words_of(error: Any) -> str:
@@ -416,30 +370,30 @@ def _set_flags(trt: Any, config: Any, target: _Target) -> None:
         config.set_compute_capability(trt.ComputeCapability.SM75, 0)
 
 
-def _add_profile(builder: Any, config: Any, network: Any, profile: _Profile) -> None:
-    inputs = [network.get_input(i) for i in range(network.num_inputs)]
-    shapes = {tensor.name: profile.shapes(tensor) for tensor in inputs}
-    if not any(shapes.values()):
-        return
-    optimization = builder.create_optimization_profile()
-    for name, three in shapes.items():
-        if three:
-            optimization.set_shape(name, *three)
-    config.add_optimization_profile(optimization)
+@dataclass(frozen=True)
+class _TimingCache:
+    """What a builder has measured on this GPU, for the next one."""
 
+    cache: Any
+    store: EngineCache
+    path: Path
+    facts: Facts
 
-def _attach_timing_cache(trt: Any, config: Any, target: _Target, store: EngineCache | None) -> Any:
-    """Lets the builder use what it measured before; what to call when it has measured more.
+    @classmethod
+    def attached(
+        cls, trt: Any, config: Any, target: _Target, store: EngineCache | None
+    ) -> _TimingCache | None:
+        """To a builder; None: there is nowhere to keep it, or the flavour measures nothing."""
+        if store is None or trt.__name__ == "tensorrt_rtx":
+            return None
+        path = store.path("timing", target.facts, ".timing")
+        cache = config.create_timing_cache(store.read(path, target.facts) or b"")
+        if cache is None or not config.set_timing_cache(cache, False):
+            return None
+        return cls(cache, store, path, target.facts)
 
-    tensorrt_rtx measures nothing when it builds.
-    """
-    if store is None or trt.__name__ != "tensorrt":
-        return None
-    path = store.path("timing", target.facts, ".timing")
-    timing = config.create_timing_cache(store.read(path, target.facts) or b"")
-    if timing is None or not config.set_timing_cache(timing, False):
-        return None
-    return lambda: store.write(path, target.facts, bytes(timing.serialize()))
+    def save(self) -> None:
+        self.store.write(self.path, self.facts, bytes(self.cache.serialize()))
 
 
 def _monitor(trt: Any, progress: Progress) -> Any:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 import trimatte
+from lending import pointer
 
 if TYPE_CHECKING:
-    from gpu import Driver, Shim
+    from gpu import Array, Driver, Late, Shim
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +52,22 @@ def new_stream(gpu: Shim | Driver) -> Iterator[Callable[[], int]]:
     for stream in streams:
         gpu.synchronize(stream)
         gpu.destroy_stream(stream)
+
+
+@pytest.fixture
+def late(gpu: Shim | Driver) -> Iterator[Late]:
+    """Makes arrays on a stream which gets to filling them later."""
+    sources: list[trimatte.DeviceArray] = []
+
+    def make(array: Array, stream: int) -> trimatte.DeviceArray:
+        source = trimatte.to_device(array)
+        source.to_host()
+        sources.append(source)
+        result = trimatte.to_device(np.full_like(array, array.flat[0]), stream=stream)
+        gpu.synchronize(stream)
+        gpu.delay(stream)
+        gpu.copy(pointer(result), pointer(source), source.nbytes, stream)
+        return result
+
+    yield make
+    trimatte.synchronize()

@@ -14,11 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 import trimatte
 from trimatte import _core
 
 IS_SHIM = trimatte.build_info()["cuda_architectures"] == "shim"
 Handle = ctypes.c_void_p
+Array = NDArray[Any]
+Late = Callable[[Array, int], trimatte.DeviceArray]
 
 
 def function(library: ctypes.CDLL, name: str, *types: Any, returns: Any = ctypes.c_int) -> Any:

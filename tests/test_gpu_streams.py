@@ -11,7 +11,7 @@ import gc
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ import pytest
 import cases
 import trimatte
 from cases import Array, Case
-from gpu import IS_SHIM, Driver, Shim
+from gpu import IS_SHIM, Driver, Late, Shim
 from lending import PROTOCOLS, InterfaceArray, Lent, Taken, VersionedArray, pointer
 from test_gpu import SOME, assert_same, on_gpu, some_by_id, to_host
 from test_parity import make_arguments, run
@@ -35,28 +35,6 @@ pytestmark = [
 
 IMAGE = cases.noise(np.random.default_rng(1), 40, 50, 3, "uint8")
 DESPILLED = trimatte.despill(IMAGE)
-
-Late = Callable[[Array, int], trimatte.DeviceArray]
-
-
-@pytest.fixture
-def late(gpu: Shim | Driver) -> Iterator[Late]:
-    """Makes arrays on a stream which gets to filling them later."""
-    sources: list[trimatte.DeviceArray] = []
-
-    def make(array: Array, stream: int) -> trimatte.DeviceArray:
-        source = trimatte.to_device(array)
-        source.to_host()
-        sources.append(source)
-        result = trimatte.to_device(np.full_like(array, array.flat[0]), stream=stream)
-        gpu.synchronize(stream)
-        gpu.delay(stream)
-        gpu.copy(pointer(result), pointer(source), source.nbytes, stream)
-        return result
-
-    yield make
-    trimatte.synchronize()
-
 
 # What a stream is ---------------------------------------------------------------------------------
 

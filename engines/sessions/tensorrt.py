@@ -23,9 +23,10 @@ from trimatte.arrays import as_array
 from trimatte.devices import DeviceArray
 from trimatte.errors import ArgumentError, DeviceError, EngineError
 
-from ..build import BuiltEngine, Model, Range, Size, Sizes, build_engine
+from ..build import BuiltEngine, Range, Size, Sizes, build_engine
 from ..engine_cache import EngineCache, engine_cache
 from ..flavours import listening, logger_of, tensorrt_module
+from ..model_file import ModelSource
 from ..session import Progress, TensorInfo
 
 __all__ = ["TensorRTSession", "tensorrt_module"]
@@ -46,7 +47,7 @@ class TensorRTSession:
     of two streams in one context takes turns.
 
     Args:
-        model: path of an ONNX file, or its bytes. It has one input.
+        model: path of an ONNX file, or its bytes; see `ModelFile` for what is accepted.
         device: ``"cuda"`` or ``"cuda:1"``.
         precision, batch, size, cache, flavour, progress: as of `build_engine`.
         graphs: whether to record and launch CUDA graphs. Where recording fails, the logger
@@ -62,10 +63,10 @@ class TensorRTSession:
 
     def __init__(
         self,
-        model: Model,
+        model: ModelSource,
         *,
         device: str = "cuda",
-        precision: str = "fp32",
+        precision: str | None = None,
         batch: int | Range | None = None,
         size: Size | Sizes | None = None,
         cache: bool | str | Path = True,
@@ -93,7 +94,7 @@ class TensorRTSession:
         network = _Network(trt, built, gpu, graphs)
         self._lanes = _Lanes(lambda: _Lane(network), contexts)
         self._network = network
-        self._precision = precision
+        self._precision = built.precision
         self._why = (
             f"{trt.__name__} {trt.__version__} on {_name_of(gpu)}; its engine "
             f"{'was in the cache' if built.from_cache else f'took {built.seconds:.1f} s to build'}"
@@ -188,9 +189,7 @@ class _Network:
         names = [self.engine.get_tensor_name(i) for i in range(self.engine.num_io_tensors)]
         mode = trt.TensorIOMode
         inputs = [name for name in names if self.engine.get_tensor_mode(name) == mode.INPUT]
-        if len(inputs) != 1:
-            raise EngineError(f"TensorRTSession: the network must have one input, it has {inputs}")
-        self.input = self._info(inputs[0])
+        (self.input,) = (self._info(name) for name in inputs)
         self.outputs = tuple(self._info(name) for name in names if name not in inputs)
         self.least, self.most = self._limits()
         self._save = weakref.finalize(self, self._kernels.save)
@@ -257,15 +256,21 @@ class _Network:
         return config, kernels
 
     def _info(self, name: str) -> TensorInfo:
+        kind = self.trt.DataType
+        known = {
+            kind.FLOAT: "float32",
+            kind.HALF: "float16",
+            kind.UINT8: "uint8",
+            kind.BOOL: "bool",
+        }
         type_ = self.engine.get_tensor_dtype(name)
-        try:
-            dtype = np.dtype(self.trt.nptype(type_))
-        except TypeError:
+        if type_ not in known:
             raise EngineError(
                 f"TensorRTSession: {name!r} of the network is {type_}, which no array here can be"
-            ) from None
+            )
         shape = tuple(self.engine.get_tensor_shape(name))
-        return TensorInfo(name, tuple(None if side < 0 else side for side in shape), dtype)
+        sides = tuple(None if side < 0 else side for side in shape)
+        return TensorInfo(name, sides, np.dtype(known[type_]))
 
     def _limits(self) -> tuple[Shape, Shape]:
         if None not in self.input.shape:
@@ -393,8 +398,10 @@ class _Lane:
             self._execute(work.handle, errors)
         else:  # on the legacy default stream TensorRT would wait for the GPU
             self._own.wait(work.keep([]))
-            self._execute(self._own.handle, errors)
-            work.wait(self._own.keep([]))
+            try:
+                self._execute(self._own.handle, errors)
+            finally:
+                work.wait(self._own.keep([]))
         self._is_warm = True
 
     def _record(self, errors: list[str]) -> None:
