@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -253,7 +253,7 @@ def segment(
     return segmenter(image, classes=classes, stream=stream)
 
 
-def as_segmenter(model: Model | Segmenter, **options: Hashable) -> Segmenter:
+def as_segmenter(model: Model | Segmenter, *, card: Model | None, **options: Any) -> Segmenter:
     """A Segmenter as it is, or the shared one of a model and its options."""
     if isinstance(model, Segmenter):
         return model
@@ -262,7 +262,7 @@ def as_segmenter(model: Model | Segmenter, **options: Hashable) -> Segmenter:
             "segment: model must be a model's name, the path of an ONNX file or of a model card, "
             f"or a Segmenter, got {model!r:.80}"
         )
-    return _shared(model, **options)
+    return _shared(_named(model), card=None if card is None else _named(card), **options)
 
 
 def _named(model: Model) -> str | Path:
@@ -271,7 +271,7 @@ def _named(model: Model) -> str | Path:
 
 
 @lru_cache(maxsize=_MODELS_KEPT)
-def _shared(model: Any, **options: Any) -> Segmenter:
+def _shared(model: str | Path, **options: Any) -> Segmenter:
     return Segmenter(model, **options)
 
 
