@@ -198,7 +198,12 @@ class _Profile:
         """The least, usual and largest shape of a network's input; None where nothing is free."""
         batch = self.batch or ((1, 1, 1) if image.shape[0] is None else None)
         height, width = zip(*self.size, strict=True) if self.size else (None, None)
-        arguments = (("batch", batch), ("model", None), ("size", height), ("size", width))
+        arguments: tuple[tuple[str, Any], ...] = (
+            ("batch", batch),
+            ("model", None),
+            ("size", height),
+            ("size", width),
+        )
         ranges = [
             _range(image, side, argument, wanted)
             for side, (argument, wanted) in zip(image.shape, arguments, strict=True)
@@ -206,19 +211,20 @@ class _Profile:
         return tuple(zip(*ranges, strict=True)) if None in image.shape else None
 
 
-def _range(image: TensorInfo, side: int | None, argument: str, wanted: Any) -> Range:
+def _range(image: TensorInfo, side: int | None, argument: str, wanted: Range | None) -> Range:
     """The range of a side of the input, as an argument wants it and the model allows it."""
-    if side is None and wanted is None:
+    has = f"its input {image.name!r} is {_words_for(image.shape)}"
+    if wanted is None:
+        if side is None:
+            raise ArgumentError(
+                f"build_engine: {argument} must say what the model leaves free: {has}"
+            )
+        return side, side, side
+    if side is not None and wanted != (side, side, side):
         raise ArgumentError(
-            f"build_engine: {argument} must say what the model leaves free: its input "
-            f"{image.name!r} is {_words_for(image.shape)}"
+            f"build_engine: {argument} must be what the model has: {has}, got {wanted}"
         )
-    if side is not None and wanted not in (None, (side, side, side)):
-        raise ArgumentError(
-            f"build_engine: {argument} must be what the model has: its input "
-            f"{image.name!r} is {_words_for(image.shape)}, got {wanted}"
-        )
-    return wanted or (side, side, side)
+    return wanted
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from trimatte.errors import ArgumentError, EngineError
 from ..model_file import ModelFile
 from ..session import TensorInfo
 
-__all__ = ["BaseSession", "gpu_index", "thread_count"]
+__all__ = ["BaseSession", "check_batch", "gpu_index", "thread_count"]
 
 
 class BaseSession(ABC):
@@ -127,7 +127,9 @@ class BaseSession(ABC):
         """Lets go of the network."""
 
 
-def check_batch(batch: Array | trimatte.DeviceArray, image: TensorInfo) -> None:
+def check_batch(
+    batch: Array | trimatte.DeviceArray, image: TensorInfo, what: str = "run: batch"
+) -> None:
     """Raises ArgumentError unless the batch is what the network takes."""
     sides = ("N", "C", "H", "W")
     wanted = ", ".join(
@@ -142,7 +144,7 @@ def check_batch(batch: Array | trimatte.DeviceArray, image: TensorInfo) -> None:
     channels = image.shape[1]
     last = batch.ndim == 4 and batch.shape[1] != channels and batch.shape[3] == channels
     raise ArgumentError(
-        f"run: batch must be ({wanted}) of {image.dtype}, got {batch.shape} of {batch.dtype}"
+        f"{what} must be ({wanted}) of {image.dtype}, got {batch.shape} of {batch.dtype}"
         + ("; its channels are last, they must come before the rows" if last else "")
     )
 
