@@ -20,6 +20,7 @@ __all__ = ["Card", "InputSpec", "OutputSpec", "cards", "find_card", "read_card"]
 T = TypeVar("T")
 Read = TypeVar("Read", covariant=True)
 Triple = tuple[float, float, float]
+Size = tuple[int, int]
 
 _FOLDER = Path(__file__).with_name("models")
 _FILTERS = ("lanczos", "bilinear", "box")
@@ -48,7 +49,7 @@ class InputSpec:
     ``"rgb"`` or ``"bgr"``.
     """
 
-    size: tuple[int, int]
+    size: Size
     mean: Triple
     std: Triple
     fit: str = "squash"
@@ -87,6 +88,17 @@ class InputSpec:
             columns = int(width / height * reference) if width >= height else reference
         longest = _THINNEST * max(min(rows, columns), self.multiple)
         return self._floored(min(rows, longest)), self._floored(min(columns, longest))
+
+    @property
+    def sizes(self) -> Size | tuple[Size, Size, Size]:
+        """(height, width) of the network's input; or the least, the usual and the largest that an
+        engine is built for, where they follow the image: up to three times as long as short."""
+        if self.fit == "squash":
+            return self.size
+        reference = self.size[0]
+        usual = self._floored(reference), self._floored(reference * 4 // 3)
+        longest = self._floored(3 * reference)
+        return (self.multiple, self.multiple), usual, (longest, longest)
 
     def _floored(self, side: int) -> int:
         return max(side - side % self.multiple, self.multiple)

@@ -12,6 +12,8 @@ import pytest
 
 import trimatte
 from lending import pointer
+from trimatte import engines
+from trimatte.cli import main
 
 if TYPE_CHECKING:
     from gpu import Array, Driver, Late, Shim
@@ -71,3 +73,33 @@ def late(gpu: Shim | Driver) -> Iterator[Late]:
 
     yield make
     trimatte.synchronize()
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Networks with seeded weights as files, made when they are first asked for."""
+    folder = tmp_path_factory.mktemp("models")
+
+    def model(name: str) -> Path:
+        path = folder / f"{name}.onnx"
+        if not path.exists():
+            engines.export(name, path, seed=1)
+        return path
+
+    return model
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """main() in this process: its exit code, stdout and stderr."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return call

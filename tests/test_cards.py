@@ -113,6 +113,12 @@ FROM_CHECKPOINTS = {"modnet", "deeplabv3plus-mobilenetv2", "deeplabv3plus-resnet
 MINIMAL = "[input]\nsize = [320, 320]\nmean = [0.5, 0.5, 0.5]\nstd = [1, 1.0, 1]\n"
 
 
+def test_sizes_for_engines() -> None:
+    assert find_card("u2net").input.sizes == (320, 320)
+    least, usual, most = find_card("modnet").input.sizes
+    assert (least, usual, most) == ((32, 32), (512, 672), (1536, 1536))
+
+
 def test_the_cards_are_these() -> None:
     assert set(cards()) == set(REMBG) | FROM_CHECKPOINTS
 

@@ -24,20 +24,6 @@ IMAGENET = (np.array((0.485, 0.456, 0.406)), np.array((0.229, 0.224, 0.225)))
 SHAPES = ((180, 240), (417, 305), (64, 1000))
 
 
-@pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Networks with seeded weights as files, made when they are first asked for."""
-    folder = tmp_path_factory.mktemp("models")
-
-    def model(name: str) -> Path:
-        path = folder / f"{name}.onnx"
-        if not path.exists():
-            engines.export(name, path, seed=1)
-        return path
-
-    return model
-
-
 @pytest.fixture(autouse=True)
 def none_kept() -> Iterator[None]:
     yield

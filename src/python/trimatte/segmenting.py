@@ -69,7 +69,12 @@ class Segmenter:
         self._card: Card = found
         self._may_move = device == "auto"
         self._session: Session = engines.open_session(
-            path, runtime=runtime, device=device, precision=precision, progress=progress
+            path,
+            runtime=runtime,
+            device=device,
+            precision=precision,
+            size=found.input.sizes,
+            progress=progress,
         )
 
     @property
