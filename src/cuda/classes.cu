@@ -23,10 +23,13 @@ __global__ void softmax_kernel(ImageView<const S> planes, ImageView<float> out, 
     float largest = predicted(planes.row(y)[x]);
     for (int c = 1; c < count; ++c)
       largest = max(largest, predicted(planes.row(c * out.height + y)[x]));
-    ClassShare share;
-    for (int c = 0; c < count; ++c)
-      share.add(predicted(planes.row(c * out.height + y)[x]), largest, classes.has(c));
-    out.row(y)[x] = share.probability();
+    float all = 0.0f, chosen = 0.0f;
+    for (int c = 0; c < count; ++c) {
+      const float e = exp_of_negative(predicted(planes.row(c * out.height + y)[x]) - largest);
+      all += e;
+      chosen += classes.has(c) ? e : 0.0f;
+    }
+    out.row(y)[x] = chosen / all;
   });
 }
 

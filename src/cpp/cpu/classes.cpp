@@ -26,8 +26,7 @@ void softmax_row(const ImageView<const S>& planes, std::ptrdiff_t y, const Class
   const auto count = static_cast<int>(planes.height / out.height);
   for (std::ptrdiff_t x0 = 0; x0 < out.width; x0 += kPiece) {
     const std::ptrdiff_t width = std::min(kPiece, out.width - x0);
-    float largest[kPiece];
-    ClassShare share[kPiece];
+    float largest[kPiece], all[kPiece] = {}, chosen[kPiece] = {};
     for (int c = 0; c < count; ++c) {
       const S* __restrict logits = planes.row(c * out.height + y) + x0;
       for (std::ptrdiff_t x = 0; x < width; ++x) {
@@ -37,11 +36,14 @@ void softmax_row(const ImageView<const S>& planes, std::ptrdiff_t y, const Class
     }
     for (int c = 0; c < count; ++c) {
       const S* __restrict logits = planes.row(c * out.height + y) + x0;
-      const bool is_chosen = classes.has(c);
-      for (std::ptrdiff_t x = 0; x < width; ++x)
-        share[x].add(predicted(logits[x]), largest[x], is_chosen);
+      const float counts = classes.has(c) ? 1.0f : 0.0f;
+      for (std::ptrdiff_t x = 0; x < width; ++x) {
+        const float e = exp_of_negative(predicted(logits[x]) - largest[x]);
+        all[x] += e;
+        chosen[x] += counts * e;
+      }
     }
-    for (std::ptrdiff_t x = 0; x < width; ++x) out.row(y)[x0 + x] = share[x].probability();
+    for (std::ptrdiff_t x = 0; x < width; ++x) out.row(y)[x0 + x] = chosen[x] / all[x];
   }
 }
 

@@ -19,8 +19,8 @@ struct ClassSet {
   void add(int c) { words[c / 32] |= 1u << (c % 32); }
 };
 
-// e^x of x <= 0, to 2 units in the last place; 0 below e^-87. The same steps on every device: x is
-// n ln 2 + r with |r| <= ln 2 / 2, e^r its Taylor polynomial.
+// e^x of x <= 0, to 2 units in the last place; below -87 it stays at e^-87, as good as 0. The same
+// steps on every device: x is n ln 2 + r with |r| <= ln 2 / 2, e^r its Taylor polynomial.
 TRIMATTE_HD float exp_of_negative(float x) {
   const float held = x < -87.0f ? -87.0f : x;
   const float n = static_cast<float>(static_cast<int>(held * 1.44269504f - 0.5f));
@@ -36,7 +36,7 @@ TRIMATTE_HD float exp_of_negative(float x) {
   const std::int32_t bits = (static_cast<std::int32_t>(n) + 127) << 23;
   float power;
   memcpy(&power, &bits, 4);
-  return x < -87.0f ? 0.0f : e * power;
+  return e * power;
 }
 
 // Of one logit: 1 / (1 + e^-p), from the side on which e does not overflow.
@@ -44,17 +44,5 @@ TRIMATTE_HD float sigmoid(float p) {
   const float e = exp_of_negative(p < 0.0f ? p : -p);
   return (p < 0.0f ? e : 1.0f) / (1.0f + e);
 }
-
-// Softmax, class by class, the largest logit known: the sums of all classes and of those chosen.
-struct ClassShare {
-  float all = 0.0f, chosen = 0.0f;
-
-  TRIMATTE_HD void add(float logit, float largest, bool is_chosen) {
-    const float e = exp_of_negative(logit - largest);
-    all += e;
-    chosen += is_chosen ? e : 0.0f;
-  }
-  TRIMATTE_HD float probability() const { return chosen / all; }
-};
 
 }  // namespace trimatte
