@@ -173,7 +173,7 @@ class _Machine:
     def _global(self, argument: str) -> None:
         name = argument.replace(" ", ".")
         if name not in self._known:
-            raise Forbidden(name)
+            raise Forbidden(name[:120])
         self._stack.append(Named(name, self._known[name]))
 
     def _stack_global(self, argument: Any) -> None:

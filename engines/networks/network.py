@@ -167,14 +167,14 @@ class Network:
         if size is None or size == "default":
             return None if size is None else self.size
         if (
-            isinstance(size, str)
+            not isinstance(size, (tuple, list))
             or len(size) != 2
             or not all(isinstance(side, int) and side > 0 for side in size)
         ):
             raise ArgumentError(
                 f"to_onnx: size must be (height, width) of at least 1 or None, got {size!r:.80}"
             )
-        return size
+        return size[0], size[1]
 
 
 def _begun(parameter: Parameter, seed: int) -> npt.NDArray[np.float32]:
