@@ -76,12 +76,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Array]:
 
 
 def _reader(data: bytes) -> Callable[[bytes], dict[str, Array]]:
+    if data[8:9] == b"{":  # behind eight bytes of its length, which may look like anything
+        return _read_safetensors
     if data.startswith(b"PK\x03\x04"):
         return _read_zip
     if data.startswith(b"\x80"):
         return read_legacy
-    if data[8:9] == b"{":
-        return _read_safetensors
     raise ValueError("it begins like no PyTorch, safetensors or NumPy file")
 
 

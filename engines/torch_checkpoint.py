@@ -167,8 +167,8 @@ def read_legacy(data: bytes) -> dict[str, Array]:
     order: Order = "<" if system.get("little_endian", True) else ">"
     content = {}
     for key in keys:
-        if not isinstance(key, str):
-            raise TypeError("a storage without a name")
+        if not isinstance(key, str) or key not in storages:
+            raise ValueError("the numbers of a storage that no tensor has")
         storage = storages[key]
         if int.from_bytes(stream.read(8), "little" if order == "<" else "big") != storage.count:
             raise ValueError(f"the storage {key!r:.80} is not of its size")
