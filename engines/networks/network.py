@@ -44,8 +44,19 @@ class Network:
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def configured(self, **options: Any) -> Network:
-        """The same network with other options of its definition, as in ``classes=2``."""
-        return replace(self, define=partial(self.define, **options))
+        """The same network with other options of its definition, as in ``classes=2``.
+
+        Raises:
+            ArgumentError: it has no such option, or none of such a value.
+        """
+        network = replace(self, define=partial(self.define, **options))
+        try:
+            len(network.parameters)  # goes through the definition
+        except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+            raise ArgumentError(
+                f"configured: {self.name} cannot have the options {options!r:.80}: {error}"
+            ) from error
+        return network
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
