@@ -44,8 +44,19 @@ class Network:
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def configured(self, **options: Any) -> Network:
-        """The same network with other options of its definition, as in ``classes=2``."""
-        return replace(self, define=partial(self.define, **options))
+        """The same network with other options of its definition, as in ``classes=2``.
+
+        Raises:
+            ArgumentError: it has no such option, or none of such a value.
+        """
+        network = replace(self, define=partial(self.define, **options))
+        try:
+            len(network.parameters)  # goes through the definition
+        except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+            raise ArgumentError(
+                f"configured: {self.name} cannot have the options {options!r:.80}: {error}"
+            ) from error
+        return network
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -167,14 +178,14 @@ class Network:
         if size is None or size == "default":
             return None if size is None else self.size
         if (
-            isinstance(size, str)
+            not isinstance(size, (tuple, list))
             or len(size) != 2
             or not all(isinstance(side, int) and side > 0 for side in size)
         ):
             raise ArgumentError(
                 f"to_onnx: size must be (height, width) of at least 1 or None, got {size!r:.80}"
             )
-        return size
+        return size[0], size[1]
 
 
 def _begun(parameter: Parameter, seed: int) -> npt.NDArray[np.float32]:
