@@ -22,7 +22,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,18 +36,14 @@ from measuring import (
     FEWEST_TURNS,
     NOT_INSTALLED,
     Array,
-    Machine,
     calls,
-    describe_machine,
     importable,
     load,
     others_share,
     processor_seconds,
-    start_with_threads,
-    table,
     take_turns,
-    use_threads,
 )
+from reporting import Bar, Cell, Program, Section
 
 QUALITIES = ("balanced", "fast")
 HUMANS = ("comp_human1", "comp_human2")
@@ -131,54 +127,6 @@ SMOKE = Effort(
     left_out=("bars: tiny images say nothing",),
     judge=False,
 )
-
-
-@dataclass(frozen=True)
-class Bar:
-    """What is asked of a value: at least or at most the limit."""
-
-    what: str
-    value: float
-    limit: float
-    at_least: bool = False
-
-    @property
-    def met(self) -> bool:
-        return self.value >= self.limit if self.at_least else self.value <= self.limit
-
-    def __str__(self) -> str:
-        verdict = "met" if self.met else "MISSED"
-        side = "at least" if self.at_least else "at most"
-        return f"{self.what}: {self.value:.4g}, {side} {self.limit:.4g}: {verdict}"
-
-
-Cell = str | float | None
-
-
-@dataclass
-class Section:
-    """A table, the bars judged by it, and what could not be measured."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: list[tuple[Cell, ...]] = field(default_factory=list)
-    bars: list[Bar] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        lines = [self.header, *(tuple(map(text, row)) for row in self.rows)]
-        parts = [f"## {self.title}", table(lines)] if self.rows else [f"## {self.title}"]
-        if self.bars:
-            parts.append("\n".join(f"- {bar}" for bar in self.bars))
-        if self.left_out:
-            parts.append("\n".join(f"- left out: {each}" for each in self.left_out))
-        return "\n\n".join(parts)
-
-
-def text(cell: Cell) -> str:
-    if cell is None:
-        return "-"
-    return cell if isinstance(cell, str) else f"{cell:.4g}"
 
 
 def ratio(over: float | None, under: float | None) -> float | None:
@@ -555,65 +503,20 @@ SECTIONS: dict[str, Callable[[Effort, argparse.Namespace], Section]] = {
 }
 
 
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "--only", metavar="SECTIONS", help=f"comma-separated, of {', '.join(SECTIONS)}"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--markdown", type=Path, metavar="FILE")
-    parser.add_argument("--threads", type=int, default=2, metavar="N", help="of each side")
-    parser.add_argument(
-        "--data", type=Path, default=alphamatting.DATA, help="folder with am_GT01, comp_human1, ..."
-    )
-    effort = parser.add_mutually_exclusive_group()
-    effort.add_argument("--quick", action="store_true", help="without 12 and 100 MP")
-    effort.add_argument("--smoke", action="store_true", help="tiny images, nothing is judged")
-    options = parser.parse_args(arguments)
-    options.sections = options.only.split(",") if options.only else list(SECTIONS)
-    unknown = sorted(set(options.sections) - set(SECTIONS))
-    if unknown:
-        parser.error(f"--only: no such section: {', '.join(unknown)}; of {', '.join(SECTIONS)}")
-    return options
-
-
-def write_markdown(path: Path, machine: Machine, sections: list[Section], notes: list[str]) -> None:
-    head = "\n".join(["# Matting", "", str(machine).replace("\n", "  \n")])
-    left_out = ["\n".join(f"- left out: {note}" for note in notes)] if notes else []
-    path.write_text("\n\n".join([head, *left_out, *map(str, sections)]) + "\n", encoding="utf-8")
-
-
-def write_json(path: Path, machine: Machine, sections: list[Section], notes: list[str]) -> None:
-    content = {
-        "machine": asdict(machine),
-        "left_out": notes,
-        "sections": list(map(asdict, sections)),
-    }
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    options = parse_arguments(arguments)
-    start_with_threads(options.threads)
-    use_threads(options.threads)
-    effort = SMOKE if options.smoke else QUICK if options.quick else FULL
-    machine = describe_machine(options.threads)
-    print(machine, *effort.left_out, sep="\n", flush=True)
-    sections = []
-    for name in options.sections:
-        section = SECTIONS[name](effort, options)
-        if not effort.judge:
-            section.bars = []
-        print(f"\n{section}", flush=True)
-        sections.append(section)
-    if options.markdown:
-        write_markdown(options.markdown, machine, sections, list(effort.left_out))
-    if options.json:
-        write_json(options.json, machine, sections, list(effort.left_out))
-    return int(any(not bar.met for section in sections for bar in section.bars))
+PROGRAM = Program(
+    title="Matting",
+    about=__doc__ or "",
+    sections=SECTIONS,
+    full=FULL,
+    quick=QUICK,
+    smoke=SMOKE,
+    quick_means="without 12 and 100 MP",
+    data=alphamatting.DATA,
+    data_means="folder with am_GT01, comp_human1, ...",
+)
 
 
 if __name__ == "__main__":
     with warnings.catch_warnings():
         warnings.simplefilter("error", trimatte.TrimapWarning)
-        sys.exit(main())
+        sys.exit(PROGRAM.run())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Any
@@ -16,7 +15,7 @@ from trimatte.errors import ArgumentError, EngineError
 from ..model_file import ModelFile
 from ..session import TensorInfo
 
-__all__ = ["BaseSession", "gpu_index", "import_runtime", "thread_count"]
+__all__ = ["BaseSession", "check_batch", "gpu_index", "thread_count"]
 
 
 class BaseSession(ABC):
@@ -128,7 +127,9 @@ class BaseSession(ABC):
         """Lets go of the network."""
 
 
-def check_batch(batch: Array | trimatte.DeviceArray, image: TensorInfo) -> None:
+def check_batch(
+    batch: Array | trimatte.DeviceArray, image: TensorInfo, what: str = "run: batch"
+) -> None:
     """Raises ArgumentError unless the batch is what the network takes."""
     sides = ("N", "C", "H", "W")
     wanted = ", ".join(
@@ -143,25 +144,9 @@ def check_batch(batch: Array | trimatte.DeviceArray, image: TensorInfo) -> None:
     channels = image.shape[1]
     last = batch.ndim == 4 and batch.shape[1] != channels and batch.shape[3] == channels
     raise ArgumentError(
-        f"run: batch must be ({wanted}) of {image.dtype}, got {batch.shape} of {batch.dtype}"
+        f"{what} must be ({wanted}) of {image.dtype}, got {batch.shape} of {batch.dtype}"
         + ("; its channels are last, they must come before the rows" if last else "")
     )
-
-
-def import_runtime(module: str, *, name: str, install: str) -> Any:
-    """A runtime's module.
-
-    Raises:
-        EngineError: it is not installed, or does not load; the message says what to install.
-    """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name == module:
-            raise EngineError(f"{name} is not installed: {install}") from error
-        raise EngineError(f"{name} does not load: {error}") from error
-    except ImportError as error:
-        raise EngineError(f"{name} does not load: {error}") from error
 
 
 def gpu_index(device: str) -> int | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import trimatte
 from trimatte.arrays import choice
-from trimatte.errors import EngineError
+from trimatte.errors import DeviceError, EngineError
 
 from ..model_file import ModelFile, ModelSource, model_file
 from ..session import Progress, Session
@@ -22,10 +22,15 @@ from .openvino import OpenVinoSession
 __all__ = ["open_session"]
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
-# The best first.
-ON_GPU = ("tensorrt", "tensorrt_rtx", "onnxruntime")
-ON_CPU = ("onnxruntime", "openvino")
-ON_CPU_IN_LESS_THAN_FP32 = ("openvino", "onnxruntime")
+# Of a device, and for bf16 or int8 or not: the best first.
+_ORDER: dict[tuple[str, bool], tuple[str, ...]] = {
+    ("cuda", False): ("tensorrt", "tensorrt_rtx", "onnxruntime"),
+    ("cuda", True): ("onnxruntime",),
+    ("cpu", False): ("onnxruntime", "openvino"),
+    ("cpu", True): ("openvino", "onnxruntime"),
+}
+
+Size = tuple[int, int]
 
 _log = logging.getLogger("trimatte")
 
@@ -37,8 +42,9 @@ def open_session(
     device: str = "cpu",
     precision: str | None = None,
     threads: int | None = None,
-    batch: tuple[int, int, int] | None = None,
-    cache: str | Path | None = None,
+    batch: int | tuple[int, int, int] | None = None,
+    size: Size | tuple[Size, Size, Size] | None = None,
+    cache: bool | str | Path | None = None,
     progress: Progress | None = None,
 ) -> Session:
     """Loads a network.
@@ -58,8 +64,7 @@ def open_session(
             the runtimes can use it, else the CPU.
         precision: ``"fp32"``, ``"fp16"``, ``"bf16"`` or ``"int8"``; None: that of the file.
         threads: on the CPU; None: as many as trimatte's operations use.
-        batch: smallest, usual and largest batch that TensorRT prepares for; None: its default.
-        cache: folder in which TensorRT keeps engines; None: its default.
+        batch, size, cache: for TensorRT, see `TensorRTSession`; None: its defaults.
         progress: told of what takes long: building an engine for a GPU.
 
     Returns:
@@ -77,25 +82,26 @@ def open_session(
         choice(dict.fromkeys(PRECISIONS), precision, operation, "precision")
     if device != "auto":
         gpu_index(device)
-    wish = _Wish(model_file(model), precision, threads, batch, cache, progress)
+    wish = _Wish(model_file(model), precision, threads, batch, size, cache, progress)
+    computed = precision or wish.model.precision
     passed_over: list[str] = []
     for place in ("cuda", "cpu") if device == "auto" else (device,):
-        names = _candidates(runtime, place, precision or wish.model.precision)
+        names = _candidates(runtime, place, computed)
         if place != "cpu" and not trimatte.cuda_available():
             passed_over.append(f"no GPU: {trimatte.cuda_status()}")
             names = ()
         elif not names:
-            passed_over.append(f"{runtime} does not run networks on {place}")
+            passed_over.append(f"{runtime} does not run networks in {computed} on {place}")
         for name in names:
             why = "asked for by name" if runtime == name else f"the best for {place} that works"
             if passed_over:
                 why += f" (passed over: {'; '.join(passed_over)})"
             try:
                 session = _OPENERS[name](wish, place, why)
-            except EngineError as error:
+            except (EngineError, DeviceError) as error:
                 passed_over.append(f"{name}: {error}")
                 continue
-            _say(session, expected_gpu=device == "auto" and trimatte.cuda_available())
+            _say(session, why, expected_gpu=device == "auto" and trimatte.cuda_available())
             return session
     raise EngineError(f"no runtime can load {wish.model.name}: {'; '.join(passed_over)}")
 
@@ -107,15 +113,15 @@ class _Wish:
     model: ModelFile
     precision: str | None
     threads: int | None
-    batch: tuple[int, int, int] | None
-    cache: str | Path | None
+    batch: int | tuple[int, int, int] | None
+    size: Size | tuple[Size, Size, Size] | None
+    cache: bool | str | Path | None
     progress: Progress | None
 
 
 def _candidates(runtime: str, device: str, precision: str) -> tuple[str, ...]:
     """The runtimes that may be tried on a device, the best first."""
-    on_cpu = ON_CPU_IN_LESS_THAN_FP32 if precision in ("bf16", "int8") else ON_CPU
-    order: tuple[str, ...] = on_cpu if device == "cpu" else ON_GPU
+    order = _ORDER["cpu" if device == "cpu" else "cuda", precision in ("bf16", "int8")]
     return tuple(name for name in order if runtime in ("auto", name))
 
 
@@ -132,19 +138,18 @@ def _open_openvino(wish: _Wish, device: str, why: str) -> Session:
 
 
 def _open_tensorrt(flavour: str, wish: _Wish, device: str, why: str) -> Session:
-    tensorrt = importlib.import_module(".tensorrt", __package__)
-    found = tensorrt.tensorrt_module()
-    if isinstance(found, str):
-        raise EngineError(found)
-    if found[1] != flavour:
-        raise EngineError(f"not taken, as {found[1]} is installed")
-    given = {"batch": wish.batch, "cache": wish.cache}
-    session: Session = tensorrt.TensorRTSession(
-        wish.model,
+    module = importlib.import_module(".tensorrt", __package__)
+    given = {
+        "precision": wish.precision,
+        "batch": wish.batch,
+        "size": wish.size,
+        "cache": wish.cache,
+    }
+    session: Session = module.TensorRTSession(
+        wish.model.path or wish.model.data,
         device=device,
-        precision=wish.precision,
+        flavour=flavour,
         progress=wish.progress,
-        why=why,
         **{name: value for name, value in given.items() if value is not None},
     )
     return session
@@ -158,13 +163,12 @@ _OPENERS: dict[str, Callable[[_Wish, str, str], Session]] = {
 }
 
 
-def _say(session: Session, *, expected_gpu: bool) -> None:
+def _say(session: Session, why: str, *, expected_gpu: bool) -> None:
     # A user who has a GPU should see without asking that it is not used.
     level = logging.WARNING if expected_gpu and session.device == "cpu" else logging.INFO
     _say_once(
         level,
-        f"networks run by {session.runtime} on {session.device} in {session.precision}: "
-        f"{session.why}",
+        f"networks run by {session.runtime} on {session.device} in {session.precision}: {why}",
     )
 
 

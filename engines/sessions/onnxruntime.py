@@ -14,13 +14,13 @@ from trimatte import _core
 from trimatte.errors import ArgumentError, EngineError
 
 from ..model_file import ModelFile, ModelSource, model_file
-from .base import BaseSession, gpu_index, import_runtime, thread_count
+from ..optional import require
+from .base import BaseSession, gpu_index, thread_count
 
 __all__ = ["OnnxRuntimeSession", "cuda_complaint", "import_onnxruntime"]
 
 CUDA = "CUDAExecutionProvider"
-_ON_CPU = "pip install 'trimatte[cpu]'"
-_ON_GPU = "pip install onnxruntime-gpu"
+_FOR_GPU = "pip uninstall onnxruntime, then pip install onnxruntime-gpu"
 # ONNX Runtime only logs which library it misses. The loader names it; in a process of its own, as
 # a library that loads after all is not made to be loaded like this.
 _LOAD_PROVIDER = """
@@ -178,8 +178,18 @@ class _OnGpu:
 
 
 def import_onnxruntime() -> Any:
-    """The module, see `import_runtime`."""
-    return _import(_ON_CPU)
+    """The module.
+
+    Raises:
+        EngineError: it is not installed, or does not load; the message says what to install.
+    """
+    module = require("onnxruntime", extra="cpu", purpose="running a network by ONNX Runtime")
+    if not hasattr(module, "InferenceSession"):
+        raise EngineError(
+            "ONNX Runtime is a folder without its files, as is left where one of two wheels was "
+            "uninstalled: pip install --force-reinstall, of the one that is there"
+        )
+    return module
 
 
 def import_onnxruntime_for_gpu() -> Any:
@@ -188,26 +198,16 @@ def import_onnxruntime_for_gpu() -> Any:
     Raises:
         EngineError: it is not installed, or cannot use a GPU; the message says why.
     """
-    module = _import(_ON_GPU)
+    module = import_onnxruntime()
     if CUDA not in module.get_available_providers():
         raise EngineError(
             f"ONNX Runtime {module.__version__} in {Path(module.__file__).parent} is one for the "
-            f"CPU: pip uninstall onnxruntime, then {_ON_GPU}"
+            f"CPU: {_FOR_GPU}"
         )
     if not trimatte.cuda_available():
         raise EngineError(f"ONNX Runtime cannot use a GPU here: {trimatte.cuda_status()}")
     if hasattr(module, "preload_dlls"):  # since 1.21
         module.preload_dlls()
-    return module
-
-
-def _import(install: str) -> Any:
-    module = import_runtime("onnxruntime", name="ONNX Runtime", install=install)
-    if not hasattr(module, "InferenceSession"):
-        raise EngineError(
-            "ONNX Runtime is a folder without its files, as is left where one of two wheels was "
-            f"uninstalled: {install} --force-reinstall"
-        )
     return module
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from trimatte.errors import EngineError
 
 from ..model_file import ModelFile, ModelSource, model_file
-from .base import BaseSession, gpu_index, import_runtime, thread_count
+from ..optional import require
+from .base import BaseSession, gpu_index, thread_count
 
 __all__ = ["OpenVinoSession", "import_openvino"]
 
@@ -83,9 +84,12 @@ class OpenVinoSession(BaseSession):
 
 
 def import_openvino() -> Any:
-    """The module, see `import_runtime`."""
-    install = "pip install 'trimatte[openvino]'"
-    return import_runtime("openvino", name="OpenVINO", install=install)
+    """The module.
+
+    Raises:
+        EngineError: it is not installed, or does not load; the message says what to install.
+    """
+    return require("openvino", extra="openvino", purpose="running a network by OpenVINO")
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from typing import Any
 import trimatte
 from trimatte.errors import EngineError
 
-from .base import import_runtime
+from ..flavours import tensorrt_module
 from .onnxruntime import CUDA, cuda_complaint, import_onnxruntime
 from .openvino import import_openvino
 
@@ -55,8 +55,8 @@ def runtimes() -> tuple[RuntimeStatus, ...]:
     """
     wheels = _wheels()
     return (
-        _status("tensorrt", wheels, partial(_tensorrt, "tensorrt", wheels), _on_gpu),
-        _status("tensorrt_rtx", wheels, partial(_tensorrt, "tensorrt_rtx", wheels), _on_gpu),
+        _status("tensorrt", wheels, partial(tensorrt_module, "tensorrt"), _on_gpu),
+        _status("tensorrt_rtx", wheels, partial(tensorrt_module, "tensorrt_rtx"), _on_gpu),
         _status("onnxruntime", wheels, import_onnxruntime, _onnxruntime_devices),
         _status("openvino", wheels, import_openvino, lambda module: (("cpu",), ())),
     )
@@ -98,21 +98,6 @@ def _shadows(wheels: Mapping[str, str]) -> tuple[str, ...]:
         f"{both} are installed into the same folder, and which one is imported is chance: "
         f"pip uninstall {' '.join(others)}, then pip install --force-reinstall --no-deps {keep}",
     )
-
-
-def _tensorrt(name: str, wheels: Mapping[str, str]) -> Any:
-    wheel = name.replace("_", "-")
-    extra = "rtx" if name == "tensorrt_rtx" else "gpu"
-    parts = [each for each in wheels if re.fullmatch(rf"{wheel}-cu\d+-libs", each)]
-    try:
-        return import_runtime(name, name=name, install=f"pip install 'trimatte[{extra}]'")
-    except EngineError as error:
-        if wheel in wheels and not parts:
-            raise EngineError(
-                f"the wheel {wheel} {wheels[wheel]} is there without its libraries: "
-                f"pip install --force-reinstall {wheel}"
-            ) from error
-        raise
 
 
 def _on_gpu(module: Any) -> Found:
