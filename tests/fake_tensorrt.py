@@ -45,22 +45,10 @@ class BuilderFlag(enum.IntEnum):
     TF32 = 6
 
 
-class TensorIOMode(enum.Enum):
-    NONE, INPUT, OUTPUT = range(3)
-
-
-class DataType(enum.Enum):
-    FLOAT, HALF, UINT8, BOOL, INT64 = range(5)
-
-
-_TYPES = {1: DataType.FLOAT, 7: DataType.INT64}
-
-
 class Tensor:
     def __init__(self, info: Any) -> None:
         sides = info.type.tensor_type.shape.dim
         self.name, self.shape = info.name, tuple(side.dim_value or -1 for side in sides)
-        self.dtype = _TYPES[info.type.tensor_type.elem_type]
 
 
 class Network:
@@ -175,8 +163,6 @@ class Builder:
 class Engine:
     """Weights are those of the model; each output has its own."""
 
-    num_io_tensors = property(lambda self: len(self.tensors))
-
     def __init__(self, plan: bytes, logger: ILogger) -> None:
         header, _, model = plan.removeprefix(HEADER).partition(b"\n")
         graph = onnx.load_model_from_string(model).graph
@@ -189,18 +175,6 @@ class Engine:
             node.output[0]: np.append(arrays[node.input[1]].ravel(), arrays[node.input[2]])
             for node in graph.node
         }
-
-    def get_tensor_name(self, index: int) -> str:
-        return list(self.tensors)[index]
-
-    def get_tensor_mode(self, name: str) -> TensorIOMode:
-        return TensorIOMode.INPUT if name in self.inputs else TensorIOMode.OUTPUT
-
-    def get_tensor_dtype(self, name: str) -> DataType:
-        return self.tensors[name].dtype
-
-    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return self.tensors[name].shape
 
     def get_tensor_profile_shape(self, name: str, profile: int) -> Any:
         return self.shapes[name]

@@ -247,7 +247,7 @@ def test_closing_leaves_work_alone(
     results = [session.run(batch) for _ in range(4)]
     with session:
         pass
-    with pytest.raises(trimatte.EngineError, match="the session is closed"):
+    with pytest.raises(trimatte.EngineError, match=r"the session of .* is closed"):
         session.run(batch)
     session.close()
     del session
@@ -358,15 +358,15 @@ def test_where_recording_fails_runs_go_on(
 @pytest.mark.parametrize(
     ("batch", "options", "message"),
     [
-        (a_batch(), {"place": False}, "must be float32 on cuda:0, got an array on the host"),
-        (a_batch().astype(np.float16), {}, "must be float32 on cuda:0, got <trimatte.DeviceArray"),
-        (a_batch(0, (5, 3, 6, 7)), {}, r"from \(1, 3, 1, 1\) to \(4, 3, 64, 64\), got \(5, 3, 6"),
+        (a_batch(), {"place": False}, "must be a DeviceArray on cuda:0, got ndarray on"),
+        (a_batch().astype(np.float16), {}, "must be .* of float32, got .* of float16"),
+        (a_batch(0, (5, 3, 6, 7)), {}, r"from \(1, 3, 1, 1\) to \(4, 3, 64, 64\), .* got \(5, 3"),
         (a_batch(0, (1, 3, 65, 7)), {}, r"got \(1, 3, 65, 7\)"),
         (a_batch(0, (1, 4, 6, 7)), {}, r"got \(1, 4, 6, 7\)"),
         (a_batch(0, (0, 3, 6, 7)), {}, r"got \(0, 3, 6, 7\)"),
         (a_batch()[0], {}, r"got \(3, 6, 7\)"),
-        (a_batch(), {"output": 2}, "output must be below 2, got 2"),
-        (a_batch(), {"output": -1}, "output must be below 2, got -1"),
+        (a_batch(), {"output": 2}, "output must be a whole number from 0 to 1, got 2"),
+        (a_batch(), {"output": -1}, "output must be .* got -1"),
         (a_batch(), {"stream": "s"}, "stream must be a CUDA stream"),
     ],
     ids=lambda value: value[:25] if isinstance(value, str) else "",
@@ -375,7 +375,7 @@ def test_wrong_arguments(open_session: Open, batch: Array, options: Any, message
     session = open_session()
     place = options.pop("place", True)
     given = trimatte.to_device(batch) if place else batch
-    with pytest.raises(trimatte.ArgumentError, match=f"TensorRTSession.run: .*{message}"):
+    with pytest.raises(trimatte.ArgumentError, match=f"run: .*{message}"):
         session.run(given, **options)
     assert_close(session.run(trimatte.to_device(a_batch())), a_batch())
 
@@ -384,7 +384,7 @@ def test_wrong_arguments(open_session: Open, batch: Array, options: Any, message
 def test_the_second_gpu(open_session: Open) -> None:
     session = open_session(device="cuda:1")
     assert session.device == "cuda:1"
-    with pytest.raises(trimatte.ArgumentError, match=r"on cuda:1, got .* on cuda:0"):
+    with pytest.raises(trimatte.ArgumentError, match=r"on cuda:1, got DeviceArray on cuda:0"):
         session.run(trimatte.to_device(a_batch()))
     for seed in range(4):
         result = session.run(trimatte.to_device(a_batch(seed), "cuda:1"))
@@ -429,7 +429,7 @@ def test_a_gpu_that_the_flavour_refuses_is_named(open_session: Open, trt: Any) -
 
 @only_fake
 def test_networks_that_no_session_can_be_for(open_session: Open) -> None:
-    with pytest.raises(trimatte.EngineError, match=r"'y0' of the network is DataType\.INT64"):
+    with pytest.raises(trimatte.EngineError, match="the output 'y0' is int64, and arrays"):
         open_session(model=a_model(result=onnx.TensorProto.INT64))
     with pytest.raises(trimatte.ArgumentError, match="contexts must be a number of at least 1"):
         open_session(contexts=0)
@@ -439,7 +439,7 @@ def test_a_session_of_one_shape(open_session: Open) -> None:
     session = open_session(model=a_model(shape=(2, 3, 6, 7)), batch=None, size=None)
     for seed in range(4):
         assert_close(session.run(trimatte.to_device(a_batch(seed))), a_batch(seed))
-    message = r"of shape \(2, 3, 6, 7\), got"
+    message = r"must be \(N=2, C=3, H=6, W=7\) of float32, got \(1, 3, 6, 7\)"
     with pytest.raises(trimatte.ArgumentError, match=message):
         session.run(trimatte.to_device(a_batch(0, (1, 3, 6, 7))))
 
