@@ -1,8 +1,8 @@
 """As much of TensorRT as trimatte uses, for GPUs that are the stand-in of tests/cuda_shim.
 
 It takes networks whose outputs are 1 x 1 convolutions of the input to one channel. An "engine" is
-the ONNX model behind a line of JSON. `MODULE` goes into ``sys.modules``; `counts` says how often
-what was called, and `faults` makes calls fail.
+the ONNX model behind a line of JSON. `MODULE` and `RTX_MODULE` go into ``sys.modules``; `counts`
+says how often what was called, and `faults` makes calls fail.
 """
 
 from __future__ import annotations
@@ -43,6 +43,18 @@ class NetworkDefinitionCreationFlag(enum.IntEnum):
 
 class BuilderFlag(enum.IntEnum):
     TF32 = 6
+
+
+class RtxBuilderFlag(enum.IntEnum):
+    TF32, REQUIRE_USER_ALLOCATION = 6, 28
+
+
+class ComputeCapability(enum.Enum):
+    CURRENT, SM75, SM86 = range(3)
+
+
+class DynamicShapesKernelSpecializationStrategy(enum.Enum):
+    LAZY, EAGER = range(2)
 
 
 class Tensor:
@@ -116,7 +128,10 @@ class Config:
         self.shapes: dict[str, Any] = {}
 
     def clear_flag(self, flag: BuilderFlag) -> None:
-        assert flag is BuilderFlag.TF32
+        assert flag.name == "TF32"
+
+    def set_flag(self, flag: RtxBuilderFlag) -> None:
+        counts[flag.name] += 1
 
     def add_optimization_profile(self, profile: Profile) -> None:
         self.shapes = profile.shapes
@@ -179,12 +194,41 @@ class Engine:
     def get_tensor_profile_shape(self, name: str, profile: int) -> Any:
         return self.shapes[name]
 
-    def create_execution_context(self) -> Context | None:
+    def create_runtime_config(self) -> RuntimeConfig:
+        return RuntimeConfig()
+
+    def create_execution_context(self, config: RuntimeConfig | None = None) -> Context | None:
         counts["contexts"] += 1
+        if config is not None:
+            assert config.cache is not None
+            counts[config.dynamic_shapes_kernel_specialization_strategy.name] += 1
         if "no context" in faults:
             self.logger.log(ILogger.Severity.ERROR, "no memory for a context")
             return None
         return Context(self)
+
+
+class IRuntimeCache:
+    def deserialize(self, data: Any) -> bool:
+        counts["kernels known"] += len(data)
+        return "other kernels" not in faults
+
+    def serialize(self) -> bytes:
+        return b"kernels"
+
+
+class RuntimeConfig:
+    """As tensorrt_rtx has it."""
+
+    dynamic_shapes_kernel_specialization_strategy = DynamicShapesKernelSpecializationStrategy.LAZY
+    cache: IRuntimeCache | None = None
+
+    def create_runtime_cache(self) -> IRuntimeCache:
+        return IRuntimeCache()
+
+    def set_runtime_cache(self, cache: IRuntimeCache) -> bool:
+        self.cache = cache
+        return True
 
 
 class Context:
@@ -259,8 +303,25 @@ class Runtime:
         return Engine(data, self.logger)
 
 
+class RtxRuntime(Runtime):
+    def get_engine_validity(self, plan: Any) -> tuple[Any, Any]:
+        return None, "UNSUPPORTED_CC"
+
+
+_RTX_ONLY = (ComputeCapability, DynamicShapesKernelSpecializationStrategy, IRuntimeCache)
+_COMMON = {
+    name: value
+    for name, value in globals().items()
+    if isinstance(value, type) and value not in _RTX_ONLY
+}
+
 MODULE = ModuleType("tensorrt")
-MODULE.__dict__.update(
-    {name: value for name, value in globals().items() if isinstance(value, type)},
-    __version__="10.0.fake",
+MODULE.__dict__.update(_COMMON, __version__="10.0.fake")
+
+RTX_MODULE = ModuleType("tensorrt_rtx")
+RTX_MODULE.__dict__.update(
+    {**_COMMON, **{kind.__name__: kind for kind in _RTX_ONLY}},
+    __version__="1.0.fake",
+    BuilderFlag=RtxBuilderFlag,
+    Runtime=RtxRuntime,
 )

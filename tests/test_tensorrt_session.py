@@ -76,6 +76,7 @@ def trt(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     import fake_tensorrt
 
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt.MODULE)
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", fake_tensorrt.RTX_MODULE)
     fake_tensorrt.counts.clear()
     yield fake_tensorrt
     fake_tensorrt.faults.clear()
@@ -115,6 +116,7 @@ def test_a_session_says_what_it_is(open_session: Open) -> None:
     assert session.runtime in ("tensorrt", "tensorrt_rtx")
     assert (session.device, session.precision) == ("cuda:0", "fp32")
     assert "compute capability" in session.why
+    assert "asked for by name; tensorrt" in session.why
     assert "to build" in session.why
     (given,) = session.inputs
     assert (given.name, given.shape) == ("x", (None, 3, None, None))
@@ -442,6 +444,43 @@ def test_a_session_of_one_shape(open_session: Open) -> None:
     message = r"must be \(N=2, C=3, H=6, W=7\) of float32, got \(1, 3, 6, 7\)"
     with pytest.raises(trimatte.ArgumentError, match=message):
         session.run(trimatte.to_device(a_batch(0, (1, 3, 6, 7))))
+
+
+@only_fake
+@pytest.mark.parametrize("graphs", [False, True])
+def test_kernels_of_tensorrt_rtx_are_kept(
+    open_session: Open, trt: Any, graphs: bool, tmp_path: Path, caplog: Any
+) -> None:
+    def use() -> int:
+        before = trt.counts["kernels known"]
+        session = open_session(flavour="tensorrt_rtx", graphs=graphs)
+        assert session.runtime == "tensorrt_rtx"
+        assert_close(session.run(trimatte.to_device(a_batch())), a_batch())
+        session.close()
+        return int(trt.counts["kernels known"] - before)
+
+    assert use() == 0
+    (path,) = tmp_path.glob("*.kernels")
+    assert use() == len(b"kernels")
+    path.write_bytes(path.read_bytes()[:-1])
+    assert use() == 0
+    assert "is made anew: it is cut short" in caplog.text
+    assert use() == len(b"kernels")
+    trt.faults.add("other kernels")
+    assert use() == len(b"kernels")
+    assert trt.counts["EAGER" if graphs else "LAZY"] == trt.counts["contexts"] == 5
+    assert trt.counts["REQUIRE_USER_ALLOCATION"] == trt.counts["build"] == 1
+
+
+@only_fake
+def test_a_gpu_that_tensorrt_rtx_refuses(open_session: Open, trt: Any) -> None:
+    trt.faults.add("other GPU")
+    message = (
+        r"tensorrt_rtx 1\.0\.fake cannot load its engine on CUDA shim \(compute capability 9\.0\): "
+        r"UNSUPPORTED_CC; built for another GPU \(this flavour is for SM75, SM86\)"
+    )
+    with pytest.raises(trimatte.EngineError, match=message):
+        open_session(flavour="tensorrt_rtx")
 
 
 @only_fake

@@ -52,6 +52,7 @@ class TensorRTSession(BaseSession):
         graphs: whether to record and launch CUDA graphs. Where recording fails, the logger
             "trimatte" says so once, and runs go on without.
         contexts: each takes GPU memory for the network's largest shapes.
+        why: see `Session`.
 
     Raises:
         ArgumentError: an argument is not what is listed above.
@@ -73,6 +74,7 @@ class TensorRTSession(BaseSession):
         contexts: int = 2,
         flavour: str | None = None,
         progress: Progress | None = None,
+        why: str = "asked for by name",
     ) -> None:
         if not isinstance(contexts, int) or contexts < 1:
             raise ArgumentError(
@@ -97,7 +99,7 @@ class TensorRTSession(BaseSession):
             runtime=trt.__name__,
             device=f"cuda:{gpu}",
             precision=built.precision,
-            why=f"{trt.__name__} {trt.__version__} on {_name_of(gpu)}; its engine {origin}",
+            why=f"{why}; {trt.__name__} {trt.__version__} on {_name_of(gpu)}, its engine {origin}",
         )
         network = _Network(trt, source, built, gpu, graphs)
         self._network = network
