@@ -32,7 +32,6 @@ import alphamatting
 import gpu_bench
 import scenes
 import trimatte
-from judging import Bar, Cell, Efforts, Section, judge, ratio
 from measuring import (
     FEWEST_TURNS,
     NOT_INSTALLED,
@@ -44,6 +43,7 @@ from measuring import (
     processor_seconds,
     take_turns,
 )
+from reporting import Bar, Cell, Program, Section
 
 QUALITIES = ("balanced", "fast")
 HUMANS = ("comp_human1", "comp_human2")
@@ -127,6 +127,10 @@ SMOKE = Effort(
     left_out=("bars: tiny images say nothing",),
     judge=False,
 )
+
+
+def ratio(over: float | None, under: float | None) -> float | None:
+    return None if over is None or under is None else over / under
 
 
 def columns(*what: str, qualities: tuple[str, ...] = QUALITIES) -> Iterator[str]:
@@ -499,12 +503,20 @@ SECTIONS: dict[str, Callable[[Effort, argparse.Namespace], Section]] = {
 }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    efforts = Efforts(FULL, QUICK, SMOKE, quick="without 12 and 100 MP")
-    return judge("Matting", __doc__ or "", SECTIONS, efforts, alphamatting.DATA, arguments)
+PROGRAM = Program(
+    title="Matting",
+    about=__doc__ or "",
+    sections=SECTIONS,
+    full=FULL,
+    quick=QUICK,
+    smoke=SMOKE,
+    quick_means="without 12 and 100 MP",
+    data=alphamatting.DATA,
+    data_means="folder with am_GT01, comp_human1, ...",
+)
 
 
 if __name__ == "__main__":
     with warnings.catch_warnings():
         warnings.simplefilter("error", trimatte.TrimapWarning)
-        sys.exit(main())
+        sys.exit(PROGRAM.run())

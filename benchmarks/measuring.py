@@ -25,6 +25,16 @@ import trimatte
 Array = npt.NDArray[Any]
 
 COPIED_BYTES = 256_000_000
+REPORTED = (
+    "numpy",
+    "pillow",
+    "scipy",
+    "pymatting",
+    "numba",
+    "opencv-python-headless",
+    "onnxruntime",
+    "openvino",
+)
 NOT_INSTALLED = "not installed (pip install '.[bench]')"
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -191,7 +201,7 @@ def cpu_model() -> str:
 def installed_versions() -> Iterator[tuple[str, str]]:
     yield "Python", platform.python_version()
     yield "trimatte", str(trimatte.build_info()["version"])
-    for name in ("numpy", "pillow", "scipy", "pymatting", "numba", "opencv-python-headless"):
+    for name in REPORTED:
         try:
             yield name, importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -124,12 +124,9 @@ def build_engine(
     if store is None:
         return built(_build(trt, order, target, None, tell), None, False)
     path = store.path(source.path.stem if source.path else "model", facts, ".engine")
-    was_there = path.exists()
-    if plan := store.read(path, facts):
-        return built(plan, path, True)
     waiting = "waiting for another process that builds this"
-    with store.alone(path, lambda: tell(waiting, 0.0)) as has_waited:
-        if (has_waited or not was_there) and (plan := store.read(path, facts)):
+    with store.alone(path, lambda: tell(waiting, 0.0)):
+        if plan := store.read(path, facts):
             return built(plan, path, True)
         plan = _build(trt, order, target, store, tell)
         return built(plan, path if store.write(path, facts, plan) else None, False)

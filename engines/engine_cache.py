@@ -134,23 +134,21 @@ class EngineCache:
         return True
 
     @contextmanager
-    def alone(self, path: Path, waiting: Callable[[], None]) -> Iterator[bool]:
-        """As the only one of all processes and threads that makes this file; whether others did.
+    def alone(self, path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+        """As the only one of all processes and threads that makes or reads this file.
 
-        `waiting` is called ten times a second while another does; what it raises ends that. The
+        `waiting` is called ten times a second while another is; what it raises ends that. The
         system takes the lock from a process that dies.
         """
         file = self._open_lock(path.with_suffix(".lock"))
         if file is None:
-            yield False
+            yield
             return
-        has_waited = False
         with file:
             while not _lock(file):
-                has_waited = True
                 waiting()
                 time.sleep(0.1)
-            yield has_waited
+            yield
 
     def _open_lock(self, path: Path) -> IO[bytes] | None:
         try:

@@ -1,8 +1,8 @@
 """As much of TensorRT as trimatte uses, for GPUs that are the stand-in of tests/cuda_shim.
 
 It takes networks whose outputs are 1 x 1 convolutions of the input to one channel. An "engine" is
-the ONNX model behind a line of JSON. `MODULE` goes into ``sys.modules``; `counts` says how often
-what was called, and `faults` makes calls fail.
+the ONNX model behind a line of JSON. `MODULE` and `RTX_MODULE` go into ``sys.modules``; `counts`
+says how often what was called, and `faults` makes calls fail.
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ class BuilderFlag(enum.IntEnum):
     TF32 = 6
 
 
-class TensorIOMode(enum.Enum):
-    NONE, INPUT, OUTPUT = range(3)
+class RtxBuilderFlag(enum.IntEnum):
+    TF32, REQUIRE_USER_ALLOCATION = 6, 28
 
 
-class DataType(enum.Enum):
-    FLOAT, HALF, UINT8, BOOL, INT64 = range(5)
+class ComputeCapability(enum.Enum):
+    CURRENT, SM75, SM86 = range(3)
 
 
-_TYPES = {1: DataType.FLOAT, 7: DataType.INT64}
+class DynamicShapesKernelSpecializationStrategy(enum.Enum):
+    LAZY, EAGER = range(2)
 
 
 class Tensor:
     def __init__(self, info: Any) -> None:
         sides = info.type.tensor_type.shape.dim
         self.name, self.shape = info.name, tuple(side.dim_value or -1 for side in sides)
-        self.dtype = _TYPES[info.type.tensor_type.elem_type]
 
 
 class Network:
@@ -128,7 +128,10 @@ class Config:
         self.shapes: dict[str, Any] = {}
 
     def clear_flag(self, flag: BuilderFlag) -> None:
-        assert flag is BuilderFlag.TF32
+        assert flag.name == "TF32"
+
+    def set_flag(self, flag: RtxBuilderFlag) -> None:
+        counts[flag.name] += 1
 
     def add_optimization_profile(self, profile: Profile) -> None:
         self.shapes = profile.shapes
@@ -175,8 +178,6 @@ class Builder:
 class Engine:
     """Weights are those of the model; each output has its own."""
 
-    num_io_tensors = property(lambda self: len(self.tensors))
-
     def __init__(self, plan: bytes, logger: ILogger) -> None:
         header, _, model = plan.removeprefix(HEADER).partition(b"\n")
         graph = onnx.load_model_from_string(model).graph
@@ -190,27 +191,44 @@ class Engine:
             for node in graph.node
         }
 
-    def get_tensor_name(self, index: int) -> str:
-        return list(self.tensors)[index]
-
-    def get_tensor_mode(self, name: str) -> TensorIOMode:
-        return TensorIOMode.INPUT if name in self.inputs else TensorIOMode.OUTPUT
-
-    def get_tensor_dtype(self, name: str) -> DataType:
-        return self.tensors[name].dtype
-
-    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return self.tensors[name].shape
-
     def get_tensor_profile_shape(self, name: str, profile: int) -> Any:
         return self.shapes[name]
 
-    def create_execution_context(self) -> Context | None:
+    def create_runtime_config(self) -> RuntimeConfig:
+        return RuntimeConfig()
+
+    def create_execution_context(self, config: RuntimeConfig | None = None) -> Context | None:
         counts["contexts"] += 1
+        if config is not None:
+            assert config.cache is not None
+            counts[config.dynamic_shapes_kernel_specialization_strategy.name] += 1
         if "no context" in faults:
             self.logger.log(ILogger.Severity.ERROR, "no memory for a context")
             return None
         return Context(self)
+
+
+class IRuntimeCache:
+    def deserialize(self, data: Any) -> bool:
+        counts["kernels known"] += len(data)
+        return "other kernels" not in faults
+
+    def serialize(self) -> bytes:
+        return b"kernels"
+
+
+class RuntimeConfig:
+    """As tensorrt_rtx has it."""
+
+    dynamic_shapes_kernel_specialization_strategy = DynamicShapesKernelSpecializationStrategy.LAZY
+    cache: IRuntimeCache | None = None
+
+    def create_runtime_cache(self) -> IRuntimeCache:
+        return IRuntimeCache()
+
+    def set_runtime_cache(self, cache: IRuntimeCache) -> bool:
+        self.cache = cache
+        return True
 
 
 class Context:
@@ -285,8 +303,25 @@ class Runtime:
         return Engine(data, self.logger)
 
 
+class RtxRuntime(Runtime):
+    def get_engine_validity(self, plan: Any) -> tuple[Any, Any]:
+        return None, "UNSUPPORTED_CC"
+
+
+_RTX_ONLY = (ComputeCapability, DynamicShapesKernelSpecializationStrategy, IRuntimeCache)
+_COMMON = {
+    name: value
+    for name, value in globals().items()
+    if isinstance(value, type) and value not in _RTX_ONLY
+}
+
 MODULE = ModuleType("tensorrt")
-MODULE.__dict__.update(
-    {name: value for name, value in globals().items() if isinstance(value, type)},
-    __version__="10.0.fake",
+MODULE.__dict__.update(_COMMON, __version__="10.0.fake")
+
+RTX_MODULE = ModuleType("tensorrt_rtx")
+RTX_MODULE.__dict__.update(
+    {**_COMMON, **{kind.__name__: kind for kind in _RTX_ONLY}},
+    __version__="1.0.fake",
+    BuilderFlag=RtxBuilderFlag,
+    Runtime=RtxRuntime,
 )

@@ -13,10 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
-
-import numpy as np
 
 from trimatte import _core
 from trimatte.arrays import as_array
@@ -26,12 +23,14 @@ from trimatte.errors import ArgumentError, DeviceError, EngineError
 from ..build import BuiltEngine, Range, Size, Sizes, build_engine
 from ..engine_cache import EngineCache, engine_cache
 from ..flavours import listening, logger_of, tensorrt_module
-from ..model_file import ModelSource
+from ..model_file import ModelFile, ModelSource, model_file
 from ..session import Progress, TensorInfo
+from .base import BaseSession
 
 __all__ = ["TensorRTSession", "tensorrt_module"]
 
 _ALIGNMENT = 256  # what TensorRT asks of addresses
+_DTYPES = ("float32", "float16", "uint8", "bool")  # of arrays here and of TensorRT's
 _CLOSED = "TensorRTSession: the session is closed"
 
 _log = logging.getLogger("trimatte")
@@ -39,7 +38,7 @@ _log = logging.getLogger("trimatte")
 Shape = tuple[int, ...]
 
 
-class TensorRTSession:
+class TensorRTSession(BaseSession):
     """A network as an engine of TensorRT, see `Session`.
 
     Threads may run it at the same time: each gets an execution context of its own, of `contexts` at
@@ -53,6 +52,7 @@ class TensorRTSession:
         graphs: whether to record and launch CUDA graphs. Where recording fails, the logger
             "trimatte" says so once, and runs go on without.
         contexts: each takes GPU memory for the network's largest shapes.
+        why: see `Session`.
 
     Raises:
         ArgumentError: an argument is not what is listed above.
@@ -74,6 +74,7 @@ class TensorRTSession:
         contexts: int = 2,
         flavour: str | None = None,
         progress: Progress | None = None,
+        why: str = "asked for by name",
     ) -> None:
         if not isinstance(contexts, int) or contexts < 1:
             raise ArgumentError(
@@ -81,8 +82,9 @@ class TensorRTSession:
             )
         gpu = _core.gpu_named(device, "TensorRTSession")
         trt = tensorrt_module(flavour)
+        source = model_file(model)
         built = build_engine(
-            model,
+            source,
             precision=precision,
             batch=batch,
             size=size,
@@ -91,80 +93,34 @@ class TensorRTSession:
             flavour=trt.__name__,
             progress=progress,
         )
-        network = _Network(trt, built, gpu, graphs)
-        self._lanes = _Lanes(lambda: _Lane(network), contexts)
-        self._network = network
-        self._precision = built.precision
-        self._why = (
-            f"{trt.__name__} {trt.__version__} on {_name_of(gpu)}; its engine "
-            f"{'was in the cache' if built.from_cache else f'took {built.seconds:.1f} s to build'}"
+        origin = "was in the cache" if built.from_cache else f"took {built.seconds:.1f} s to build"
+        super().__init__(
+            source,
+            runtime=trt.__name__,
+            device=f"cuda:{gpu}",
+            precision=built.precision,
+            why=f"{why}; {trt.__name__} {trt.__version__} on {_name_of(gpu)}, its engine {origin}",
         )
-
-    @property
-    def runtime(self) -> str:
-        return str(self._network.trt.__name__)
-
-    @property
-    def device(self) -> str:
-        return f"cuda:{self._network.gpu}"
-
-    @property
-    def precision(self) -> str:
-        return self._precision
-
-    @property
-    def why(self) -> str:
-        return self._why
-
-    @property
-    def inputs(self) -> tuple[TensorInfo, ...]:
-        return (self._network.input,)
-
-    @property
-    def outputs(self) -> tuple[TensorInfo, ...]:
-        return self._network.outputs
+        network = _Network(trt, source, built, gpu, graphs)
+        self._network = network
+        self._lanes = _Lanes(lambda: _Lane(network), contexts)
 
     def run(self, batch: Any, *, output: int = 0, stream: Any = None) -> DeviceArray:
-        """See `Session.run`. A batch of another library on the same GPU is taken as it is."""
-        taken = self._check(as_array(batch, "TensorRTSession.run", "batch", stream))
-        if not isinstance(output, int) or not 0 <= output < len(self.outputs):
-            raise ArgumentError(
-                f"TensorRTSession.run: output must be below {len(self.outputs)}, got {output!r:.80}"
-            )
-        work = _core.WorkStream(taken, stream, "TensorRTSession.run")
-        with self._lanes.one(tuple(taken.shape), work.handle) as lane:
-            return lane.run(taken, output, work)
+        """See `Session.run`; a batch of another library on this GPU is taken as it is."""
+        taken = as_array(batch, "run", "batch", stream)
+        return super().run(taken, output=output, stream=stream)
 
-    def close(self) -> None:
-        """See `Session.close`. Work under way goes on, and keeps what it needs; nothing waits."""
+    def _infer(self, batch: DeviceArray, output: int, stream: Any) -> DeviceArray:
+        shape = tuple(batch.shape)
+        self._network.check(shape)
+        work = _core.WorkStream(batch, stream, "run")
+        with self._lanes.one(shape, work.handle) as lane:
+            return lane.run(batch, output, work)
+
+    def _release(self) -> None:
+        """Work under way goes on, and keeps what it needs; nothing waits for it."""
         self._lanes.close()
         self._network.close()
-
-    def __enter__(self) -> TensorRTSession:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _check(self, batch: Any) -> DeviceArray:
-        network = self._network
-        wanted = f"TensorRTSession.run: batch must be {network.input.dtype} on {self.device}, "
-        if not isinstance(batch, DeviceArray):
-            raise ArgumentError(wanted + "got an array on the host; to_device() copies it")
-        if batch.device != self.device or batch.dtype != network.input.dtype:
-            raise ArgumentError(wanted + f"got {batch!r}")
-        least, most = network.least, network.most
-        if len(batch.shape) != len(least) or not all(
-            low <= side <= high for low, side, high in zip(least, batch.shape, most, strict=True)
-        ):
-            range_ = f"{least}" if least == most else f"from {least} to {most}"
-            raise ArgumentError(wanted + f"of shape {range_}, got {tuple(batch.shape)}")
-        return batch
 
 
 def _name_of(gpu: int) -> str:
@@ -178,21 +134,35 @@ def _name_of(gpu: int) -> str:
 class _Network:
     """An engine on a GPU, and what contexts of it have in common."""
 
-    def __init__(self, trt: Any, built: BuiltEngine, gpu: int, graphs: bool) -> None:
+    def __init__(
+        self, trt: Any, source: ModelFile, built: BuiltEngine, gpu: int, graphs: bool
+    ) -> None:
         self.trt, self.gpu, self.graphs = trt, gpu, graphs
+        self.input, self.outputs = source.image, source.outputs
+        for info in self.outputs:
+            if info.dtype.name not in _DTYPES:
+                raise EngineError(
+                    f"TensorRTSession: the output {info.name!r} is {info.dtype}, and arrays on a "
+                    f"GPU are {', '.join(_DTYPES)}"
+                )
         with _core.WorkStream(gpu), listening(trt) as errors:
             self._runtime = trt.Runtime(logger_of(trt))
             self.engine = self._runtime.deserialize_cuda_engine(built.plan)
             if self.engine is None:
                 raise EngineError(self._refusal(built.plan, errors))
             self._config, self._kernels = self._configure(built)
-        names = [self.engine.get_tensor_name(i) for i in range(self.engine.num_io_tensors)]
-        mode = trt.TensorIOMode
-        inputs = [name for name in names if self.engine.get_tensor_mode(name) == mode.INPUT]
-        (self.input,) = (self._info(name) for name in inputs)
-        self.outputs = tuple(self._info(name) for name in names if name not in inputs)
-        self.least, self.most = self._limits()
+        least, _, most = self._profile()
+        self._least, self._most = tuple(least), tuple(most)
         self._save = weakref.finalize(self, self._kernels.save)
+
+    def check(self, shape: Shape) -> None:
+        """Raises ArgumentError for a shape that the engine was not built for."""
+        limits = zip(self._least, shape, self._most, strict=True)
+        if not all(low <= side <= high for low, side, high in limits):
+            raise ArgumentError(
+                f"run: batch must have a shape from {self._least} to {self._most}, for which the "
+                f"engine was built, got {shape}"
+            )
 
     def close(self) -> None:
         """Contexts keep the engine as long as they are there."""
@@ -255,29 +225,11 @@ class _Network:
         config.set_runtime_cache(cache)
         return config, kernels
 
-    def _info(self, name: str) -> TensorInfo:
-        kind = self.trt.DataType
-        known = {
-            kind.FLOAT: "float32",
-            kind.HALF: "float16",
-            kind.UINT8: "uint8",
-            kind.BOOL: "bool",
-        }
-        type_ = self.engine.get_tensor_dtype(name)
-        if type_ not in known:
-            raise EngineError(
-                f"TensorRTSession: {name!r} of the network is {type_}, which no array here can be"
-            )
-        shape = tuple(self.engine.get_tensor_shape(name))
-        sides = tuple(None if side < 0 else side for side in shape)
-        return TensorInfo(name, sides, np.dtype(known[type_]))
-
-    def _limits(self) -> tuple[Shape, Shape]:
-        if None not in self.input.shape:
-            shape = tuple(side or 0 for side in self.input.shape)
-            return shape, shape
-        least, _, most = self.engine.get_tensor_profile_shape(self.input.name, 0)
-        return tuple(least), tuple(most)
+    def _profile(self) -> Any:
+        """The least, usual and largest shape of the input."""
+        if None in self.input.shape:
+            return self.engine.get_tensor_profile_shape(self.input.name, 0)
+        return (self.input.shape,) * 3
 
 
 @dataclass

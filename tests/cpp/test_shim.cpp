@@ -3,6 +3,7 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 #include <thread>
 #include <vector>
@@ -361,6 +362,59 @@ TEST(shim_events_order_streams) {
   while (cudaEventQuery(event) == cudaErrorNotReady) ++asked;
   CHECK(asked == 4);
   cudaGetLastError();
+}
+
+TEST(shim_graphs_run_what_was_captured) {
+  const Array<int> a(std::vector<int>{0}), b(std::vector<int>{0});
+  const Stream captured, other;
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t executable = nullptr;
+  CHECK(cudaStreamBeginCapture(captured, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
+  CHECK(cudaStreamBeginCapture(captured, cudaStreamCaptureModeThreadLocal) ==
+        cudaErrorIllegalState);
+  launch(add_kernel, dim3(1), dim3(1), captured, a.data, 1);
+  cudaMemcpyAsync(b.data, a.data, sizeof(int), cudaMemcpyDeviceToDevice, captured);
+  CHECK(cudaStreamEndCapture(captured, &graph) == cudaSuccess);
+  cudaGraph_t none = nullptr;
+  CHECK(cudaStreamEndCapture(captured, &none) == cudaErrorIllegalState && !none);
+  cudaGetLastError();
+  CHECK(cudaGraphInstantiate(&executable, graph) == cudaSuccess);
+  CHECK(cudaGraphDestroy(graph) == cudaSuccess);
+  for (int turn = 0; turn < 3; ++turn) CHECK(cudaGraphLaunch(executable, other) == cudaSuccess);
+  CHECK(*a.data == 0);  // lazily, as all work
+  launch(add_kernel, dim3(1), dim3(1), other, a.data, 10);
+  cudaStreamSynchronize(other);
+  CHECK(a.read()[0] == 13 && b.read()[0] == 3);
+  CHECK(cudaGraphExecDestroy(executable) == cudaSuccess);
+}
+
+TEST(shim_captures_are_spoiled_by_what_cannot_be_captured) {
+  const Array<int> a(std::vector<int>{0});
+  const Stream stream;
+  cudaEvent_t event = nullptr;
+  cudaEventCreate(&event);
+  int* more = nullptr;
+  const std::vector<std::function<cudaError_t()>> calls = {
+      [&] { return cudaStreamSynchronize(stream); },
+      [&] { return cudaStreamQuery(stream); },
+      [&] { return cudaEventRecord(event, stream); },
+      [&] { return cudaStreamWaitEvent(stream, event); },
+      [&] { return cudaMallocAsync(reinterpret_cast<void**>(&more), 4, stream); },
+      [&] { return cudaFreeAsync(a.data, stream); },
+  };
+  for (const auto& refused : calls) {
+    cudaGraph_t graph = nullptr;
+    cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
+    CHECK(refused() == cudaErrorStreamCaptureUnsupported);
+    CHECK(cudaStreamEndCapture(stream, &graph) == cudaErrorStreamCaptureInvalidated && !graph);
+  }
+  CHECK(cudaStreamBeginCapture(nullptr, cudaStreamCaptureModeThreadLocal) ==
+        cudaErrorStreamCaptureUnsupported);
+  cudaGetLastError();
+  launch(add_kernel, dim3(1), dim3(1), stream, a.data, 1);
+  cudaStreamSynchronize(stream);
+  CHECK(a.read()[0] == 1);
+  cudaEventDestroy(event);
 }
 
 TEST(shim_legacy_default_stream_takes_turns) {
