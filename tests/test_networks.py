@@ -294,7 +294,9 @@ def test_weights_are_found_under_their_published_names():
         (lambda w: w.pop("outconv.bias"), "outconv.bias is missing"),
         (lambda w: w.update(fc=np.zeros(3)), "fc is not part of it"),
         (lambda w: w.update({"side1.bias": np.zeros(2)}), r"side1.bias is \(2,\), not \(1,\)"),
-        (lambda w: w.update({"side1.bias": np.full(1, np.nan)}), "side1.bias .* not finite"),
+        (lambda w: w.update({"side1.bias": np.full(1, np.nan)}), "side1.bias .* finite float32"),
+        (lambda w: w.update({"side1.bias": np.full(1, 1e300)}), "side1.bias .* finite float32"),
+        (lambda w: w.update({"side1.bias": np.array(["a"])}), "side1.bias .* finite float32"),
         (lambda w: w.clear(), "and 683 more"),
     ],
 )
