@@ -19,6 +19,13 @@ onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
 
 PUBLISHED = {"u2net": 44_009_869, "u2netp": 1_131_181, "modnet": 6_487_075}
+NAMES_AND_SHAPES = {
+    "u2net": 400392353,
+    "u2netp": 4210351482,
+    "modnet": 521019268,
+    "deeplabv3plus-mobilenetv2": 2827563403,
+    "deeplabv3plus-resnet101": 2133393354,
+}
 SMALL = ("u2netp", "modnet", "deeplabv3plus-mobilenetv2")
 
 
@@ -39,6 +46,9 @@ def weights(name, **options):
         if not parameter.deviation:
             noise = random.uniform(-0.3, 0.3, parameter.shape)
             result[parameter.name] = (parameter.fill + noise).astype(np.float32)
+        if parameter.name.endswith(".running_var"):  # one channel where the epsilon matters
+            result[parameter.name][0] = 1e-5
+            result[parameter.name.replace("running_var", "weight")][0] = 3e-3
     return result
 
 
@@ -81,6 +91,13 @@ def assert_close(results, expected, tolerance=2e-4):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_parameter_counts(name):
     assert NETWORKS[name].parameter_count == PUBLISHED[name]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_names_and_shapes_stay(name):
+    """What the test below found to be the published ones, for where there is no PyTorch."""
+    lines = sorted(f"{p.name} {p.shape}" for p in NETWORKS[name].parameters)
+    assert zlib.crc32("\n".join(lines).encode()) == NAMES_AND_SHAPES[name]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -294,7 +311,9 @@ def test_weights_are_found_under_their_published_names():
         (lambda w: w.pop("outconv.bias"), "outconv.bias is missing"),
         (lambda w: w.update(fc=np.zeros(3)), "fc is not part of it"),
         (lambda w: w.update({"side1.bias": np.zeros(2)}), r"side1.bias is \(2,\), not \(1,\)"),
-        (lambda w: w.update({"side1.bias": np.full(1, np.nan)}), "side1.bias .* not finite"),
+        (lambda w: w.update({"side1.bias": np.full(1, np.nan)}), "side1.bias .* finite float32"),
+        (lambda w: w.update({"side1.bias": np.full(1, 1e300)}), "side1.bias .* finite float32"),
+        (lambda w: w.update({"side1.bias": np.array(["a"])}), "side1.bias .* finite float32"),
         (lambda w: w.clear(), "and 683 more"),
     ],
 )
@@ -353,8 +372,11 @@ def types_of(model):
 
 
 def test_half_precision_goes_where_it_is_enough():
-    types = types_of(to_half(conversion_model()))
+    model = to_half(conversion_model())
+    types = types_of(model)
     half, full = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+    weights = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    assert weights == {"b": full, "a.half": half, "tiny.half": half}
     assert (types["x"], types["first"], types["shifted"]) == (full, half, half)
     assert (types["mean"], types["y"]) == (full, full)
 

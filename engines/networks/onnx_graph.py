@@ -95,16 +95,13 @@ class Graph(Shapes):
     def batch_norm(self, name: str, x: Value, channels: slice = slice(None)) -> Value:
         conv = self._nodes[-1]
         assert (conv.operator, conv.output) == ("Conv", x.name)
-        _, weight, bias = conv.inputs
         variance = self._weight_of(name, "running_var").astype(np.float64)
         scale = self._weight_of(name, "weight") / np.sqrt(variance + BATCH_NORM_EPSILON)
         mean, shift = self._weight_of(name, "running_mean"), self._weight_of(name, "bias")
-        for key, offset in ((weight, 0.0), (bias, mean)):
-            array = self._arrays[key].copy()
-            factor = scale.reshape(-1, *[1] * (array.ndim - 1))
-            array[channels] = (array[channels] - offset) * factor
-            self._arrays[key] = array
-        self._arrays[bias][channels] += shift
+        weight, bias = (self._arrays[key].copy() for key in conv.inputs[1:])
+        weight[channels] = weight[channels] * scale[:, None, None, None]
+        bias[channels] = (bias[channels] - mean) * scale + shift
+        self._arrays.update(zip(conv.inputs[1:], (weight, bias), strict=True))
         return super().batch_norm(name, x, channels)
 
     def instance_norm(self, x: Value, channels: slice = slice(None)) -> Value:
