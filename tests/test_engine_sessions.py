@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib
 import logging
 import re
+import resource
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -153,6 +156,45 @@ def test_eight_threads_get_what_one_gets(session: Session) -> None:
         results = list(pool.map(session.run, inputs))
     for result, alone in zip(results, expected, strict=True):
         np.testing.assert_array_equal(result, alone)
+
+
+def test_runs_under_way_end_well_when_the_session_is_closed(session: Session) -> None:
+    (batch,) = batches((1, 3, 64, 64))
+    expected = session.run(batch)
+    ready = threading.Barrier(5)
+
+    def run() -> str:
+        ready.wait()
+        for _ in range(10_000):
+            try:
+                np.testing.assert_array_equal(session.run(batch), expected)
+            except EngineError as error:
+                return str(error)
+        return "it was never closed"
+
+    with ThreadPoolExecutor(4) as pool:
+        ends = [pool.submit(run) for _ in range(4)]
+        ready.wait()
+        time.sleep(0.05)
+        session.close()
+    assert all("is closed" in end.result() for end in ends)
+
+
+def resident() -> int:
+    """Bytes of this process in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+def test_memory_stays_flat_over_changing_sizes() -> None:
+    """What the largest image needed is used again for the others."""
+    rng = np.random.default_rng(3)
+    with OnnxRuntimeSession(a_network(), threads=2) as session:
+        session.run(np.zeros((1, 3, 640, 640), np.float32))
+        before = resident()
+        for height, width in rng.integers(100, 640, (60, 2)):
+            session.run(np.zeros((1, 3, height, width), np.float32))
+        assert resident() - before < 2**24
 
 
 def test_numbers_that_are_none_do_no_harm(session: Session) -> None:
@@ -415,7 +457,7 @@ def test_tensorrt_comes_first_on_a_gpu(
     asked: list[dict[str, Any]] = []
 
     def session_of(model: Any, **settings: Any) -> Any:
-        asked.append({"model": model, **settings})
+        asked.append({"model": model.data, **settings})
         if settings["flavour"] == "tensorrt":
             raise EngineError("tensorrt is not installed")
         return SimpleNamespace(runtime="tensorrt_rtx", device="cuda:1", precision="fp32")

@@ -23,18 +23,27 @@ class BaseSession(ABC):
     `trimatte.engines.Session` for what a session promises.
 
     Args:
-        model: the network.
+        model: the file of the network.
+        network: it, as the runtime has loaded it; what `_infer` gets, also when another thread
+            closes the session meanwhile.
         runtime, device, precision, why: see `Session`.
     """
 
     def __init__(
-        self, model: ModelFile, *, runtime: str, device: str, precision: str, why: str
+        self,
+        model: ModelFile,
+        network: Any,
+        *,
+        runtime: str,
+        device: str,
+        precision: str,
+        why: str,
     ) -> None:
         self._name = model.name
         self._inputs, self._outputs = model.inputs, model.outputs
         self._runtime, self._device = runtime, device
         self._precision, self._why = precision, why
-        self._closed = False
+        self._network = network
 
     @property
     def runtime(self) -> str:
@@ -62,7 +71,8 @@ class BaseSession(ABC):
 
     def run(self, batch: Any, *, output: int = 0, stream: Any = None) -> Any:
         """See `Session.run`."""
-        if self._closed:
+        network = self._network
+        if network is None:
             raise EngineError(f"run: the session of {self._name} is closed")
         if not isinstance(output, int) or not 0 <= output < len(self._outputs):
             raise ArgumentError(
@@ -72,7 +82,7 @@ class BaseSession(ABC):
         self._check_place(batch, stream)
         check_batch(batch, self._inputs[0])
         try:
-            return self._infer(batch, output, stream)
+            return self._infer(network, batch, output, stream)
         except Exception as error:  # the runtimes' exceptions have no common base
             raise EngineError(
                 f"run: {self._runtime} failed on {self._name} with a batch of {batch.shape}: "
@@ -81,8 +91,7 @@ class BaseSession(ABC):
 
     def close(self) -> None:
         """See `Session.close`; a run that another thread has begun still ends well."""
-        self._closed = True
-        self._release()
+        self._network = None
 
     def __enter__(self) -> BaseSession:
         return self
@@ -96,7 +105,7 @@ class BaseSession(ABC):
         self.close()
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else f"{self._device}, {self._precision}"
+        state = "closed" if self._network is None else f"{self._device}, {self._precision}"
         return f"<{type(self).__name__} of {self._name}: {state}>"
 
     def _check_place(self, batch: Any, stream: Any) -> None:
@@ -119,12 +128,8 @@ class BaseSession(ABC):
             )
 
     @abstractmethod
-    def _infer(self, batch: Any, output: int, stream: Any) -> Any:
+    def _infer(self, network: Any, batch: Any, output: int, stream: Any) -> Any:
         """The output for a batch that was checked."""
-
-    @abstractmethod
-    def _release(self) -> None:
-        """Lets go of the network."""
 
 
 def check_batch(
