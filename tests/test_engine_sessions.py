@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import re
 import resource
 import subprocess
@@ -293,6 +294,33 @@ open_session({str(path)!r}, runtime={runtime!r}).close()
 assert loaded & set(sys.modules) == {{{runtime!r}}}
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_nothing_is_told_to_anybody(runtime: str, tmp_path: Path) -> None:
+    """By themselves both leave an identity in the home folder, and OpenVINO tells Google."""
+    log = tmp_path / "log"
+    home = tmp_path / "home"
+    home.mkdir()
+    code = f"""
+import sys
+def note(event, arguments):
+    if event.startswith("socket.") or event in ("os.fork", "subprocess.Popen"):
+        with open({str(log)!r}, "a") as file:
+            print(event, arguments, file=file)
+sys.addaudithook(note)
+from trimatte.engines.sessions import open_session
+open_session(sys.stdin.buffer.read(), runtime={runtime!r}).close()
+import os
+assert "openvino_telemetry" not in sys.modules and "ORT_DISABLE_TELEMETRY" not in os.environ
+"""
+    # Where these are set they are silent anyhow.
+    silent = ("CI", "TF_BUILD", "JENKINS_URL", "ORT_DISABLE_TELEMETRY")
+    environment = {key: value for key, value in os.environ.items() if key not in silent}
+    environment["HOME"] = str(home)
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, input=a_network(), env=environment, check=True)
+    assert not log.exists(), log.read_text()
+    assert list(home.iterdir()) == []
 
 
 # -------------------------------------------------------------------------------------- precisions

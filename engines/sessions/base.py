@@ -83,6 +83,8 @@ class BaseSession(ABC):
         check_batch(batch, self._inputs[0])
         try:
             return self._infer(network, batch, output, stream)
+        except (trimatte.Error, MemoryError):
+            raise
         except Exception as error:  # the runtimes' exceptions have no common base
             raise EngineError(
                 f"run: {self._runtime} failed on {self._name} with a batch of {batch.shape}: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from trimatte import _core
 from trimatte.errors import ArgumentError, EngineError
 
 from ..model_file import ModelFile, ModelSource, model_file
-from ..optional import require
+from ..optional import NO_TELEMETRY, require
 from .base import BaseSession, gpu_index, thread_count
 
 __all__ = ["OnnxRuntimeSession", "cuda_complaint", "import_onnxruntime"]
@@ -89,7 +90,7 @@ class OnnxRuntimeSession(BaseSession):
 
     def _open(self, file: ModelFile, threads: int) -> Any:
         options = self._ort.SessionOptions()
-        options.log_severity_level = 3  # errors
+        options.log_severity_level = 4  # what is an error is raised, too
         options.intra_op_num_threads = threads
         # Threads that spin after a run take the cores from what comes next: 40 ms of two cores in
         # the 100 ms after it, and the run is no faster for it.
@@ -215,6 +216,7 @@ def cuda_complaint() -> str | None:
         [sys.executable, "-c", _LOAD_PROVIDER],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        env={**os.environ, **NO_TELEMETRY},
         text=True,
         check=False,
     )
