@@ -483,12 +483,16 @@ def test_tensorrt_comes_first_on_a_gpu(
     monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
     asked: list[dict[str, Any]] = []
+    reasons: list[str] = []
 
     def session_of(model: Any, **settings: Any) -> Any:
+        reasons.append(settings.pop("why"))
         asked.append({"model": model.data, **settings})
         if settings["flavour"] == "tensorrt":
             raise EngineError("tensorrt is not installed")
-        return SimpleNamespace(runtime="tensorrt_rtx", device="cuda:1", precision="fp32")
+        return SimpleNamespace(
+            runtime="tensorrt_rtx", device="cuda:1", precision="fp32", why=reasons[-1]
+        )
 
     def progress(what: str, share: float) -> None: ...
 
@@ -501,7 +505,8 @@ def test_tensorrt_comes_first_on_a_gpu(
     assert session.runtime == "tensorrt_rtx"
     common = {"model": network, "device": "cuda:1", "progress": progress, "batch": (1, 4, 8)}
     assert asked == [{**common, "flavour": name} for name in ("tensorrt", "tensorrt_rtx")]
-    assert "passed over: tensorrt: tensorrt is not installed" in log.text
+    assert "passed over: tensorrt: tensorrt is not installed" in session.why
+    assert session.why in log.text
 
 
 # ------------------------------------------------------------- onnxruntime on a GPU, as documented

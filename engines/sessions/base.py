@@ -23,27 +23,18 @@ class BaseSession(ABC):
     `trimatte.engines.Session` for what a session promises.
 
     Args:
-        model: the file of the network.
-        network: it, as the runtime has loaded it; what `_infer` gets, also when another thread
-            closes the session meanwhile.
+        model: the network.
         runtime, device, precision, why: see `Session`.
     """
 
     def __init__(
-        self,
-        model: ModelFile,
-        network: Any,
-        *,
-        runtime: str,
-        device: str,
-        precision: str,
-        why: str,
+        self, model: ModelFile, *, runtime: str, device: str, precision: str, why: str
     ) -> None:
         self._name = model.name
         self._inputs, self._outputs = model.inputs, model.outputs
         self._runtime, self._device = runtime, device
         self._precision, self._why = precision, why
-        self._network = network
+        self._closed = False
 
     @property
     def runtime(self) -> str:
@@ -71,9 +62,8 @@ class BaseSession(ABC):
 
     def run(self, batch: Any, *, output: int = 0, stream: Any = None) -> Any:
         """See `Session.run`."""
-        network = self._network
-        if network is None:
-            raise EngineError(f"run: the session of {self._name} is closed")
+        if self._closed:
+            raise self._closed_error()
         if not isinstance(output, int) or not 0 <= output < len(self._outputs):
             raise ArgumentError(
                 f"run: output must be a whole number from 0 to {len(self._outputs) - 1}, "
@@ -82,7 +72,7 @@ class BaseSession(ABC):
         self._check_place(batch, stream)
         check_batch(batch, self._inputs[0])
         try:
-            return self._infer(network, batch, output, stream)
+            return self._infer(batch, output, stream)
         except (trimatte.Error, MemoryError):
             raise
         except Exception as error:  # the runtimes' exceptions have no common base
@@ -93,7 +83,8 @@ class BaseSession(ABC):
 
     def close(self) -> None:
         """See `Session.close`; a run that another thread has begun still ends well."""
-        self._network = None
+        self._closed = True
+        self._release()
 
     def __enter__(self) -> BaseSession:
         return self
@@ -107,7 +98,7 @@ class BaseSession(ABC):
         self.close()
 
     def __repr__(self) -> str:
-        state = "closed" if self._network is None else f"{self._device}, {self._precision}"
+        state = "closed" if self._closed else f"{self._device}, {self._precision}"
         return f"<{type(self).__name__} of {self._name}: {state}>"
 
     def _check_place(self, batch: Any, stream: Any) -> None:
@@ -129,9 +120,16 @@ class BaseSession(ABC):
                 f"got {type(batch).__name__} on {place}"
             )
 
+    def _closed_error(self) -> EngineError:
+        return EngineError(f"run: the session of {self._name} is closed")
+
     @abstractmethod
-    def _infer(self, network: Any, batch: Any, output: int, stream: Any) -> Any:
-        """The output for a batch that was checked."""
+    def _infer(self, batch: Any, output: int, stream: Any) -> Any:
+        """The output for a batch that was checked; another thread may close the session."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Lets go of the network."""
 
 
 def check_batch(

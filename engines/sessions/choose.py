@@ -102,7 +102,7 @@ def open_session(
                 passed_over.append(f"{name}: {error}")
                 continue
             hoped = device == runtime == "auto" and trimatte.cuda_available()
-            _say(session, why, hoped_for_gpu=hoped)
+            _say(session, hoped_for_gpu=hoped)
             return session
     raise EngineError(f"no runtime can load {wish.model.name}: {'; '.join(passed_over)}")
 
@@ -151,6 +151,7 @@ def _open_tensorrt(flavour: str, wish: _Wish, device: str, why: str) -> Session:
         device=device,
         flavour=flavour,
         progress=wish.progress,
+        why=why,
         **{name: value for name, value in given.items() if value is not None},
     )
     return session
@@ -164,12 +165,13 @@ _OPENERS: dict[str, Callable[[_Wish, str, str], Session]] = {
 }
 
 
-def _say(session: Session, why: str, *, hoped_for_gpu: bool) -> None:
+def _say(session: Session, *, hoped_for_gpu: bool) -> None:
     # A user who has a GPU should see without asking that it is not used.
     level = logging.WARNING if hoped_for_gpu and session.device == "cpu" else logging.INFO
     _say_once(
         level,
-        f"networks run by {session.runtime} on {session.device} in {session.precision}: {why}",
+        f"networks run by {session.runtime} on {session.device} in {session.precision}: "
+        f"{session.why}",
     )
 
 

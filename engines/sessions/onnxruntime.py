@@ -79,9 +79,9 @@ class OnnxRuntimeSession(BaseSession):
             )
         self._gpu = gpu
         self._ort = import_onnxruntime() if gpu is None else import_onnxruntime_for_gpu()
+        self._session: Any = self._open(file, threads)
         super().__init__(
             file,
-            self._open(file, threads),
             runtime="onnxruntime",
             device="cpu" if gpu is None else f"cuda:{gpu}",
             precision=computed,
@@ -129,12 +129,14 @@ class OnnxRuntimeSession(BaseSession):
             "CPUExecutionProvider",
         ]
 
-    def _infer(self, network: Any, batch: Any, output: int, stream: Any) -> Any:
-        name = self._outputs[output].name
+    def _infer(self, batch: Any, output: int, stream: Any) -> Any:
+        session, name = self._session, self._outputs[output].name
+        if session is None:
+            raise self._closed_error()
         if self._gpu is None:
             given = {self._inputs[0].name: np.ascontiguousarray(batch)}
-            return network.run([name], given)[0]
-        binding = network.io_binding()
+            return session.run([name], given)[0]
+        binding = session.io_binding()
         binding.bind_input(
             self._inputs[0].name,
             "cuda",
@@ -145,7 +147,7 @@ class OnnxRuntimeSession(BaseSession):
         )
         binding.bind_output(name, "cuda", self._gpu)
         binding.synchronize_inputs()  # CUDA's provider waits for the whole GPU
-        network.run_with_iobinding(binding)
+        session.run_with_iobinding(binding)
         binding.synchronize_outputs()
         return _core.borrow(_OnGpu(binding.get_outputs()[0]), stream, "run", "output")
 
@@ -156,6 +158,9 @@ class OnnxRuntimeSession(BaseSession):
                 f"run: batch must be contiguous, got {batch.shape} with strides of "
                 f"{batch.strides} bytes"
             )
+
+    def _release(self) -> None:
+        self._session = None
 
 
 class _OnGpu:

@@ -60,20 +60,20 @@ class OpenVinoSession(BaseSession):
                 f"{file.name} is in {file.precision} and cannot be computed in {precision}; "
                 "trimatte.engines.quantize makes a network for int8"
             )
-        super().__init__(
-            file,
-            _Requests(_compile(file, precision, threads)),
-            runtime="openvino",
-            device="cpu",
-            precision=precision,
-            why=why,
-        )
+        self._requests: _Requests | None = _Requests(_compile(file, precision, threads))
+        super().__init__(file, runtime="openvino", device="cpu", precision=precision, why=why)
 
-    def _infer(self, network: Any, batch: Any, output: int, stream: Any) -> Any:
-        with network.one() as request:
+    def _infer(self, batch: Any, output: int, stream: Any) -> Any:
+        requests = self._requests
+        if requests is None:
+            raise self._closed_error()
+        with requests.one() as request:
             request.infer({0: np.ascontiguousarray(batch)}, share_inputs=True)
             # The next run with this request overwrites its memory.
             return request.get_output_tensor(output).data.copy()
+
+    def _release(self) -> None:
+        self._requests = None
 
 
 class _Requests:
