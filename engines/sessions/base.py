@@ -10,7 +10,7 @@ import numpy as np
 
 import trimatte
 from trimatte.arrays import Array
-from trimatte.errors import ArgumentError, EngineError
+from trimatte.errors import ArgumentError, EngineError, Error
 
 from ..model_file import ModelFile
 from ..session import TensorInfo
@@ -73,7 +73,7 @@ class BaseSession(ABC):
         check_batch(batch, self._inputs[0])
         try:
             return self._infer(batch, output, stream)
-        except (trimatte.Error, MemoryError):
+        except (Error, MemoryError):
             raise
         except Exception as error:  # the runtimes' exceptions have no common base
             raise EngineError(
