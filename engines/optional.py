@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from trimatte.errors import EngineError
 
-__all__ = ["require"]
+__all__ = ["NO_TELEMETRY", "require"]
+
+NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1"}
+"""What the environment must say before onnxruntime is imported."""
 
 
 def require(module: str, *, extra: str, purpose: str) -> Any:
-    """Imports a module of an optional package.
+    """Imports a module of an optional package, which then tells nobody that it was.
+
+    OpenVINO would report its import to Google Analytics from a process that it forks; it and ONNX
+    Runtime would leave an identity in the home folder.
 
     Args:
         module: its name.
@@ -22,10 +32,29 @@ def require(module: str, *, extra: str, purpose: str) -> Any:
         EngineError: it is not installed, or does not load; the message says what to install.
     """
     try:
-        return importlib.import_module(module)
+        with _without_telemetry():
+            return importlib.import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
         raise EngineError(
             f"{purpose} needs {package}, which does not load ({error}): "
             f"pip install 'trimatte[{extra}]'"
         ) from error
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """ONNX Runtime is told by the environment; for OpenVINO, which has a stand-in for it, its
+    package for telemetry is not installed as long as this lasts."""
+    unset = NO_TELEMETRY.keys() - os.environ.keys()
+    os.environ.update({name: NO_TELEMETRY[name] for name in unset})
+    hidden = "openvino_telemetry" not in sys.modules
+    if hidden:
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # it cannot be imported
+    try:
+        yield
+    finally:
+        for name in unset:
+            os.environ.pop(name, None)
+        if hidden:
+            sys.modules.pop("openvino_telemetry", None)

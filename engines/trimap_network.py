@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from trimatte.errors import ArgumentError, EngineError
+
+from .optional import require
 
 __all__ = ["TrimapNetwork"]
 
@@ -109,13 +110,7 @@ def _triple(values: Triple, name: str) -> npt.NDArray[np.float32]:
 
 
 def _load(model: str | Path | bytes, providers: Sequence[str]) -> Any:
-    try:
-        runtime = importlib.import_module("onnxruntime")
-    except ImportError as error:
-        raise EngineError(
-            "TrimapNetwork: ONNX Runtime is not installed: pip install onnxruntime "
-            "(onnxruntime-gpu for NVIDIA GPUs)"
-        ) from error
+    runtime = require("onnxruntime", extra="cpu", purpose="TrimapNetwork")
     source = model if isinstance(model, bytes) else str(model)
     try:
         return runtime.InferenceSession(source, providers=list(providers))

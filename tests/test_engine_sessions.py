@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import re
+import resource
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -155,6 +159,45 @@ def test_eight_threads_get_what_one_gets(session: Session) -> None:
         np.testing.assert_array_equal(result, alone)
 
 
+def test_runs_under_way_end_well_when_the_session_is_closed(session: Session) -> None:
+    (batch,) = batches((1, 3, 64, 64))
+    expected = session.run(batch)
+    ready = threading.Barrier(5)
+
+    def run() -> str:
+        ready.wait()
+        for _ in range(10_000):
+            try:
+                np.testing.assert_array_equal(session.run(batch), expected)
+            except EngineError as error:
+                return str(error)
+        return "it was never closed"
+
+    with ThreadPoolExecutor(4) as pool:
+        ends = [pool.submit(run) for _ in range(4)]
+        ready.wait()
+        time.sleep(0.05)
+        session.close()
+    assert all("is closed" in end.result() for end in ends)
+
+
+def resident() -> int:
+    """Bytes of this process in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+def test_memory_stays_flat_over_changing_sizes() -> None:
+    """What the largest image needed is used again for the others."""
+    rng = np.random.default_rng(3)
+    with OnnxRuntimeSession(a_network(), threads=2) as session:
+        session.run(np.zeros((1, 3, 640, 640), np.float32))
+        before = resident()
+        for height, width in rng.integers(100, 640, (60, 2)):
+            session.run(np.zeros((1, 3, height, width), np.float32))
+        assert resident() - before < 2**24
+
+
 def test_numbers_that_are_none_do_no_harm(session: Session) -> None:
     good, bad = batches((1, 3, 8, 8), (1, 3, 8, 8))
     expected = session.run(good)
@@ -251,6 +294,33 @@ open_session({str(path)!r}, runtime={runtime!r}).close()
 assert loaded & set(sys.modules) == {{{runtime!r}}}
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_nothing_is_told_to_anybody(runtime: str, tmp_path: Path) -> None:
+    """By themselves both leave an identity in the home folder, and OpenVINO tells Google."""
+    log = tmp_path / "log"
+    home = tmp_path / "home"
+    home.mkdir()
+    code = f"""
+import sys
+def note(event, arguments):
+    if event.startswith("socket.") or event in ("os.fork", "subprocess.Popen"):
+        with open({str(log)!r}, "a") as file:
+            print(event, arguments, file=file)
+sys.addaudithook(note)
+from trimatte.engines.sessions import open_session
+open_session(sys.stdin.buffer.read(), runtime={runtime!r}).close()
+import os
+assert "openvino_telemetry" not in sys.modules and "ORT_DISABLE_TELEMETRY" not in os.environ
+"""
+    # Where these are set they are silent anyhow.
+    silent = ("CI", "TF_BUILD", "JENKINS_URL", "ORT_DISABLE_TELEMETRY")
+    environment = {key: value for key, value in os.environ.items() if key not in silent}
+    environment["HOME"] = str(home)
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, input=a_network(), env=environment, check=True)
+    assert not log.exists(), log.read_text()
+    assert list(home.iterdir()) == []
 
 
 # -------------------------------------------------------------------------------------- precisions
@@ -413,12 +483,16 @@ def test_tensorrt_comes_first_on_a_gpu(
     monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
     asked: list[dict[str, Any]] = []
+    reasons: list[str] = []
 
     def session_of(model: Any, **settings: Any) -> Any:
-        asked.append({"model": model, **settings})
+        reasons.append(settings.pop("why"))
+        asked.append({"model": model.data, **settings})
         if settings["flavour"] == "tensorrt":
             raise EngineError("tensorrt is not installed")
-        return SimpleNamespace(runtime="tensorrt_rtx", device="cuda:1", precision="fp32")
+        return SimpleNamespace(
+            runtime="tensorrt_rtx", device="cuda:1", precision="fp32", why=reasons[-1]
+        )
 
     def progress(what: str, share: float) -> None: ...
 
@@ -431,7 +505,8 @@ def test_tensorrt_comes_first_on_a_gpu(
     assert session.runtime == "tensorrt_rtx"
     common = {"model": network, "device": "cuda:1", "progress": progress, "batch": (1, 4, 8)}
     assert asked == [{**common, "flavour": name} for name in ("tensorrt", "tensorrt_rtx")]
-    assert "passed over: tensorrt: tensorrt is not installed" in log.text
+    assert "passed over: tensorrt: tensorrt is not installed" in session.why
+    assert session.why in log.text
 
 
 # ------------------------------------------------------------- onnxruntime on a GPU, as documented

@@ -63,7 +63,7 @@ class BaseSession(ABC):
     def run(self, batch: Any, *, output: int = 0, stream: Any = None) -> Any:
         """See `Session.run`."""
         if self._closed:
-            raise EngineError(f"run: the session of {self._name} is closed")
+            raise self._closed_error()
         if not isinstance(output, int) or not 0 <= output < len(self._outputs):
             raise ArgumentError(
                 f"run: output must be a whole number from 0 to {len(self._outputs) - 1}, "
@@ -120,9 +120,12 @@ class BaseSession(ABC):
                 f"got {type(batch).__name__} on {place}"
             )
 
+    def _closed_error(self) -> EngineError:
+        return EngineError(f"run: the session of {self._name} is closed")
+
     @abstractmethod
     def _infer(self, batch: Any, output: int, stream: Any) -> Any:
-        """The output for a batch that was checked."""
+        """The output for a batch that was checked; another thread may close the session."""
 
     @abstractmethod
     def _release(self) -> None:

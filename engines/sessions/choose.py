@@ -101,7 +101,8 @@ def open_session(
             except (EngineError, DeviceError) as error:
                 passed_over.append(f"{name}: {error}")
                 continue
-            _say(session, why, expected_gpu=device == "auto" and trimatte.cuda_available())
+            hoped = device == runtime == "auto" and trimatte.cuda_available()
+            _say(session, hoped_for_gpu=hoped)
             return session
     raise EngineError(f"no runtime can load {wish.model.name}: {'; '.join(passed_over)}")
 
@@ -146,10 +147,11 @@ def _open_tensorrt(flavour: str, wish: _Wish, device: str, why: str) -> Session:
         "cache": wish.cache,
     }
     session: Session = module.TensorRTSession(
-        wish.model.path or wish.model.data,
+        wish.model,
         device=device,
         flavour=flavour,
         progress=wish.progress,
+        why=why,
         **{name: value for name, value in given.items() if value is not None},
     )
     return session
@@ -163,15 +165,16 @@ _OPENERS: dict[str, Callable[[_Wish, str, str], Session]] = {
 }
 
 
-def _say(session: Session, why: str, *, expected_gpu: bool) -> None:
+def _say(session: Session, *, hoped_for_gpu: bool) -> None:
     # A user who has a GPU should see without asking that it is not used.
-    level = logging.WARNING if expected_gpu and session.device == "cpu" else logging.INFO
+    level = logging.WARNING if hoped_for_gpu and session.device == "cpu" else logging.INFO
     _say_once(
         level,
-        f"networks run by {session.runtime} on {session.device} in {session.precision}: {why}",
+        f"networks run by {session.runtime} on {session.device} in {session.precision}: "
+        f"{session.why}",
     )
 
 
-@functools.cache
+@functools.lru_cache(maxsize=256)
 def _say_once(level: int, sentence: str) -> None:
     _log.log(level, sentence)

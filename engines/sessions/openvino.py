@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -58,29 +60,40 @@ class OpenVinoSession(BaseSession):
                 f"{file.name} is in {file.precision} and cannot be computed in {precision}; "
                 "trimatte.engines.quantize makes a network for int8"
             )
-        self._compiled: Any = _compile(file, precision, threads)
-        self._requests: list[Any] = []
+        self._requests: _Requests | None = _Requests(_compile(file, precision, threads))
         super().__init__(file, runtime="openvino", device="cpu", precision=precision, why=why)
 
     def _infer(self, batch: Any, output: int, stream: Any) -> Any:
-        request = self._take_request()
-        try:
+        requests = self._requests
+        if requests is None:
+            raise self._closed_error()
+        with requests.one() as request:
             request.infer({0: np.ascontiguousarray(batch)}, share_inputs=True)
             # The next run with this request overwrites its memory.
             return request.get_output_tensor(output).data.copy()
-        finally:
-            self._requests.append(request)
-
-    def _take_request(self) -> Any:
-        """A request that no other thread uses: there are as many as there were runs at once."""
-        try:
-            return self._requests.pop()
-        except IndexError:
-            return self._compiled.create_infer_request()
 
     def _release(self) -> None:
-        self._compiled = None
-        self._requests = []
+        self._requests = None
+
+
+class _Requests:
+    """A compiled network's requests: as many as there ever were runs at once."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self._free: list[Any] = []
+
+    @contextmanager
+    def one(self) -> Iterator[Any]:
+        """A request that no other thread uses."""
+        try:
+            request = self._free.pop()
+        except IndexError:
+            request = self._compiled.create_infer_request()
+        try:
+            yield request
+        finally:
+            self._free.append(request)
 
 
 def import_openvino() -> Any:
