@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -169,6 +170,17 @@ def test_arrays_of_others(open_session: Open, kind: type[Lent], new_stream: Any)
         assert gone() is None
 
 
+@pytest.mark.parametrize("kind", PROTOCOLS)
+def test_arrays_that_begin_where_tensorrt_reads_none(open_session: Open, kind: type[Lent]) -> None:
+    session = open_session(graphs=False)
+    whole = a_batch(1, (3, 3, 6, 7))
+    array = kind(whole)
+    array.shape = (2, 3, 6, 7)
+    array.offset += whole.strides[0]
+    assert array.pointer % 256 != 0
+    assert_close(session.run(array), whole[1:])
+
+
 # Streams ------------------------------------------------------------------------------------------
 
 
@@ -198,6 +210,25 @@ def test_runs_on_many_streams_do_not_mix(
         results.append(session.run(batch, stream=streams[seed % 3]))
     for seed in reversed(range(24)):
         assert_close(results[seed], a_batch(seed))
+
+
+@pytest.mark.parametrize("graphs", [False, True])
+def test_one_context_changes_stream_and_shape(
+    open_session: Open, graphs: bool, gpu: Shim | Driver, new_stream: Callable[[], int]
+) -> None:
+    """What the first stream has not come to yet needs what the second has no use for."""
+    session = open_session(graphs=graphs, contexts=1)
+    slow, fast = new_stream(), new_stream()
+    batch = trimatte.to_device(a_batch(), stream=slow)
+    session.run(batch).to_host()
+    gpu.delay(slow)
+    results = [session.run(batch) for _ in range(3)]
+    for side in (4, 5, 6):
+        other = a_batch(side, (1, 3, side, side))
+        for _ in range(3):
+            assert_close(session.run(trimatte.to_device(other, stream=fast)), other)
+    for result in results:
+        assert_close(result, a_batch())
 
 
 @pytest.mark.parametrize("graphs", [False, True])
@@ -312,6 +343,25 @@ def test_contexts_are_made_when_needed(open_session: Open, trt: Any, new_stream:
     for _ in range(5):
         session.run(one, stream=new_stream())
     assert 1 < trt.counts["contexts"] <= 3
+
+
+def test_who_waits_for_a_context_hears_of_the_end(trt: Any) -> None:
+    from trimatte.engines.sessions.tensorrt import _Lanes
+
+    lanes = _Lanes(lambda: SimpleNamespace(shape=(1,), stream=0), 1)
+
+    def wait() -> None:
+        with lanes.one((1,), 0):
+            raise AssertionError("there is no context left")
+
+    with ThreadPoolExecutor(2) as pool, lanes.one((1,), 0):
+        waiting = [pool.submit(wait) for _ in range(2)]
+        time.sleep(0.05)
+        assert not any(each.done() for each in waiting)
+        lanes.close()
+        for each in waiting:
+            with pytest.raises(trimatte.EngineError, match="the session is closed"):
+                each.result(timeout=20)
 
 
 # Graphs -------------------------------------------------------------------------------------------

@@ -406,6 +406,7 @@ cudaError_t launch(const cudaLaunchConfig_t& config, Launch launch) {
     if (threads == 0 || threads > kMaxThreads || block.z > 64 || blocks == 0 ||
         grid.x > 0x7fffffffu || grid.y > 0xffffu || grid.z > 0xffffu)
       return cudaErrorInvalidConfiguration;
+    if (stream->device != current) return cudaErrorInvalidResourceHandle;
     if (config.dynamicSmemBytes != 0) return cudaErrorNotSupported;
     if (launch.cooperative && blocks > kProcessors * kBlocksEach)
       return cudaErrorCooperativeLaunchTooLarge;
