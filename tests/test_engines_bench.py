@@ -19,10 +19,11 @@ for package in ("onnx", "onnxruntime"):
 BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "engines.py"
 
 
-def smoke(data: Path, report: Path) -> dict[str, Any]:
+def smoke(data: Path, report: Path, only: str) -> dict[str, Any]:
     """The report's only section."""
     files = ("--json", report, "--markdown", report.with_suffix(".md"))
-    command = [sys.executable, "-W", "error", BENCHMARK, "--smoke", "--data", data, *files]
+    command = [sys.executable, "-W", "error", BENCHMARK, "--smoke", "--only", only]
+    command += ["--data", data, *files]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (section,) = json.loads(report.read_text(encoding="utf-8"))["sections"]
@@ -30,11 +31,18 @@ def smoke(data: Path, report: Path) -> dict[str, Any]:
     return section
 
 
+@pytest.mark.parametrize("name", ["ends", "overhead"])
+def test_speed_is_measured(tmp_path: Path, name: str) -> None:
+    section = smoke(tmp_path, tmp_path / "report.json", name)
+    assert section["rows"]
+    assert section["bars"] == []
+
+
 def test_every_precision_is_measured(tmp_path: Path) -> None:
     for name in ("a", "b"):
         samples = np.random.default_rng(1).integers(0, 256, (40, 50, 3), np.uint8)
         Image.fromarray(samples).save(tmp_path / f"{name}.jpg")
-    section = smoke(tmp_path, tmp_path / "report.json")
+    section = smoke(tmp_path, tmp_path / "report.json", "precision")
     measured = {tuple(row[1:3]): row for row in section["rows"]}
     openvino = importlib.util.find_spec("openvino") is not None
     expected = {("onnxruntime", "fp32"), ("onnxruntime", "int8")}
@@ -46,6 +54,6 @@ def test_every_precision_is_measured(tmp_path: Path) -> None:
 
 
 def test_missing_photographs_are_named(tmp_path: Path) -> None:
-    section = smoke(tmp_path, tmp_path / "report.json")
+    section = smoke(tmp_path, tmp_path / "report.json", "precision")
     assert section["rows"] == []
     assert any(str(tmp_path) in line for line in section["left_out"])
