@@ -605,6 +605,9 @@ def test_without_a_gpu_sessions_say_why(
     with pytest.raises(trimatte.DeviceError) as caught:
         sessions.TensorRTSession(MODEL, **RANGES)
     assert trimatte.cuda_status() in str(caught.value)
+    for call in (trimatte._core.WorkStream, trimatte._core.gpu_facts):
+        with pytest.raises(trimatte.DeviceError):
+            call(0)
     module = SimpleNamespace(__name__="tensorrt", __version__="10")
     monkeypatch.setattr(build, "tensorrt_module", lambda flavour: module)
     with pytest.raises(trimatte.DeviceError, match=r"build_engine: device='cuda' cannot be used"):
