@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 import json
 import logging
@@ -31,6 +32,7 @@ from trimatte.errors import ArgumentError, EngineError
 
 pooch = pytest.importorskip("pooch")
 
+FETCH = importlib.import_module("trimatte.engines.fetch")  # the package has its function here
 CONTENT = bytes(range(256)) * 4096
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
@@ -714,7 +716,7 @@ def test_what_another_process_fetched_meanwhile_needs_no_room(
     without_sockets(monkeypatch)
     full = shutil.disk_usage("/")._replace(free=0)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
-    monkeypatch.setattr("trimatte.engines.fetch.file_lock", taken_after_another)
+    monkeypatch.setattr(FETCH, "file_lock", taken_after_another)
     assert fetch(card_for("https://example.org/model.onnx")) == home / "model.onnx"
 
 

@@ -15,7 +15,8 @@ __global__ void sigmoid_kernel(ImageView<const S> plane, ImageView<float> out) {
 }
 
 template <class S>
-__global__ void softmax_kernel(ImageView<const S> planes, ImageView<float> out, ClassSet classes) {
+__global__ void softmax_kernel(ImageView<const S> planes, ImageView<float> out,
+                               __grid_constant__ const ClassSet classes) {
   const auto count = static_cast<int>(planes.height / out.height);
   cuda::in_row(out.height, [&](std::ptrdiff_t y) {
     const std::ptrdiff_t x = cuda::global_x();
