@@ -11,7 +11,8 @@ from .checkpoints import read_checkpoint
 from .engine_cache import engine_cache
 from .fetch import fetch, models_folder
 from .half import to_half
-from .networks import NETWORKS, Network, export
+from .networks import NETWORKS, Network, export, write_model
+from .quantize import quantize
 from .session import Progress, Session, TensorInfo
 from .sessions import RuntimeStatus, open_session, runtimes
 from .trimap_network import TrimapNetwork
@@ -38,7 +39,9 @@ __all__ = [
     "models_folder",
     "open_session",
     "parse_batch",
+    "quantize",
     "read_checkpoint",
     "runtimes",
     "to_half",
+    "write_model",
 ]

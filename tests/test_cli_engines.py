@@ -137,6 +137,18 @@ def test_export_says_what_is_wrong(
     assert not (tmp_path / "x.onnx").exists()
 
 
+def test_quantize(run: Run, models: Callable[[str], Path], tmp_path: Path) -> None:
+    photos = [tmp_path / f"{i}.png" for i in range(2)]
+    for photo in photos:
+        photo.write_bytes(encode_png(test_segmenting.a_photo(90, 100)))
+    path = tmp_path / "int8.onnx"
+    order = ("engines", "quantize", models("u2netp"), "--photos", *photos, "-o", path)
+    assert run(*order)[0] == 1  # it does not say how the photos are fed to it
+    code, out, _ = run(*order, "--card", "u2netp")
+    assert (code, out) == (0, f"{path}\n")
+    assert model_file(path).precision == "int8"
+
+
 def test_build_and_cache(run: Run, models: Callable[[str], Path]) -> None:
     pytest.importorskip("tensorrt_rtx")
     order = ("engines", "build", models("u2netp"), "--batch", "1:2:4")

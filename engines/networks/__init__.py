@@ -5,7 +5,7 @@ a PyTorch module to be trained, and the list of the weights.
 """
 
 from .catalogue import NETWORKS
-from .export import export
+from .export import export, write_model
 from .network import Network
 
-__all__ = ["NETWORKS", "Network", "export"]
+__all__ = ["NETWORKS", "Network", "export", "write_model"]

@@ -13,7 +13,7 @@ from ..half import to_half
 from .catalogue import NETWORKS
 from .network import Network, Size
 
-__all__ = ["export"]
+__all__ = ["export", "write_model"]
 
 
 def export(
@@ -59,7 +59,7 @@ def export(
     model = network.to_onnx(weights, size=size, outputs=outputs, source=source)
     if precision == "fp16":
         model = to_half(model)
-    return _write(model, Path(path))
+    return write_model(model, path)
 
 
 def _named(name: str) -> Network:
@@ -70,14 +70,20 @@ def _named(name: str) -> Network:
     return NETWORKS[name]
 
 
-def _write(model: Any, path: Path) -> Path:
+def write_model(model: Any, path: str | Path) -> Path:
+    """Writes an `onnx.ModelProto`; nothing is left of a file that could not be finished.
+
+    Raises:
+        EngineError: the file cannot be written.
+    """
+    path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with temporary.open("xb") as file:
             file.write(model.SerializeToString())
         temporary.replace(path)
     except OSError as error:
-        raise EngineError(f"export: cannot write {path}: {error}") from error
+        raise EngineError(f"cannot write {path}: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
     return path

@@ -12,6 +12,8 @@ from typing import Any
 
 from trimatte import engines
 from trimatte.errors import ArgumentError
+from trimatte.imageio import read_image
+from trimatte.segmenting import network_input
 
 __all__ = ["add_engines"]
 
@@ -23,6 +25,7 @@ examples:
   trimatte engines fetch u2net isnet-general-use  download weights now instead of at first use
   trimatte engines export modnet --checkpoint modnet.ckpt -o modnet.onnx
   trimatte engines export u2netp --seed 0 -o test.onnx --precision fp16
+  trimatte engines quantize u2net --photos shots/*.jpg -o u2net-int8.onnx
   trimatte engines build u2net --precision fp16 --batch 1:8:32
   trimatte engines cache --clear                  forget all engines built
 """
@@ -94,6 +97,26 @@ def add_engines(commands: Any) -> None:
     )
     export.set_defaults(run=_export)
 
+    quantize = actions.add_parser(
+        "quantize",
+        help="make a network of 8-bit whole numbers, several times as fast on most CPUs",
+        description="Makes a network whose convolutions multiply whole numbers of 8 bits.",
+    )
+    _add_model(quantize)
+    quantize.add_argument(
+        "--card", metavar="NAME|FILE", help="how an .onnx file without a card is run: as this model"
+    )
+    quantize.add_argument(
+        "--photos",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="IMAGE",
+        help="of the kind that it will see; some ten, unlike each other",
+    )
+    quantize.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help=".onnx")
+    quantize.set_defaults(run=_quantize)
+
     build = actions.add_parser(
         "build",
         help="build a TensorRT engine and keep it",
@@ -101,7 +124,7 @@ def add_engines(commands: Any) -> None:
         epilog=_BUILD_NOTE,
         formatter_class=raw,
     )
-    build.add_argument("model", metavar="MODEL", help="a name, or an .onnx file")
+    _add_model(build)
     build.add_argument("--precision", choices=["fp32", "fp16"], default="fp32")
     build.add_argument(
         "--batch",
@@ -122,14 +145,18 @@ def add_engines(commands: Any) -> None:
         choices=["tensorrt", "tensorrt_rtx"],
         help="of TensorRT (default: the first that is installed)",
     )
-    build.add_argument(
-        "--accept-license", action="store_true", help="weights that are not free for every use"
-    )
     build.set_defaults(run=_build)
 
     cache = actions.add_parser("cache", help="the engines that were built")
     cache.add_argument("--clear", action="store_true", help="delete them")
     cache.set_defaults(run=_cache)
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a name, or an .onnx file")
+    parser.add_argument(
+        "--accept-license", action="store_true", help="weights that are not free for every use"
+    )
 
 
 def _size(text: str) -> Size:
@@ -192,6 +219,16 @@ def _export(arguments: argparse.Namespace) -> int:
         **options,
     )
     print(path)
+    return 0
+
+
+def _quantize(arguments: argparse.Namespace) -> int:
+    card = engines.find_card(arguments.model, card=arguments.card)
+    with progress() as report:
+        path = engines.fetch(card, accept_license=arguments.accept_license, progress=report)
+    batches = (network_input(read_image(photo), card.input) for photo in arguments.photos)
+    engines.write_model(engines.quantize(path, batches), arguments.output)
+    print(arguments.output)
     return 0
 
 

@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
 
 from trimatte import _core
 from trimatte.arrays import Array, ArrayLike, as_array
@@ -16,7 +17,7 @@ from trimatte.errors import ArgumentError
 from trimatte.resizing import class_probability, matte_from_prediction, to_tensor
 
 if TYPE_CHECKING:
-    from trimatte.engines import Card, Session
+    from trimatte.engines import Card, InputSpec, Session
 
 __all__ = ["Segmenter", "segment"]
 
@@ -130,18 +131,9 @@ class Segmenter:
     def _matte(self, pixels: Array, classes: list[int] | None, stream: Any) -> Array:
         """The coarse alpha where the pixels lie."""
         height, width = pixels.shape[:2]
-        source, outlet = self._card.input, self._card.output
-        tensor = to_tensor(
-            pixels,
-            source.network_size(height, width),
-            mean=source.mean,
-            std=source.std,
-            scale=source.scale,
-            channels=source.channels,
-            filter=source.filter,
-            dtype=self._session.inputs[0].dtype,
-            stream=stream,
-        )
+        outlet = self._card.output
+        dtype = self._session.inputs[0].dtype
+        tensor = network_input(pixels, self._card.input, dtype=dtype, stream=stream)
         prediction = self._predict(tensor, stream)
         if outlet.activation != "none":
             prediction = class_probability(prediction, classes, stream=stream)
@@ -196,12 +188,7 @@ class Segmenter:
     def __enter__(self) -> Segmenter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -210,6 +197,28 @@ class Segmenter:
             f"<trimatte.Segmenter {self._card.name}, {session.precision} by {session.runtime} on "
             f"{session.device}>"
         )
+
+
+def network_input(
+    image: ArrayLike,
+    source: InputSpec,
+    *,
+    dtype: npt.DTypeLike = "float32",
+    stream: Any = None,
+) -> Array:
+    """An image as a model's card says that its network wants it: `to_tensor`."""
+    pixels = as_array(image, "segment", "image", stream)
+    return to_tensor(
+        pixels,
+        source.network_size(*pixels.shape[:2]),
+        mean=source.mean,
+        std=source.std,
+        scale=source.scale,
+        channels=source.channels,
+        filter=source.filter,
+        dtype=dtype,
+        stream=stream,
+    )
 
 
 def segment(
