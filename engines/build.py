@@ -11,6 +11,7 @@ One of ``tensorrt_rtx`` is built without a GPU, for all from compute capability 
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from .half import to_half
 from .model_file import ModelFile, ModelSource, model_file
 from .optional import require
 from .session import Progress, TensorInfo
+from .sessions.base import gpu_index
 
 __all__ = ["BuiltEngine", "Range", "Size", "Sizes", "build_engine", "parse_batch"]
 
@@ -185,11 +187,10 @@ class _Profile:
             )
         return cls(batch, size)
 
-    def facts(self) -> Facts:
-        return {
-            "batch": list(self.batch) if self.batch else None,
-            "size": [list(each) for each in self.size] if self.size else None,
-        }
+    def facts(self, image: TensorInfo) -> list[list[int | None]]:
+        """What is built, however it was asked for."""
+        shapes = self.shapes(image)
+        return [list(shape) for shape in shapes] if shapes else [list(image.shape)]
 
     def shapes(self, image: TensorInfo) -> tuple[tuple[int, ...], ...] | None:
         """The least, usual and largest shape of a network's input; None where nothing is free."""
@@ -241,7 +242,7 @@ class _Order:
             "model": self.source.sha256,
             "precision": self.precision,
             "converted by": build_info()["version"] if self.is_converted else None,
-            "profile": self.profile.facts(),
+            "profile": self.profile.facts(self.source.image),
         }
 
     def converted(self) -> bytes:
@@ -279,6 +280,8 @@ class _Target:
 
     @classmethod
     def of(cls, trt: Any, device: str) -> _Target:
+        if gpu_index(device) is None:
+            raise ArgumentError(f"build_engine: device must be a GPU, as 'cuda', got {device!r}")
         made_by = {"flavour": trt.__name__, "version": trt.__version__}
         portable = trt.__name__ == "tensorrt_rtx"
         if portable and not cuda_available():
@@ -335,7 +338,8 @@ def _build(
         timing = _TimingCache.attached(trt, config, target, store)
         monitor = _monitor(trt, progress)
         config.progress_monitor = monitor
-        plan = builder.build_serialized_network(network, config)
+        with _interruptible(monitor):
+            plan = builder.build_serialized_network(network, config)
         if monitor.raised is not None:
             raise monitor.raised
         if plan is None:
@@ -433,6 +437,23 @@ def _monitor(trt: Any, progress: Progress) -> Any:
                 self.raised = error
 
     return Monitor()
+
+
+@contextmanager
+def _interruptible(monitor: Any) -> Iterator[None]:
+    """Ctrl-C cancels the build: in a callback of TensorRT's its exception would be swallowed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def note(*_: object) -> None:
+        monitor.raised = monitor.raised or KeyboardInterrupt()
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
 @dataclass

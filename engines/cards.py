@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 from trimatte.errors import ArgumentError, EngineError
 
+from .folders import expanded
+
 __all__ = ["Card", "InputSpec", "OutputSpec", "cards", "find_card", "read_card"]
 
 T = TypeVar("T")
@@ -190,7 +192,7 @@ def find_card(model: str | Path, *, card: str | Path | Card | None = None) -> Ca
         raise ArgumentError(
             f"find_card: model must be a name or a path to an .onnx or .toml, got {model!r:.80}"
         )
-    path = Path(model).expanduser()
+    path = expanded(model, "find_card: model")
     if card is not None and path.suffix != ".onnx":
         raise ArgumentError(f"find_card: card= is for a path to an .onnx, got model {model!r:.80}")
     if path.suffix == ".onnx":
@@ -281,6 +283,8 @@ def _read_output(table: _Table) -> OutputSpec:
         raise table.error("classes", "names that differ", read.classes)
     if bool(read.classes) != bool(read.default) or not set(read.default) <= set(read.classes):
         raise table.error("default", "some of classes", read.default)
+    if read.classes and read.activation == "none":
+        raise table.error("activation", "of logits where there are classes", read.activation)
     return read
 
 
@@ -290,7 +294,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     else:
         import tomli as tomllib
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:  # of TOML and UTF-8: ValueErrors
         raise EngineError(f"{path}: cannot be read as a model card: {error}") from error
 
@@ -310,8 +314,9 @@ def _beside(path: Path) -> Card:
     beside = path.with_suffix(".toml")
     if not beside.is_file():
         raise EngineError(
-            f"{path}: how to run it is not known: pass card= with the name of a model that is run "
-            f"alike ({', '.join(_names())}), or write {beside}, at least:\n\n{_MINIMAL}"
+            f"{path}: how to run it is not known: pass card= (on the command line --card) with the "
+            f"name of a model that is run alike ({', '.join(_names())}), or write "
+            f"{beside}, at least:\n\n{_MINIMAL}"
         )
     return read_card(beside)
 
@@ -365,7 +370,7 @@ class _Table:
         value = self._left.pop(key)
         try:
             return kind.read(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise self.error(key, kind.accepted, value) from None
 
     def section(self, key: str) -> _Table:

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from .folders import expanded
+
 try:
     import fcntl
 except ImportError:  # not on Windows, where two processes then both build
@@ -53,8 +55,8 @@ def engine_cache(folder: str | Path | None = None) -> EngineCache:
         folder = os.environ.get("TRIMATTE_CACHE") or None
     if folder is None:
         home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        folder = Path(home).expanduser() / "trimatte" / "engines"
-    return EngineCache(Path(folder))
+        folder = Path(home) / "trimatte" / "engines"
+    return EngineCache(expanded(folder, "the cache of engines"))
 
 
 def key_of(facts: Facts) -> str:

@@ -15,6 +15,7 @@ from trimatte.errors import ArgumentError, EngineError
 from .cards import Card
 from .download import Download, DownloadError
 from .file_lock import file_lock
+from .folders import expanded
 from .session import Progress
 from .verified import Verified, digest
 
@@ -26,9 +27,9 @@ def models_folder() -> Path:
     in ``~/.local/share/trimatte``."""
     home = os.environ.get("TRIMATTE_HOME")
     if home:
-        return Path(home).expanduser() / "models"
+        return expanded(home, "TRIMATTE_HOME") / "models"
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(data).expanduser() / "trimatte" / "models"
+    return expanded(data, "XDG_DATA_HOME") / "trimatte" / "models"
 
 
 def fetch(
@@ -72,7 +73,7 @@ def fetch(
             f"fetch: accept_license must be True, False or a licence's id, got {accept_license!r}"
         )
     _check_license(card, accept_license)
-    home = models_folder() if folder is None else Path(folder).expanduser()
+    home = models_folder() if folder is None else expanded(folder, "fetch: folder")
     if card.folder is not None:
         return _callers_own(card, card.folder / card.file, home)
     target = home / card.file
@@ -94,7 +95,8 @@ def _check_license(card: Card, accepted: bool | str) -> None:
         return
     raise EngineError(
         f"{card.name}: its weights may not be used commercially ({card.license}, "
-        f"{card.license_url}). If you accept that: accept_license={card.license!r}, or "
+        f"{card.license_url}). If you accept that: accept_license={card.license!r} (on the "
+        "command line --accept-license), or "
         f"{card.name} in the environment's TRIMATTE_ACCEPT_LICENSE"
     )
 
@@ -140,7 +142,7 @@ def _in_folders_of_rembg(card: Card) -> Iterator[Path]:
 def _folders_of_rembg() -> list[Path]:
     data = os.environ.get("XDG_DATA_HOME")
     named = [os.environ.get("U2NET_HOME"), data and f"{data}/.u2net", "~/.u2net"]
-    return list(dict.fromkeys(Path(name).expanduser() for name in named if name))
+    return list(dict.fromkeys(expanded(name, "rembg's folder") for name in named if name))
 
 
 def _is_file(path: Path) -> bool:

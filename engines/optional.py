@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from trimatte.errors import EngineError
 
 __all__ = ["NO_TELEMETRY", "require"]
+
+_IMPORTING = threading.RLock()  # one thread at a time, or one would undo what another needs
 
 NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1"}
 """What the environment must say before onnxruntime is imported."""
@@ -32,7 +35,7 @@ def require(module: str, *, extra: str, purpose: str) -> Any:
         EngineError: it is not installed, or does not load; the message says what to install.
     """
     try:
-        with _without_telemetry():
+        with _IMPORTING, _without_telemetry():
             return importlib.import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]

@@ -56,6 +56,7 @@ def test_remove(run: Run, models: Callable[[str], Path], tmp_path: Path) -> None
         (("--model", "unet"), 2, "did you mean u2net"),
         (("--model", "u2net", "--classes", "cat"), 1, "TRIMATTE_OFFLINE is set"),
         (("--model", "nowhere.onnx"), 1, "no such file"),
+        (("--model", "~nosuchuser/mine.onnx"), 2, "there is no such user"),
         (("--model", "bria-rmbg-2.0"), 1, "CC-BY-NC-4.0"),
         (("--runtime", "caffe"), 2, "invalid choice"),
     ],
@@ -122,7 +123,8 @@ def test_export(run: Run, home: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("u2netp", "--seed", 0), "give -o FILE with --seed"),
+        (("u2netp", "--seed", 0), "give -o FILE"),
+        (("u2netp", "--checkpoint", "weights.npz"), "give -o FILE"),
         (("u3net", "--seed", 0, "-o", "x.onnx"), "must be one of u2net, "),
         (("u2netp", "--checkpoint", "nowhere.pth", "-o", "x.onnx"), "nowhere.pth"),
     ],
@@ -147,6 +149,8 @@ def test_quantize(run: Run, models: Callable[[str], Path], tmp_path: Path) -> No
     code, out, _ = run(*order, "--card", "u2netp")
     assert (code, out) == (0, f"{path}\n")
     assert model_file(path).precision == "int8"
+    assert run(*order[:-1], models("u2netp"), "--card", "u2netp")[0] == 1  # onto the model
+    assert model_file(models("u2netp")).precision == "fp32"
 
 
 def test_build_and_cache(run: Run, models: Callable[[str], Path]) -> None:
@@ -166,3 +170,9 @@ def test_build_and_cache(run: Run, models: Callable[[str], Path]) -> None:
     code, _, err = run("engines", "build", models("modnet"), *flavour)
     assert code == 1
     assert "size must say what the model leaves free" in err
+    assert run("engines", "build", models("u2netp"), *flavour, "--device", "cpu")[0] == 1
+    # Without options it is what `remove` asks for.
+    assert run("engines", "build", models("u2netp"), *flavour)[0] == 0
+    sizes = engines.find_card("u2netp").input.sizes
+    again = engines.build_engine(models("u2netp"), size=sizes, flavour="tensorrt_rtx")
+    assert again.from_cache

@@ -11,6 +11,7 @@ import importlib
 import json
 import logging
 import os
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -276,6 +277,19 @@ def test_what_progress_raises_cancels(
     assert capfd.readouterr() == ("", "")
 
 
+def test_ctrl_c_cancels(build_rtx: Build, tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+
+    def progress(what: str, fraction: float) -> None:
+        if what.startswith("building"):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        build_rtx(progress=progress, **RANGES)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not list(tmp_path.glob("*.engine"))
+
+
 def test_errors_have_tensorrts_words(build_rtx: Build, tmp_path: Path, capfd: Any) -> None:
     path = tmp_path / "odd.onnx"
     path.write_bytes(a_model(operator="Foo").SerializeToString())
@@ -402,7 +416,7 @@ def test_the_header_says_what_an_engine_is(builds: list[bytes], tmp_path: Path) 
         "model": trimatte.engines.model_file.ModelFile(MODEL).sha256,
         "precision": "fp16",
         "converted by": trimatte.__version__,
-        "profile": {"batch": [1, 2, 4], "size": [[32, 32], [64, 96], [128, 128]]},
+        "profile": [[1, 3, 32, 32], [2, 3, 64, 96], [4, 3, 128, 128]],
         "flavour": "tensorrt_rtx",
         "version": "1.0.made-up",
         "gpu": "8.0 and later",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import pickle
+import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +129,8 @@ def class_mask(segmenter: trimatte.Segmenter, image: Array, numbers: list[int]) 
         (["cat", "dog"], [8, 12]),
         (0, [0]),
         ([15, "dog", 8], [8, 12, 15]),
+        (np.array([8, 12]), [8, 12]),
+        (range(3), [0, 1, 2]),
     ],
 )
 def test_classes_are_chosen_by_name_and_number(
@@ -147,15 +152,17 @@ def test_a_model_without_classes_refuses_them(models: Callable[[str], Path]) -> 
         trimatte.segment(a_photo(20, 30), models("u2netp"), card="u2netp", classes="person")
     with pytest.raises(trimatte.ArgumentError, match=r"classes must be None: u2netp .*'person'"):
         trimatte.Remover(model=models("u2netp"), card="u2netp", classes="person")
-    with pytest.raises(trimatte.ArgumentError, match="classes are a model's"):
-        trimatte.Remover(classes="person")
+    for options in ({"classes": "person"}, {"runtime": "openvino"}, {"accept_license": True}):
+        with pytest.raises(trimatte.ArgumentError, match="must be left out without a model"):
+            trimatte.Remover(**options)
 
 
 class Constant:
     """A session whose network says the same everywhere."""
 
     runtime, device, precision, why = "constant", "cpu", "fp32", "it is a test's"
-    inputs = outputs = (engines.TensorInfo("x", (None, 3, 320, 320), np.dtype("float32")),)
+    inputs = (engines.TensorInfo("x", (None, 3, 320, 320), np.dtype("float32")),)
+    outputs = (engines.TensorInfo("y", (None, 1, 320, 320), np.dtype("float32")),)
 
     def __init__(self, value: float) -> None:
         self.value, self.batches = value, []  # type: ignore[var-annotated]
@@ -207,6 +214,115 @@ def test_models_are_loaded_once_and_let_go(
     trimatte.free_memory()
     trimatte.segment(image, path, card="u2netp", device="cpu")
     assert len(opened) == 3
+
+
+def test_a_file_that_was_written_anew_is_loaded_anew(
+    models: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, path = a_photo(30, 40), tmp_path / "mine.onnx"
+    options: dict[str, Any] = {"card": "u2netp", "device": "cpu"}
+    path.write_bytes(models("u2netp").read_bytes())
+    first = trimatte.segment(image, path, **options)
+    engines.export("u2netp", path, seed=2)
+    assert not np.array_equal(trimatte.segment(image, path, **options), first)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "mine.onnx").write_bytes(models("u2netp").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    trimatte.segment(image, "mine.onnx", **options)
+    monkeypatch.chdir(tmp_path / "sub")
+    np.testing.assert_array_equal(trimatte.segment(image, "mine.onnx", **options), first)
+
+
+def test_a_shared_model_that_was_closed_is_loaded_again(models: Callable[[str], Path]) -> None:
+    path, image = models("u2netp"), a_photo(30, 40)
+    expected = trimatte.segment(image, path, card="u2netp", device="cpu")
+    remover = trimatte.Remover(model=path, card="u2netp", device="cpu")
+    assert remover.segmenter is not None
+    remover.segmenter.close()
+    assert remover.segmenter.closed
+    assert "closed" in repr(remover.segmenter)
+    again = trimatte.segment(image, path, card="u2netp", device="cpu")
+    np.testing.assert_array_equal(again, expected)
+
+
+def test_threads_that_ask_at_once_load_once(
+    models: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    def open_session(*_: Any, **__: Any) -> Constant:
+        opened.append(1)
+        time.sleep(0.05)
+        return Constant(0.5)
+
+    monkeypatch.setattr(engines, "open_session", open_session)
+    image, path = a_photo(30, 40), models("u2netp")
+    with ThreadPoolExecutor(8) as pool:
+        calls = [
+            pool.submit(trimatte.segment, image, path, card="u2netp", device="cpu")
+            for _ in range(8)
+        ]
+        for call in calls:
+            call.result()
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize(
+    ("card", "match"),
+    [
+        ("[input]\nsize=[64,64]\n", "its card says that the network sees"),
+        ("[input]\nsize=[320,320]\n[output]\nindex=9\n", "its card takes output 9"),
+        (
+            '[input]\nsize=[320,320]\n[output]\nactivation="softmax"\nclasses=["a","b"]\n'
+            'default=["a"]\n',
+            "its card tells 2 classes apart",
+        ),
+    ],
+)
+def test_a_card_that_does_not_fit_is_found_at_once(
+    models: Callable[[str], Path], tmp_path: Path, card: str, match: str
+) -> None:
+    path = tmp_path / "card.toml"
+    path.write_text(
+        card.replace("320]\n", "320]\nmean=[0,0,0]\nstd=[1,1,1]\n").replace(
+            "64]\n", "64]\nmean=[0,0,0]\nstd=[1,1,1]\n"
+        )
+    )
+    with pytest.raises(trimatte.EngineError, match=match):
+        trimatte.Segmenter(models("u2netp"), card=path, device="cpu")
+
+
+def test_pictures_whose_samples_mean_something_else_are_refused(
+    models: Callable[[str], Path],
+) -> None:
+    segmenter = trimatte.Segmenter(models("u2netp"), card="u2netp", device="cpu")
+    picture = Image.fromarray(a_photo(30, 40))
+    np.testing.assert_array_equal(segmenter(picture), segmenter(np.asarray(picture)))
+    for mode in ("CMYK", "YCbCr", "P"):
+        with pytest.raises(trimatte.ArgumentError, match=f"got mode {mode}"):
+            segmenter(picture.convert(mode))
+
+
+def test_options_that_a_segmenter_has_are_not_given_twice(models: Callable[[str], Path]) -> None:
+    segmenter = trimatte.Segmenter(models("u2netp"), card="u2netp", device="cpu")
+    for options in ({"card": "u2net"}, {"runtime": "openvino"}, {"precision": "bf16"}):
+        with pytest.raises(trimatte.ArgumentError, match="must be left out with a Segmenter"):
+            trimatte.segment(a_photo(9, 9), segmenter, **options)
+        with pytest.raises(trimatte.ArgumentError, match="must be left out with a Segmenter"):
+            trimatte.Remover(model=segmenter, **options)
+    with pytest.raises(TypeError, match="make one in each process"):
+        pickle.dumps(segmenter)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"card": 5}, {"device": ["cpu"]}, {"runtime": {}}, {"precision": [1]}, {"card": b"u2net"}],
+)
+def test_options_of_another_kind_are_refused(
+    models: Callable[[str], Path], options: dict[str, Any]
+) -> None:
+    with pytest.raises(trimatte.ArgumentError, match=f"{next(iter(options))} must be"):
+        trimatte.segment(a_photo(9, 9), models("u2netp"), **{"card": "u2netp", **options})
 
 
 def test_remover_goes_from_mask_to_cutout(

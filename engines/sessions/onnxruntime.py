@@ -21,6 +21,12 @@ from .base import BaseSession, gpu_index, thread_count
 __all__ = ["OnnxRuntimeSession", "cuda_complaint", "import_onnxruntime"]
 
 CUDA = "CUDAExecutionProvider"
+_HOW = {
+    "fp32": "such a file is computed in what it is written in",
+    "fp16": "that needs a GPU, and a file in fp16",
+    "bf16": "that needs openvino",
+    "int8": "that needs a network from `trimatte engines quantize`",
+}
 _FOR_GPU = "pip uninstall onnxruntime, then pip install onnxruntime-gpu"
 # ONNX Runtime only logs which library it misses. The loader names it; in a process of its own, as
 # a library that loads after all is not made to be loaded like this.
@@ -75,7 +81,7 @@ class OnnxRuntimeSession(BaseSession):
         if precision not in (None, computed):
             raise EngineError(
                 f"ONNX Runtime computes {file.name} in {computed}, not in {precision}: "
-                "bf16 needs openvino, int8 a network from trimatte.engines.quantize"
+                f"{_HOW[precision]}"
             )
         self._gpu = gpu
         self._ort = import_onnxruntime() if gpu is None else import_onnxruntime_for_gpu()

@@ -56,9 +56,9 @@ class OpenVinoSession(BaseSession):
         if precision not in _HINTS:
             raise EngineError(f"openvino computes in fp32, bf16 or int8, not in {precision}")
         if quantized != (precision == "int8"):
+            how = "" if quantized else "; `trimatte engines quantize` makes a network for int8"
             raise EngineError(
-                f"{file.name} is in {file.precision} and cannot be computed in {precision}; "
-                "trimatte.engines.quantize makes a network for int8"
+                f"{file.name} is in {file.precision} and cannot be computed in {precision}{how}"
             )
         self._requests: _Requests | None = _Requests(_compile(file, precision, threads))
         super().__init__(file, runtime="openvino", device="cpu", precision=precision, why=why)

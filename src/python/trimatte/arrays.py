@@ -39,6 +39,7 @@ V = TypeVar("V")
 
 _GPU_DEVICES = (2, 13)  # DLPack's kDLCUDA and kDLCUDAManaged
 
+_PICTURE_MODES = ("RGB", "RGBA", "L", "1", "I;16", "F")  # whose samples mean what an array's do
 _DEPTHS = {"uint8": 0, "uint16": 1, "float32": 2}
 _TRIMAP_LIMITS = {"uint8": (26, 229), "uint16": (6656, 58879), "float32": (0.1, 0.9)}
 DESPILL_METHODS = {"average": 0, "double-average": 1, "max-limit": 2}
@@ -56,6 +57,12 @@ def as_array(value: ArrayLike, operation: str, name: str, stream: Any = None) ->
     if is_on_gpu(value):
         ours = current_stream(value) if stream is None else stream
         return _core.borrow(value, ours, operation, name)  # type: ignore[return-value]
+    mode = _picture_mode(value)
+    if mode is not None and mode not in _PICTURE_MODES:
+        raise ArgumentError(
+            f"{operation}: {name} must be an array, or a Pillow image of mode RGB, RGBA or L, got "
+            f"mode {mode}; .convert('RGB') makes one of it"
+        )
     try:
         array = np.asarray(value)
     except (TypeError, ValueError):
@@ -70,6 +77,11 @@ def as_array(value: ArrayLike, operation: str, name: str, stream: Any = None) ->
             array, order="C", copy=True
         )  # ascontiguousarray would keep a misaligned one
     return array
+
+
+def _picture_mode(value: Any) -> str | None:
+    """The mode of a Pillow image; None for anything else."""
+    return str(value.mode) if hasattr(value, "getbands") and hasattr(value, "mode") else None
 
 
 def is_on_gpu(value: Any) -> TypeGuard[SupportsDLPack]:

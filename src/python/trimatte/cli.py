@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageOps
 
 from trimatte import __version__, engines
-from trimatte.cli_engines import add_engines
+from trimatte.cli_engines import add_engines, progress
 from trimatte.compositing import cutout, limit_alpha
 from trimatte.demo import scene
 from trimatte.devices import build_info, cpu_target, cuda_status, get_num_threads
@@ -31,6 +31,7 @@ from trimatte.imageio import load_picture, read_image, to_pillow, write_image
 from trimatte.keying import chroma_key
 from trimatte.matting import despill
 from trimatte.pipeline import Remover, Result
+from trimatte.segmenting import Segmenter
 
 __all__ = ["main"]
 
@@ -436,25 +437,32 @@ def _key(arguments: argparse.Namespace) -> int:
 
 
 def _remove(arguments: argparse.Namespace) -> int:
-    classes = None if arguments.classes is None else arguments.classes.split(",")
+    parts = (arguments.classes or "").split(",")
+    classes = [int(part) if part.strip().isdecimal() else part.strip() for part in parts]
     plan = _plan(arguments)
     background = _background(arguments)
     try:
+        with progress() as report:
+            segmenter = Segmenter(
+                arguments.model,
+                card=arguments.card,
+                device=arguments.device,
+                runtime=arguments.runtime,
+                precision=arguments.precision,
+                accept_license=arguments.accept_license,
+                progress=None if arguments.quiet else report,
+            )
         remover = Remover(
-            model=arguments.model,
-            card=arguments.card,
-            classes=classes,
-            runtime=arguments.runtime,
-            precision=arguments.precision,
-            accept_license=arguments.accept_license,
+            model=segmenter,
+            classes=classes if arguments.classes else None,
             radius=arguments.radius,
             quality=arguments.quality,
             device=arguments.device,
         )
     except ArgumentError as error:
         raise _UsageError(str(error)) from error
-    if arguments.verbose and remover.segmenter is not None:
-        print(f"trimatte: {remover.segmenter.engine}", file=sys.stderr)
+    if arguments.verbose:
+        print(f"trimatte: {segmenter.engine}", file=sys.stderr)
     return _work(plan, remover, background, arguments)
 
 

@@ -15,13 +15,13 @@ from trimatte.errors import ArgumentError
 from trimatte.imageio import read_image
 from trimatte.segmenting import network_input
 
-__all__ = ["add_engines"]
+__all__ = ["add_engines", "progress"]
 
 Size = tuple[int, int]
 
 _EXAMPLES = """\
 examples:
-  trimatte engines list                           the models, and whether their weights are here
+  trimatte engines list                           the models that are known
   trimatte engines fetch u2net isnet-general-use  download weights now instead of at first use
   trimatte engines export modnet --checkpoint modnet.ckpt -o modnet.onnx
   trimatte engines export u2netp --seed 0 -o test.onnx --precision fp16
@@ -36,8 +36,9 @@ needed. Without a checkpoint, --seed gives weights that know nothing: for tests 
 """
 
 _BUILD_NOTE = """\
-A TensorRT engine is made for one GPU, one version of TensorRT, one precision and one range of batch
-sizes. It is kept, and found again by every session that asks for the same.
+A TensorRT engine is made for one kind of GPU, one version of TensorRT, one precision and one range
+of batches and sizes. It is kept, and found again by every session that asks for the same; without
+--batch and --size that is what `trimatte remove` asks for.
 """
 
 
@@ -82,7 +83,7 @@ def add_engines(commands: Any) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help=".onnx (default: where the model of this name is looked for; not with --seed)",
+        help=".onnx (default, of models that are offered nowhere: where they are looked for)",
     )
     weights = export.add_mutually_exclusive_group(required=True)
     weights.add_argument("--checkpoint", type=Path, metavar="FILE", help="the weights")
@@ -103,9 +104,6 @@ def add_engines(commands: Any) -> None:
         description="Makes a network whose convolutions multiply whole numbers of 8 bits.",
     )
     _add_model(quantize)
-    quantize.add_argument(
-        "--card", metavar="NAME|FILE", help="how an .onnx file without a card is run: as this model"
-    )
     quantize.add_argument(
         "--photos",
         type=Path,
@@ -128,7 +126,7 @@ def add_engines(commands: Any) -> None:
     build.add_argument("--precision", choices=["fp32", "fp16"], default="fp32")
     build.add_argument(
         "--batch",
-        type=engines.parse_batch,
+        type=_batch,
         metavar="N[:N:N]",
         help="images in a batch, or the fewest, the most usual and the most (default: 1)",
     )
@@ -155,12 +153,24 @@ def add_engines(commands: Any) -> None:
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a name, or an .onnx file")
     parser.add_argument(
+        "--card", metavar="NAME|FILE", help="how an .onnx file without a card is run: as this model"
+    )
+    parser.add_argument(
         "--accept-license", action="store_true", help="weights that are not free for every use"
     )
 
 
+def _batch(text: str) -> tuple[int, int, int]:
+    try:
+        return engines.parse_batch(text)
+    except ArgumentError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _size(text: str) -> Size:
     height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HEIGHTxWIDTH, as 320x320")
     return int(height), int(width)
 
 
@@ -171,7 +181,7 @@ def _size_or_any(text: str) -> Size | None:
 def _sizes(text: str) -> Size | tuple[Size, Size, Size]:
     sizes = [_size(part) for part in text.split(":")]
     if len(sizes) not in (1, 3):
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is neither one size nor three")
     return sizes[0] if len(sizes) == 1 else (sizes[0], sizes[1], sizes[2])
 
 
@@ -206,8 +216,12 @@ def _export(arguments: argparse.Namespace) -> int:
     options = {"size": arguments.size} if "size" in arguments else {}
     output = arguments.output
     if output is None:
-        if arguments.seed is not None:
-            raise ArgumentError("engines export: give -o FILE with --seed: no model to keep")
+        card = engines.cards().get(arguments.network)
+        if arguments.seed is not None or card is None or card.urls:
+            raise ArgumentError(
+                "engines export: give -o FILE; only weights that are offered nowhere have a place "
+                "of their own"
+            )
         engines.models_folder().mkdir(parents=True, exist_ok=True)
         output = engines.models_folder() / f"{arguments.network}.onnx"
     path = engines.export(
@@ -226,6 +240,8 @@ def _quantize(arguments: argparse.Namespace) -> int:
     card = engines.find_card(arguments.model, card=arguments.card)
     with progress() as report:
         path = engines.fetch(card, accept_license=arguments.accept_license, progress=report)
+    if arguments.output.resolve() == path.resolve():
+        raise ArgumentError("engines quantize: -o must be another file than the model")
     batches = (network_input(read_image(photo), card.input) for photo in arguments.photos)
     engines.write_model(engines.quantize(path, batches), arguments.output)
     print(arguments.output)
@@ -234,11 +250,12 @@ def _quantize(arguments: argparse.Namespace) -> int:
 
 def _build(arguments: argparse.Namespace) -> int:
     with progress() as report:
+        path, sizes = _network(arguments, report)
         built = engines.build_engine(
-            _model_file(arguments, report),
+            path,
             precision=arguments.precision,
             batch=arguments.batch,
-            size=arguments.size,
+            size=arguments.size or sizes,
             device=arguments.device,
             flavour=arguments.flavour,
             progress=report,
@@ -249,13 +266,17 @@ def _build(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _model_file(arguments: argparse.Namespace, report: engines.Progress) -> Path:
-    """An ONNX file as it is, or that of a model that is known."""
+def _network(
+    arguments: argparse.Namespace, report: engines.Progress
+) -> tuple[Path, Size | tuple[Size, Size, Size] | None]:
+    """The file of a network, and the sizes that its card asks for; a file need not have one."""
     path = Path(arguments.model)
-    if path.suffix == ".onnx":
-        return path
-    card = engines.find_card(arguments.model)
-    return engines.fetch(card, accept_license=arguments.accept_license, progress=report)
+    bare = path.suffix == ".onnx" and not path.with_suffix(".toml").is_file()
+    if bare and arguments.card is None:
+        return path, None
+    card = engines.find_card(arguments.model, card=arguments.card)
+    path = engines.fetch(card, accept_license=arguments.accept_license, progress=report)
+    return path, card.input.sizes
 
 
 def _cache(arguments: argparse.Namespace) -> int:

@@ -207,8 +207,12 @@ class Remover:
             self.segmenter.planes(classes)
             if device is None and self.segmenter.session.device != "cpu":
                 self.device = self.segmenter.session.device
-        elif classes is not None:
-            raise ArgumentError(f"Remover: classes are a model's: give one, got {classes!r:.80}")
+        else:
+            options = {"card": card, "classes": classes, "precision": precision}
+            given = [name for name, value in options.items() if value is not None]
+            given += ["runtime"] * (runtime != "auto") + ["accept_license"] * bool(accept_license)
+            if given:
+                raise ArgumentError(f"Remover: {', '.join(given)} must be left out without a model")
 
     def __call__(
         self,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from trimatte import _core
 from trimatte.arrays import Array, ArrayLike, as_array
 from trimatte.devices import DeviceArray
-from trimatte.errors import ArgumentError
+from trimatte.errors import ArgumentError, EngineError
 from trimatte.resizing import class_probability, matte_from_prediction, to_tensor
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ Classes = str | int | Sequence[str | int]
 
 # Loaded models that `segment` and `Remover` share; a user of more of them keeps Segmenters.
 _MODELS_KEPT = 2
+_shared: dict[Any, Segmenter] = {}
+_LOADING = threading.Lock()  # threads that ask for one model at once load it once
+
+# Options that a Segmenter which is given has of its own.
+_DEFAULTS = {"runtime": "auto", "precision": None, "accept_license": False}
 
 
 class Segmenter:
@@ -65,7 +71,11 @@ class Segmenter:
     ) -> None:
         from trimatte import engines
 
-        found = engines.find_card(_named(model), card=None if card is None else _named(card))
+        if progress is not None and not callable(progress):
+            raise ArgumentError(f"Segmenter: progress must be callable, got {progress!r:.80}")
+        found = engines.find_card(
+            _named(model, "model"), card=None if card is None else _named(card, "card")
+        )
         path = engines.fetch(found, accept_license=accept_license, progress=progress)
         self._card: Card = found
         self._may_move = device == "auto"
@@ -77,6 +87,8 @@ class Segmenter:
             size=found.input.sizes,
             progress=progress,
         )
+        self._closed = False
+        self._check_card()
 
     @property
     def card(self) -> Card:
@@ -87,6 +99,11 @@ class Segmenter:
     def session(self) -> Session:
         """What runs it: runtime, device, precision, and why these."""
         return self._session
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
 
     @property
     def engine(self) -> str:
@@ -172,18 +189,45 @@ class Segmenter:
                 f"{classes!r:.80}"
             )
         wanted = self._card.output.default if classes is None else classes
-        listed = list(wanted) if isinstance(wanted, (tuple, list)) else [wanted]
-        numbers: list[Any] = [names.index(one) if one in names else one for one in listed]
-        if not numbers or not all(type(one) is int and 0 <= one < len(names) for one in numbers):
+        listed = [wanted] if isinstance(wanted, str) or not np.iterable(wanted) else list(wanted)
+        numbers = [_plane(one, names) for one in listed]
+        if not numbers or not all(0 <= number < len(names) for number in numbers):
             raise ArgumentError(
                 f"segment: classes must be some of {', '.join(names)}, or their numbers from 0, "
                 f"got {classes!r:.80}"
             )
         return numbers
 
+    def _check_card(self) -> None:
+        """Whether the network is one that the card describes."""
+        card, session = self._card, self._session
+        if card.output.index >= len(session.outputs):
+            raise EngineError(
+                f"{card.name}: its card takes output {card.output.index}, the network has "
+                f"{len(session.outputs)}"
+            )
+        sides = session.inputs[0].shape[2:]
+        fixed = card.input.size if card.input.fit == "squash" else (None, None)
+        if any(side not in (None, one) for side, one in zip(sides, fixed, strict=True)):
+            raise EngineError(
+                f"{card.name}: its card says that the network sees {fixed}, the network takes "
+                f"{sides}"
+            )
+        shape = session.outputs[card.output.index].shape
+        planes = len(card.output.classes) or 1
+        if len(shape) == 4 and shape[1] not in (None, planes):
+            raise EngineError(
+                f"{card.name}: its card tells {planes} classes apart, the network's output is "
+                f"{shape}"
+            )
+
     def close(self) -> None:
         """Gives the network's memory back; the segmenter can no longer be called."""
+        self._closed = True
         self._session.close()
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Segmenter cannot be pickled or copied: make one in each process")
 
     def __enter__(self) -> Segmenter:
         return self
@@ -193,10 +237,8 @@ class Segmenter:
 
     def __repr__(self) -> str:
         session = self._session
-        return (
-            f"<trimatte.Segmenter {self._card.name}, {session.precision} by {session.runtime} on "
-            f"{session.device}>"
-        )
+        state = "closed" if self._closed else f"{session.precision} by {session.runtime}"
+        return f"<trimatte.Segmenter {self._card.name}, {state} on {session.device}>"
 
 
 def network_input(
@@ -270,25 +312,62 @@ def segment(
 def as_segmenter(model: Model | Segmenter, *, card: Model | None, **options: Any) -> Segmenter:
     """A Segmenter as it is, or the shared one of a model and its options."""
     if isinstance(model, Segmenter):
+        given = [
+            name
+            for name, value in {**_DEFAULTS, "card": None}.items()
+            if {**options, "card": card}.get(name, value) != value
+        ]
+        if given:
+            raise ArgumentError(
+                f"segment: {', '.join(given)} must be left out with a Segmenter: it has its own"
+            )
         return model
-    if not isinstance(model, (str, os.PathLike)):
-        raise ArgumentError(
-            "segment: model must be a model's name, the path of an ONNX file or of a model card, "
-            f"or a Segmenter, got {model!r:.80}"
-        )
-    return _shared(_named(model), card=None if card is None else _named(card), **options)
+    name, described = _named(model, "model"), None if card is None else _named(card, "card")
+    for option, value in options.items():
+        if not isinstance(value, (str, bool, type(None))):
+            raise ArgumentError(f"segment: {option} must be a name, got {value!r:.80}")
+    files = [name, Path(name).with_suffix(".toml"), *([described] if described else [])]
+    key = tuple(map(_state, files)), described, tuple(sorted(options.items()))
+    with _LOADING:
+        segmenter = _shared.pop(key, None)
+        if segmenter is None or segmenter.closed:
+            segmenter = Segmenter(name, card=described, **options)
+        _shared[key] = segmenter  # the last used comes last
+        while len(_shared) > _MODELS_KEPT:
+            del _shared[next(iter(_shared))]
+    return segmenter
 
 
-def _named(model: Model) -> str | Path:
+def _named(model: Any, argument: str) -> str | Path:
     """A path that was given as one stays one: it is not a model's name."""
-    return model if isinstance(model, str) else Path(model)
+    if isinstance(model, str):
+        return model
+    if isinstance(model, os.PathLike):
+        return Path(model)
+    raise ArgumentError(
+        f"segment: {argument} must be a model's name, the path of an ONNX file or of a model card, "
+        f"or a Segmenter, got {model!r:.80}"
+    )
 
 
-@lru_cache(maxsize=_MODELS_KEPT)
-def _shared(model: str | Path, **options: Any) -> Segmenter:
-    return Segmenter(model, **options)
+def _plane(one: Any, names: Sequence[str]) -> int:
+    """The number of a class; -1 for what is none."""
+    if isinstance(one, str):
+        return names.index(one) if one in names else -1
+    return int(one) if isinstance(one, (int, np.integer)) and not isinstance(one, bool) else -1
+
+
+def _state(path: str | Path) -> tuple[str, float, int] | str:
+    """What tells a file from another, or from itself before it was written anew."""
+    try:
+        file = Path(path).expanduser().resolve(strict=True)
+        found = file.stat()
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: no such user
+        return str(path)
+    return str(file), found.st_mtime_ns, found.st_size
 
 
 def forget_models() -> None:
     """Lets go of the models that `segment` and `Remover` share."""
-    _shared.cache_clear()
+    with _LOADING:
+        _shared.clear()
