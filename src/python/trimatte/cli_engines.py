@@ -123,7 +123,9 @@ def add_engines(commands: Any) -> None:
         formatter_class=raw,
     )
     _add_model(build)
-    build.add_argument("--precision", choices=["fp32", "fp16"], default="fp32")
+    build.add_argument(
+        "--precision", choices=["fp32", "fp16"], help="of its arithmetic (default: the model's own)"
+    )
     build.add_argument(
         "--batch",
         type=_batch,
