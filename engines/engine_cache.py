@@ -11,20 +11,16 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from .folders import expanded
+from trimatte.atomic import replacing
 
-try:
-    import fcntl
-except ImportError:  # not on Windows, where two processes then both build
-    fcntl = None  # type: ignore[assignment]
+from .file_lock import LockError, file_lock
+from .folders import expanded
 
 __all__ = ["CachedEngine", "EngineCache", "engine_cache"]
 
@@ -127,9 +123,11 @@ class EngineCache:
         }
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with _replacing(path) as file:
+            with replacing(path) as file:
                 file.write(_KIND + json.dumps(header).encode() + b"\n")
                 file.write(contents)
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             _log.warning("%s is not kept, and will be made anew: %s", path, error)
             return False
@@ -139,25 +137,17 @@ class EngineCache:
     def alone(self, path: Path, waiting: Callable[[], None]) -> Iterator[None]:
         """As the only one of all processes and threads that makes or reads this file.
 
-        `waiting` is called ten times a second while another is; what it raises ends that. The
-        system takes the lock from a process that dies.
+        `waiting` is called again and again while another is; what it raises ends that. Where there
+        can be no lock, two processes may both make it.
         """
-        file = self._open_lock(path.with_suffix(".lock"))
-        if file is None:
+        with contextlib.ExitStack() as held:
+            with contextlib.suppress(OSError):  # `write` will say so
+                self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                held.enter_context(file_lock(path.with_suffix(".lock"), lambda holder: waiting()))
+            except LockError as error:  # some network file systems have no locks
+                _log.debug("%s", error)
             yield
-            return
-        with file:
-            while not _lock(file):
-                waiting()
-                time.sleep(0.1)
-            yield
-
-    def _open_lock(self, path: Path) -> IO[bytes] | None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            return path.open("ab")
-        except OSError:
-            return None  # `write` will say so
 
 
 class _ForeignFileError(Exception):
@@ -174,31 +164,3 @@ def _read_header(file: IO[bytes]) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError, AttributeError):
         raise _ForeignFileError("has a damaged header") from None
     return dict(header)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file beside that one, which takes its place when it is whole."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(handle)
-        part.replace(path)
-    except BaseException:
-        part.unlink()
-        raise
-
-
-def _lock(file: IO[bytes]) -> bool:
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:  # some network file systems have no locks
-        _log.debug("%s cannot be locked: %s", file.name, error)
-    return True

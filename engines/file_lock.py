@@ -12,9 +12,13 @@ from typing import IO
 
 from trimatte.errors import EngineError
 
-__all__ = ["file_lock"]
+__all__ = ["LockError", "file_lock"]
 
 _POLL = 0.05  # seconds
+
+
+class LockError(EngineError):
+    """A lock's file cannot be made, or not be locked."""
 
 
 @contextmanager
@@ -29,12 +33,12 @@ def file_lock(path: Path, waiting: Callable[[str], None]) -> Iterator[None]:
         waiting: told again and again who holds the lock; what it raises ends the waiting.
 
     Raises:
-        EngineError: the file cannot be made or locked.
+        LockError: the file cannot be made or locked.
     """
     try:
         file = path.open("a+")
     except OSError as error:
-        raise EngineError(f"{path}: cannot be written: {error}") from error
+        raise LockError(f"{path}: cannot be written: {error}") from error
     with file:
         while not _taken(file, path):
             waiting(_holder(file))
@@ -51,7 +55,7 @@ def _taken(file: IO[str], path: Path) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        raise EngineError(f"{path}: cannot be locked: {error}") from error
+        raise LockError(f"{path}: cannot be locked: {error}") from error
     return True
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from trimatte.errors import ArgumentError, EngineError
 
+from .onnx_layers import last_nodes
 from .optional import require
 
 __all__ = ["HALF_OPERATORS", "to_half"]
@@ -30,7 +31,6 @@ All others stay in float32: means and norms (their sums are large), sigmoids, so
 exponentials, divisions and roots, and what another domain defines.
 """
 
-_LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _ALWAYS_FLOAT = {"Resize": (1, 2)}  # inputs that are float32 whatever the data is: region, scales
 _LARGEST = float(np.finfo(np.float16).max)
 _MARGIN = 4.0  # other images may drive a map further than the sample did
@@ -95,7 +95,7 @@ class _Conversion:
         self._types = types
         self._keep = keep
         self._float_values = large | set(_captured(graph.node))
-        self._last = _last_layers(graph)
+        self._last = {name for node in last_nodes(graph) for name in node.output}
         self._weights = {t.name: t for t in graph.initializer}
         self._now: dict[str, int] = {}  # the type that each float value has by now
         self._nodes: list[Any] = []
@@ -208,19 +208,6 @@ def _element_types(onnx: Any, model: Any) -> dict[str, int]:
     }
     types.update((tensor.name, tensor.data_type) for tensor in graph.initializer)
     return {name: kind for name, kind in types.items() if kind}
-
-
-def _last_layers(graph: Any) -> set[str]:
-    """What comes after the last weighted layer before each output, and that layer's own output."""
-    producers = {name: node for node in graph.node for name in node.output}
-    pending, found = [value.name for value in graph.output], set()
-    while pending:
-        name = pending.pop()
-        if name in producers and name not in found:
-            found.add(name)
-            if producers[name].op_type not in _LAYERS:
-                pending.extend(producers[name].input)
-    return found
 
 
 def _captured(nodes: Any) -> Iterator[str]:

@@ -24,6 +24,7 @@ import numpy as np
 from trimatte.errors import ArgumentError, EngineError
 
 from .session import TensorInfo
+from .verified import digest
 
 __all__ = ["ModelFile", "ModelSource", "model_file"]
 
@@ -32,7 +33,6 @@ LONGEST_SIDE = 2**16
 MOST_NUMBERS = 2**31
 MOST_FIELDS = 2_000_000  # of the file's messages: a file made of empty ones must not take minutes
 
-_HASHED_AT_ONCE = 2**20
 _DTYPES = {
     1: "float32",
     2: "uint8",
@@ -128,10 +128,10 @@ class ModelFile:
     def sha256(self) -> str:
         """Hexadecimal hash of the file, as ``sha256sum`` prints it; of a file with external data,
         of its bytes and the names and hashes of those files."""
-        digest = hashlib.sha256(self.data)
+        hashed = hashlib.sha256(self.data)
         for path in self.external:
-            digest.update(f"\0{path.name}\0{_hash(path)}".encode())
-        return digest.hexdigest()
+            hashed.update(f"\0{path.name}\0{digest(path, 'sha256')}".encode())
+        return hashed.hexdigest()
 
     def _checked(self, value: _Value) -> TensorInfo:
         what = f"{self.name}: {value.name!r:.80}"
@@ -224,17 +224,6 @@ def _read(path: Path) -> bytes:
 def _open_without_waiting(path: str, flags: int) -> int:
     """Opens also a pipe that nobody writes to, to be told apart from a file."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(_HASHED_AT_ONCE):
-            digest.update(part)
-    return digest.hexdigest()
-
-
-# ---------------------------------------------------------------------------- protobuf's messages
 
 
 class _Malformed(Exception):

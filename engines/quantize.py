@@ -14,12 +14,12 @@ import numpy.typing as npt
 from trimatte.errors import ArgumentError, EngineError
 
 from .model_file import ModelFile
+from .onnx_layers import last_nodes
 from .optional import require
 from .sessions.base import check_batch
 
 __all__ = ["quantize"]
 
-_LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _FEW_CHANNELS = 8
 
 
@@ -128,17 +128,5 @@ def _kept(onnx: Any, model: Any) -> set[str]:
         for value in (*graph.value_info, *graph.output)
         if len(value.type.tensor_type.shape.dim) == 4
     }
-    producers = {name: node for node in graph.node for name in node.output}
-    pending, kept = [value.name for value in graph.output], set()
-    while pending:
-        node = producers.get(pending.pop())
-        if node is None or node.name in kept:
-            continue
-        kept.add(node.name)
-        is_layer = node.op_type in _LAYERS
-        pending += [
-            name
-            for name in node.input
-            if not is_layer or 0 < channels.get(name, 0) <= _FEW_CHANNELS
-        ]
-    return kept
+    nodes = last_nodes(graph, lambda name: 0 < channels.get(name, 0) <= _FEW_CHANNELS)
+    return {node.name for node in nodes}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from trimatte.atomic import replacing
 
 __all__ = ["Verified", "digest"]
 
@@ -63,9 +64,8 @@ class Verified:
 
     def _write(self, note: dict[str, Any]) -> None:
         self._note.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._note.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps(note, indent=1), encoding="utf-8")
-        fresh.replace(self._note)
+        with replacing(self._note) as file:
+            file.write(json.dumps(note, indent=1).encode())
 
 
 def digest(path: Path, algorithm: str) -> str:

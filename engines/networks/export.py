@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Any
 
+from trimatte.atomic import replacing
 from trimatte.errors import ArgumentError, EngineError
 
 from ..checkpoints import read_checkpoint
@@ -77,13 +77,9 @@ def write_model(model: Any, path: str | Path) -> Path:
         EngineError: the file cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        with temporary.open("xb") as file:
+        with replacing(path) as file:
             file.write(model.SerializeToString())
-        temporary.replace(path)
     except OSError as error:
         raise EngineError(f"cannot write {path}: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return path

@@ -361,15 +361,14 @@ DeviceArray DeviceArray::reshaped(const std::vector<std::ptrdiff_t>& shape) cons
   if (!fits || items != size())
     throw ArgumentError("reshape: shape must have as many items as " + describe() + ", got " +
                         py::str(tuple_of(shape)).cast<std::string>());
-  const std::ptrdiff_t item = size_of(depth_);
-  if (strides_ != packed_strides(shape_, item)) {
+  if (!is_packed()) {
     cuda::enter();
     const cuda::DeviceScope scope(device_);
     return packed(stream_).reshaped(shape);
   }
   DeviceArray out = *this;
   out.shape_ = shape;
-  out.strides_ = packed_strides(shape, item);
+  out.strides_ = packed_strides(shape, size_of(depth_));
   return out;
 }
 

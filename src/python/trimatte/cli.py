@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageOps
 
 from trimatte import __version__, engines
-from trimatte.cli_engines import add_engines, progress
+from trimatte.cli_engines import add_engines, add_terms, progress
 from trimatte.compositing import cutout, limit_alpha
 from trimatte.demo import scene
 from trimatte.devices import build_info, cpu_target, cuda_status, get_num_threads
@@ -205,9 +205,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME|FILE",
         help="a name of `trimatte engines list`, or an .onnx file with its card (default: u2net)",
     )
-    network.add_argument(
-        "--card", metavar="NAME|FILE", help="how an .onnx file without a card is run: as this model"
-    )
+    add_terms(network)
     network.add_argument(
         "--classes", metavar="A[,B]", help="what is foreground, of a model that tells classes apart"
     )
@@ -221,11 +219,6 @@ def _parser() -> argparse.ArgumentParser:
         "--precision",
         choices=["fp32", "fp16", "bf16", "int8"],
         help="of its arithmetic (default: the model's own)",
-    )
-    network.add_argument(
-        "--accept-license",
-        action="store_true",
-        help="use weights that are not free for every use",
     )
     _add_matting(remove)
     _add_results(remove)

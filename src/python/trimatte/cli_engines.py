@@ -15,7 +15,7 @@ from trimatte.errors import ArgumentError
 from trimatte.imageio import read_image
 from trimatte.segmenting import network_input
 
-__all__ = ["add_engines", "progress"]
+__all__ = ["add_engines", "add_terms", "progress"]
 
 Size = tuple[int, int]
 
@@ -154,11 +154,16 @@ def add_engines(commands: Any) -> None:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a name, or an .onnx file")
+    add_terms(parser)
+
+
+def add_terms(parser: Any) -> None:
+    """Adds what is to be said of a model besides its name, to a parser or a group of one."""
     parser.add_argument(
         "--card", metavar="NAME|FILE", help="how an .onnx file without a card is run: as this model"
     )
     parser.add_argument(
-        "--accept-license", action="store_true", help="weights that are not free for every use"
+        "--accept-license", action="store_true", help="use weights that are not free for every use"
     )
 
 

@@ -11,10 +11,8 @@ the "up" filter, which at level 1 takes half of the time of Pillow's encoder for
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import secrets
 import struct
 import sys
 import zlib
@@ -26,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
+from trimatte.atomic import replacing
 from trimatte.errors import ArgumentError
 
 __all__ = ["ImageSource", "encode_png", "read_image", "read_mask", "write_image"]
@@ -160,18 +159,11 @@ def write_image(
     if target.exists() and not target.is_file():
         raise ArgumentError(f"{refused}: it is not an ordinary file")
 
-    partial = target.with_name(f".trimatte-{secrets.token_hex(8)}.part")
     try:
-        # "x": created with the usual permissions, which tempfile would narrow to the owner.
-        with partial.open("xb") as file:
+        with replacing(target) as file:
             encode(file, array, icc_profile)
-        partial.replace(target)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        if isinstance(error, OSError):
-            raise ArgumentError(f"{refused}: {_cause(error)}") from error
-        raise
+    except OSError as error:
+        raise ArgumentError(f"{refused}: {_cause(error)}") from error
 
 
 def encode_png(array: Array, *, icc_profile: bytes | None = None) -> bytes:

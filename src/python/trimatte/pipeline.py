@@ -32,7 +32,7 @@ from trimatte.keying import chroma_key
 from trimatte.matting import despill as remove_spill
 from trimatte.matting import estimate_alpha
 from trimatte.refining import Radius, beside, solve, trimap_of_mask
-from trimatte.segmenting import Classes, Model, Segmenter, as_segmenter
+from trimatte.segmenting import Classes, Model, Segmenter, as_segmenter, refuse_options
 from trimatte.trimap import make_trimap
 
 __all__ = ["Remover", "Result", "remove"]
@@ -195,24 +195,19 @@ class Remover:
         self.device = device
         self._try_options()
         self.segmenter: Segmenter | None = None
+        options: dict[str, Any] = {
+            "card": card,
+            "runtime": runtime,
+            "precision": precision,
+            "accept_license": accept_license,
+        }
         if model is not None:
-            self.segmenter = as_segmenter(
-                model,
-                card=card,
-                device=device or "cpu",
-                runtime=runtime,
-                precision=precision,
-                accept_license=accept_license,
-            )
+            self.segmenter = as_segmenter(model, device=device or "cpu", **options)
             self.segmenter.planes(classes)
             if device is None and self.segmenter.session.device != "cpu":
                 self.device = self.segmenter.session.device
         else:
-            options = {"card": card, "classes": classes, "precision": precision}
-            given = [name for name, value in options.items() if value is not None]
-            given += ["runtime"] * (runtime != "auto") + ["accept_license"] * bool(accept_license)
-            if given:
-                raise ArgumentError(f"Remover: {', '.join(given)} must be left out without a model")
+            refuse_options("Remover", "without a model", classes=classes, **options)
 
     def __call__(
         self,

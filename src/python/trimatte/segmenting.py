@@ -30,8 +30,14 @@ _MODELS_KEPT = 2
 _shared: dict[Any, Segmenter] = {}
 _LOADING = threading.Lock()  # threads that ask for one model at once load it once
 
-# Options that a Segmenter which is given has of its own.
-_DEFAULTS = {"runtime": "auto", "precision": None, "accept_license": False}
+# Options of the making of a Segmenter besides the device, which others have a use for too.
+_DEFAULTS = {
+    "card": None,
+    "classes": None,
+    "runtime": "auto",
+    "precision": None,
+    "accept_license": False,
+}
 
 
 class Segmenter:
@@ -312,15 +318,7 @@ def segment(
 def as_segmenter(model: Model | Segmenter, *, card: Model | None, **options: Any) -> Segmenter:
     """A Segmenter as it is, or the shared one of a model and its options."""
     if isinstance(model, Segmenter):
-        given = [
-            name
-            for name, value in {**_DEFAULTS, "card": None}.items()
-            if {**options, "card": card}.get(name, value) != value
-        ]
-        if given:
-            raise ArgumentError(
-                f"segment: {', '.join(given)} must be left out with a Segmenter: it has its own"
-            )
+        refuse_options("segment", "with a Segmenter: it has its own", card=card, **options)
         return model
     name, described = _named(model, "model"), None if card is None else _named(card, "card")
     for option, value in options.items():
@@ -336,6 +334,18 @@ def as_segmenter(model: Model | Segmenter, *, card: Model | None, **options: Any
         while len(_shared) > _MODELS_KEPT:
             del _shared[next(iter(_shared))]
     return segmenter
+
+
+def refuse_options(operation: str, why: str, **options: Any) -> None:
+    """Raises ArgumentError where an option is given that would have no effect."""
+    judged = {name: value for name, value in options.items() if name in _DEFAULTS}
+    given = [
+        name
+        for name, value in judged.items()
+        if (value is not None if _DEFAULTS[name] is None else value != _DEFAULTS[name])
+    ]
+    if given:
+        raise ArgumentError(f"{operation}: {', '.join(given)} must be left out {why}")
 
 
 def _named(model: Any, argument: str) -> str | Path:
