@@ -1,0 +1,630 @@
+// Learning a screen from an image: its colour, its plate, and for every cell of a coarse grid the
+// linear function of the colour that tells best how much of a pixel is foreground.
+//
+// Between a screen's colour B and a foreground's F, alpha is a linear function of the colour; which
+// one, of all that are 0 at B and 1 at F, is chosen so that noise and the foreground's texture move
+// it least: Fisher's linear discriminant (1936). B and F vary over the image: both are means of
+// what is surely screen and surely foreground, pushed and pulled over the rest. Where a cell and
+// its surroundings are all screen or all foreground, the function is the constant 0 or 1.
+#include "cpu/screen.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <type_traits>
+
+#include "core/parallel.hpp"
+#include "cpu/map.hpp"
+#include "ops.hpp"
+#include "pixel/composite.hpp"
+#include "pixel/depth.hpp"
+
+namespace trimatte {
+namespace {
+
+using Mask = Map<std::uint8_t>;
+
+constexpr int kErosion = 2;            // of what is called sure, pixels
+constexpr float kBare = 0.15f;         // alpha below which a first key calls a pixel screen
+constexpr float kBareIfSmooth = 0.3f;  // the same for the mean of a smooth place
+constexpr float kSmoothScreen = 0.03f, kSmoothClothes = 0.12f;  // deviations beyond the noise's
+constexpr float kEnough = 16.0f;  // pixels of a cell that need no help from coarser ones
+constexpr int kPlateTurns = 4;    // the plate grows over the screen from turn to turn
+constexpr int kModelTurns = 2;
+constexpr float kOpaqueDistance = 0.7f;  // of the chroma, in the screen's own
+constexpr float kLeastShare = 0.005f;    // of the image, to be called a screen
+constexpr std::size_t kSamples = 1 << 16;
+
+// Colours as planes, with rows of their own.
+struct Colors {
+  Map<float> planes[3];
+  Colors(std::ptrdiff_t height, std::ptrdiff_t width)
+      : planes{{height, width}, {height, width}, {height, width}} {}
+  std::ptrdiff_t height() const { return planes[0].height; }
+  std::ptrdiff_t width() const { return planes[0].width; }
+  float at(int c, std::ptrdiff_t y, std::ptrdiff_t x) const { return planes[c].row(y)[x]; }
+};
+
+template <class Body>
+void for_each_row(std::ptrdiff_t height, std::ptrdiff_t width, const Body& body) {
+  parallel_rows(
+      height, width,
+      [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+        for (std::ptrdiff_t y = begin; y < end; ++y) body(y);
+      },
+      1 << 14);
+}
+
+template <class T>
+Colors colors_of(const ImageView<const T>& image, bool linear) {
+  Colors colors(image.height, image.width);
+  float table[256];
+  for (int i = 0; i < 256; ++i) {
+    const float v = static_cast<float>(i) * (1.0f / 255.0f);
+    table[i] = linear ? srgb_to_linear(v) : v;
+  }
+  for_each_row(image.height, image.width, [&](std::ptrdiff_t y) {
+    const T* pixels = image.row(y);
+    for (int c = 0; c < 3; ++c) {
+      float* out = colors.planes[c].row(y);
+      for (std::ptrdiff_t x = 0; x < image.width; ++x) {
+        const T sample = pixels[x * image.channels + c];
+        if constexpr (std::is_same_v<T, std::uint8_t>) {
+          out[x] = table[sample];
+        } else {
+          const float v = clip_unit(to_unit(sample));
+          out[x] = linear ? srgb_to_linear(v) : v;
+        }
+      }
+    }
+  });
+  return colors;
+}
+
+constexpr int kKeyLevels = 32;
+
+int key_level_of(float v) {
+  return std::min(kKeyLevels - 1, static_cast<int>(v * kKeyLevels));
+}
+
+// The commonest colour that has one, of some pixels: the fullest bin of a histogram of 32 levels a
+// channel, then the median of what lies in it and beside it. `visit` calls a body for each pixel.
+template <class Visit>
+std::array<float, 3> commonest_color(const Colors& colors, int channel, const Visit& visit) {
+  constexpr int kLeastChroma = 2;  // levels
+  const auto levels_at = [&](std::ptrdiff_t y, std::ptrdiff_t x) {
+    return std::array<int, 3>{key_level_of(colors.at(0, y, x)), key_level_of(colors.at(1, y, x)),
+                              key_level_of(colors.at(2, y, x))};
+  };
+  std::vector<int> histogram(kKeyLevels * kKeyLevels * kKeyLevels);
+  visit([&](std::ptrdiff_t y, std::ptrdiff_t x) {
+    const std::array<int, 3> level = levels_at(y, x);
+    std::array<int, 3> sorted = level;
+    std::sort(sorted.begin(), sorted.end());
+    if (sorted[2] - sorted[1] < kLeastChroma) return;
+    if (channel >= 0 && level[static_cast<std::size_t>(channel)] < sorted[2]) return;
+    ++histogram[static_cast<std::size_t>((level[0] * kKeyLevels + level[1]) * kKeyLevels +
+                                         level[2])];
+  });
+  const auto fullest = std::max_element(histogram.begin(), histogram.end());
+  if (*fullest == 0) return {-1.0f, -1.0f, -1.0f};
+  const int bin = static_cast<int>(fullest - histogram.begin());
+  const std::array<int, 3> wanted{bin / kKeyLevels / kKeyLevels, bin / kKeyLevels % kKeyLevels,
+                                  bin % kKeyLevels};
+  std::vector<float> near[3];
+  visit([&](std::ptrdiff_t y, std::ptrdiff_t x) {
+    const std::array<int, 3> level = levels_at(y, x);
+    for (std::size_t c = 0; c < 3; ++c)
+      if (std::abs(level[c] - wanted[c]) > 1) return;
+    for (int c = 0; c < 3; ++c) near[c].push_back(colors.at(c, y, x));
+  });
+  return {spread_of(near[0]).median, spread_of(near[1]).median, spread_of(near[2]).median};
+}
+
+// The border's, where foreground is least likely; if it has none, the image's.
+std::array<float, 3> find_key(const Colors& colors, int channel) {
+  const std::ptrdiff_t height = colors.height(), width = colors.width();
+  const std::ptrdiff_t border = std::max<std::ptrdiff_t>(1, std::min(height, width) * 3 / 100);
+  const auto visit = [&](bool inside, const auto& body) {
+    for (std::ptrdiff_t y = 0; y < height; ++y) {
+      const bool whole = inside || y < border || y >= height - border;
+      for (std::ptrdiff_t x = 0; x < width; ++x) {
+        if (!whole && x == border) x = std::max(border, width - border);
+        body(y, x);
+      }
+    }
+  };
+  const auto of = [&](bool inside) {
+    return commonest_color(colors, channel, [&](const auto& body) { visit(inside, body); });
+  };
+  const std::array<float, 3> found = of(false);
+  return found[0] < 0.0f ? of(true) : found;
+}
+
+double share_of(const Mask& mask) {
+  std::ptrdiff_t count = 0;
+  for (std::ptrdiff_t i = 0; i < mask.size(); ++i) count += mask[i];
+  return mask.size() > 0 ? static_cast<double>(count) / static_cast<double>(mask.size()) : 0.0;
+}
+
+// Mean and standard deviation around each pixel.
+struct Texture {
+  Map<float> mean, deviation;
+};
+
+Texture texture_of(const Map<float>& values) {
+  constexpr int kRadius = 4;
+  Map<float> squares(values.height, values.width);
+  for (std::ptrdiff_t i = 0; i < values.size(); ++i) squares[i] = values[i] * values[i];
+  Texture texture{box_mean(values, kRadius), box_mean(squares, kRadius)};
+  for (std::ptrdiff_t i = 0; i < values.size(); ++i) {
+    const float mean = texture.mean[i];
+    texture.deviation[i] = std::sqrt(std::max(texture.deviation[i] - mean * mean, 0.0f));
+  }
+  return texture;
+}
+
+using Inverse = std::array<std::array<double, 3>, 3>;
+
+// Of a symmetric matrix.
+Inverse inverse_of(const Inverse& m) {
+  const auto minor = [&](int r, int c) {
+    const int r0 = r == 0 ? 1 : 0, r1 = r == 2 ? 1 : 2, c0 = c == 0 ? 1 : 0, c1 = c == 2 ? 1 : 2;
+    return m[r0][c0] * m[r1][c1] - m[r0][c1] * m[r1][c0];
+  };
+  const double determinant = m[0][0] * minor(0, 0) - m[0][1] * minor(0, 1) + m[0][2] * minor(0, 2);
+  Inverse out;
+  for (int r = 0; r < 3; ++r)
+    for (int c = 0; c < 3; ++c) out[r][c] = ((r + c) % 2 ? -1.0 : 1.0) * minor(c, r) / determinant;
+  return out;
+}
+
+class Fitting {
+ public:
+  Fitting(const Colors& colors, const Colors* plate, const ScreenFit& known, int cell)
+      : colors_(colors),
+        given_plate_(plate),
+        cell_(cell),
+        height_(colors.height()),
+        width_(colors.width()),
+        rows_((height_ + cell - 1) / cell),
+        columns_((width_ + cell - 1) / cell),
+        key_(key_channel_of(known.key.data())),
+        side_(std::sqrt(static_cast<float>(height_ * width_))) {}
+
+  ScreenFit run(const Colors& encoded, const ScreenFit& known);
+
+  // How far from the line between screen and foreground soft pixels lie, in encoded values: the
+  // geometric mean of two medians, along what the key says and to the nearest point. The space in
+  // which an image was mixed has the smaller one.
+  double misfit(const ScreenFit& fit) const;
+
+ private:
+  Mask first_screen(const Colors& encoded, const std::array<float, 3>& key) const;
+  void grow_plate(Mask& sure);
+  Mask surely_foreground(const Mask& sure) const;
+  Map<float> first_alpha(float most) const;
+  Map<float> chroma_distance() const;
+  Mask nothing_near(const Mask& sure, float reach) const;
+  Inverse metric(const CellGrid<3>& foreground, const Mask& opaque, const Mask& bare) const;
+  void solve(const Mask& opaque, const Mask& bare);
+  void set_levels(const Mask& opaque, const Mask& bare);
+  void settle_cells(const Mask& enclosed);
+  Map<float> alpha() const;
+  CellGrid<3> means(const Mask& mask, std::array<float, 3> otherwise) const;
+  std::vector<float> samples(const Map<float>& values, const Mask& mask) const;
+
+  template <int N>
+  GridRows<N> rows_of(const CellGrid<N>& grid) const {
+    return {grid, height_, width_, cell_};
+  }
+
+  // body(y, planes of the grid interpolated along that row)
+  template <int N, class Body>
+  void with_grid(const CellGrid<N>& grid, const Body& body) const {
+    const GridRows<N> rows = rows_of(grid);
+    parallel_rows(
+        height_, width_,
+        [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+          std::vector<float> line, values(static_cast<std::size_t>(N * width_));
+          float* row[N];
+          for (int n = 0; n < N; ++n) row[n] = values.data() + n * width_;
+          for (std::ptrdiff_t y = begin; y < end; ++y) {
+            rows.read(y, line, row);
+            body(y, row);
+          }
+        },
+        1 << 14);
+  }
+
+  const Colors& colors_;
+  const Colors* given_plate_;
+  int cell_;
+  std::ptrdiff_t height_, width_, rows_, columns_;
+  int key_;
+  float side_;
+  CellGrid<3> plate_, foreground_;
+  CellGrid<4> model_;
+  float bare_deviation_ = 0.0f, opaque_deviation_ = 0.0f;
+};
+
+// Pixels of the key's hue that are not much darker.
+Mask Fitting::first_screen(const Colors& encoded, const std::array<float, 3>& key) const {
+  constexpr float kHue = 0.85f, kLight = 0.5f;
+  const float difference = key_difference(key[0], key[1], key[2], key_);
+  const float purity = difference / key[static_cast<std::size_t>(key_)];
+  Mask sure(height_, width_);
+  for_each_row(height_, width_, [&](std::ptrdiff_t y) {
+    for (std::ptrdiff_t x = 0; x < width_; ++x) {
+      const float d =
+          key_difference(encoded.at(0, y, x), encoded.at(1, y, x), encoded.at(2, y, x), key_);
+      const float k = std::max(encoded.at(key_, y, x), 1.0f / 255.0f);
+      sure.row(y)[x] = d > kLight * difference && d > kHue * purity * k;
+    }
+  });
+  return erode_square(sure, kErosion);
+}
+
+CellGrid<3> Fitting::means(const Mask& mask, std::array<float, 3> otherwise) const {
+  CellGrid<4> sums(rows_, columns_);
+  bool any = false;
+  for (std::ptrdiff_t y = 0; y < height_; ++y) {
+    const std::uint8_t* known = mask.row(y);
+    for (std::ptrdiff_t x = 0; x < width_; ++x) {
+      if (!known[x]) continue;
+      float* sum = sums.at(y / cell_, x / cell_);
+      for (int c = 0; c < 3; ++c) sum[c] += colors_.at(c, y, x);
+      sum[3] += 1.0f;
+      any = true;
+    }
+  }
+  if (any) return push_pull<3>(sums, kEnough);
+  CellGrid<3> constant(rows_, columns_);
+  for (std::size_t i = 0; i < constant.values.size(); ++i) constant.values[i] = otherwise[i % 3];
+  return constant;
+}
+
+// The colour difference of Vlahos (US 3,595,987) by the plate of each pixel, in [0, most].
+Map<float> Fitting::first_alpha(float most) const {
+  Map<float> out(height_, width_);
+  with_grid(plate_, [&](std::ptrdiff_t y, float* const* plate) {
+    float* to = out.row(y);
+    for (std::ptrdiff_t x = 0; x < width_; ++x) {
+      const float d =
+          key_difference(colors_.at(0, y, x), colors_.at(1, y, x), colors_.at(2, y, x), key_);
+      const float full =
+          std::max(key_difference(plate[0][x], plate[1][x], plate[2][x], key_), 1e-3f);
+      to[x] = std::min(std::max(1.0f - d / full, 0.0f), most);
+    }
+  });
+  return out;
+}
+
+// Each turn reaches what the plate of the turn before, pulled over it, knows for screen: a screen
+// that falls off into the dark, or changes its hue, is followed. What is smooth may differ more.
+void Fitting::grow_plate(Mask& sure) {
+  for (int turn = 0; turn < kPlateTurns; ++turn) {
+    plate_ = means(sure, {});
+    const Map<float> a = first_alpha(1.5f);
+    const Texture texture = texture_of(a);
+    std::vector<float> usual = samples(texture.deviation, sure);
+    const float smooth = kSmoothScreen + spread_of(usual).median;
+    Mask bare(height_, width_);
+    for (std::ptrdiff_t i = 0; i < bare.size(); ++i)
+      bare[i] = a[i] < kBare || (texture.mean[i] < kBareIfSmooth && texture.deviation[i] < smooth);
+    sure = erode_square(bare, kErosion);
+  }
+  if (!given_plate_) return;
+  CellGrid<4> sums(rows_, columns_);
+  for (std::ptrdiff_t y = 0; y < height_; ++y)
+    for (std::ptrdiff_t x = 0; x < width_; ++x) {
+      float* sum = sums.at(y / cell_, x / cell_);
+      for (int c = 0; c < 3; ++c) sum[c] += given_plate_->at(c, y, x);
+      sum[3] += 1.0f;
+    }
+  plate_ = push_pull<3>(sums, 1.0f);
+}
+
+// From the plate's chroma, in units of its own; the mean of 3 x 3.
+Map<float> Fitting::chroma_distance() const {
+  Map<float> out(height_, width_);
+  with_grid(plate_, [&](std::ptrdiff_t y, float* const* plate) {
+    float* to = out.row(y);
+    for (std::ptrdiff_t x = 0; x < width_; ++x) {
+      const Chroma a = chroma_of(colors_.at(0, y, x), colors_.at(1, y, x), colors_.at(2, y, x));
+      const Chroma b = chroma_of(plate[0][x], plate[1][x], plate[2][x]);
+      to[x] = length({a.r - b.r, a.g - b.g, a.b - b.b}) / std::max(length(b), 1e-3f);
+    }
+  });
+  return box_mean(out, 1);
+}
+
+// Pixels farther than that from all that is surely screen.
+Mask Fitting::nothing_near(const Mask& sure, float reach) const {
+  Mask mask(height_, width_), trimap(height_, width_), out(height_, width_);
+  for (std::ptrdiff_t i = 0; i < mask.size(); ++i) mask[i] = sure[i] ? 255 : 0;
+  const auto view = [&](const Mask& of) {
+    return ImageView<std::uint8_t>{of.row(0), height_, width_, 1, width_};
+  };
+  TrimapOptions options;
+  options.low = options.high = 127.5;
+  options.outside = reach;
+  options.inside = 0.0;
+  TrimapRadii used;
+  make_trimap<DeviceKind::kCPU, std::uint8_t>(view(mask), view(trimap), options, &used, Stream{});
+  for (std::ptrdiff_t i = 0; i < out.size(); ++i)
+    out[i] = !used.lost_background && trimap[i] == kTrimapBackground;
+  return out;
+}
+
+// Foreground by its colour, or by its place: what is far from any screen, and what is smooth and
+// not quite the screen's colour beyond the reach of a soft edge, as clothes are that resemble it.
+Mask Fitting::surely_foreground(const Mask& sure) const {
+  constexpr float kOpaque = 0.97f;
+  const Map<float> distance = chroma_distance();
+  const Map<float> a = first_alpha(1.5f);
+  const Texture texture = texture_of(a);
+  std::vector<float> usual = samples(texture.deviation, sure);
+  const float smooth = kSmoothClothes + spread_of(usual).median;
+
+  const Mask near = dilate_square(sure, kErosion);
+  const Mask inner = nothing_near(near, kScreenFringe * side_);
+  Mask enclosed = nothing_near(near, kScreenReach * side_);
+  Mask calm(height_, width_);
+  for (std::ptrdiff_t i = 0; i < calm.size(); ++i)
+    calm[i] = inner[i] && texture.deviation[i] < smooth && texture.mean[i] > kBareIfSmooth;
+  calm = erode_square(calm, kErosion);
+  Mask opaque(height_, width_);
+  for (std::ptrdiff_t i = 0; i < calm.size(); ++i) {
+    enclosed[i] |= calm[i];
+    const float by_color = std::max(std::min(a[i], 1.0f), distance[i] / kOpaqueDistance);
+    opaque[i] = by_color > kOpaque || enclosed[i];
+  }
+  Mask out = erode_square(opaque, kErosion);
+  // What is enclosed is marked apart, for it makes whole cells foreground.
+  for (std::ptrdiff_t i = 0; i < out.size(); ++i) out[i] = enclosed[i] ? 2 : out[i];
+  return out;
+}
+
+// Some of the values under a mask, spread evenly.
+std::vector<float> Fitting::samples(const Map<float>& values, const Mask& mask) const {
+  std::size_t count = 0;
+  for (std::ptrdiff_t i = 0; i < mask.size(); ++i) count += mask[i] != 0;
+  const std::size_t every = count / kSamples + 1;
+  std::vector<float> out;
+  out.reserve(count / every + 1);
+  std::size_t seen = 0;
+  for (std::ptrdiff_t i = 0; i < mask.size(); ++i)
+    if (mask[i] && seen++ % every == 0) out.push_back(values[i]);
+  return out;
+}
+
+// The inverse of the mean of the covariances of screen and foreground about their grids.
+Inverse Fitting::metric(const CellGrid<3>& foreground, const Mask& opaque, const Mask& bare) const {
+  constexpr double kRidge = 1e-6;
+  Inverse total{};
+  const auto add = [&](const CellGrid<3>& grid, const Mask& mask) {
+    const CellTaps rows(height_, rows_, cell_), columns(width_, columns_, cell_);
+    double sums[3] = {}, products[3][3] = {}, count = 0.0;
+    for (std::ptrdiff_t y = 0; y < height_; ++y)
+      for (std::ptrdiff_t x = (2 * y) % 5; x < width_; x += 5) {
+        if (!mask.row(y)[x]) continue;
+        double apart[3];
+        for (int c = 0; c < 3; ++c)
+          apart[c] = double{colors_.at(c, y, x)} - grid.between(rows, columns, y, x, c);
+        for (int i = 0; i < 3; ++i) {
+          sums[i] += apart[i];
+          for (int j = 0; j < 3; ++j) products[i][j] += apart[i] * apart[j];
+        }
+        count += 1.0;
+      }
+    if (count < 2.0) return;
+    for (std::size_t i = 0; i < 3; ++i)
+      for (std::size_t j = 0; j < 3; ++j)
+        total[i][j] += 0.5 * (products[i][j] - sums[i] * sums[j] / count) / count;
+  };
+  add(foreground, opaque);
+  add(plate_, bare);
+  for (std::size_t i = 0; i < 3; ++i) total[i][i] += kRidge;
+  return inverse_of(total);
+}
+
+void Fitting::solve(const Mask& opaque, const Mask& bare) {
+  constexpr double kApart = 1e-6;  // colours that nothing tells apart
+  foreground_ = means(opaque, {0.5f, 0.5f, 0.5f});
+  const Inverse inverse = metric(foreground_, opaque, bare);
+  for (std::ptrdiff_t y = 0; y < rows_; ++y)
+    for (std::ptrdiff_t x = 0; x < columns_; ++x) {
+      const float *f = foreground_.at(y, x), *b = plate_.at(y, x);
+      double weight[3], length = 0.0, distance = 0.0;
+      for (std::size_t i = 0; i < 3; ++i) {
+        weight[i] = 0.0;
+        for (std::size_t j = 0; j < 3; ++j) weight[i] += inverse[i][j] * (double{f[j]} - b[j]);
+        length += weight[i] * (double{f[i]} - b[i]);
+        distance += (double{f[i]} - b[i]) * (double{f[i]} - b[i]);
+      }
+      const bool told = distance > kApart && length > 0.0;
+      float* m = model_.at(y, x);
+      double offset = told ? 0.0 : 1.0;
+      for (std::size_t i = 0; i < 3; ++i) {
+        weight[i] = told ? weight[i] / length : 0.0;
+        offset -= weight[i] * b[i];
+        m[i] = static_cast<float>(weight[i]);
+      }
+      m[3] = static_cast<float>(offset);
+    }
+}
+
+// The model's alpha, not clipped.
+Map<float> Fitting::alpha() const {
+  Map<float> out(height_, width_);
+  with_grid(model_, [&](std::ptrdiff_t y, float* const* m) {
+    const float *r = colors_.planes[0].row(y), *g = colors_.planes[1].row(y),
+                *b = colors_.planes[2].row(y);
+    float* to = out.row(y);
+    for (std::ptrdiff_t x = 0; x < width_; ++x)
+      to[x] = m[0][x] * r[x] + m[1][x] * g[x] + m[2][x] * b[x] + m[3][x];
+  });
+  return out;
+}
+
+// Black and white points, so that noise around 0 and 1 is clipped away.
+void Fitting::set_levels(const Mask& opaque, const Mask& bare) {
+  constexpr float kBlack = 2.5f, kWhite = 2.0f, kMost = 0.3f;
+  const Map<float> raw = alpha();
+  std::vector<float> below = samples(raw, bare), above = samples(raw, opaque);
+  bare_deviation_ = spread_of(below).deviation;
+  opaque_deviation_ = spread_of(above).deviation;
+  const float black = std::min(kBlack * bare_deviation_, kMost);
+  const float white = std::min(kWhite * opaque_deviation_, kMost);
+  const float gain = 1.0f / (1.0f - black - white);
+  for (std::ptrdiff_t y = 0; y < rows_; ++y)
+    for (std::ptrdiff_t x = 0; x < columns_; ++x) {
+      float* m = model_.at(y, x);
+      m[3] -= black;
+      for (int n = 0; n < 4; ++n) m[n] *= gain;
+    }
+}
+
+// Cells in which nothing is soft.
+void Fitting::settle_cells(const Mask& enclosed) {
+  constexpr float kClear = 0.1f, kFull = 0.9f;
+  Map<float> clipped = alpha();
+  for (std::ptrdiff_t i = 0; i < clipped.size(); ++i) clipped[i] = clip_unit(clipped[i]);
+  const Map<float> smooth = box_mean(clipped, 1);
+  for (std::ptrdiff_t y = 0; y < rows_; ++y)
+    for (std::ptrdiff_t x = 0; x < columns_; ++x) {
+      float least = 1.0f, most = 0.0f;
+      bool inside = true;
+      for (std::ptrdiff_t j = y * cell_; j < std::min((y + 1) * cell_, height_); ++j)
+        for (std::ptrdiff_t i = x * cell_; i < std::min((x + 1) * cell_, width_); ++i) {
+          least = std::min(least, smooth.row(j)[i]);
+          most = std::max(most, smooth.row(j)[i]);
+          inside = inside && enclosed.row(j)[i] == 2;
+        }
+      const bool full = least > kFull || inside;
+      if (!full && most >= kClear) continue;
+      float* m = model_.at(y, x);
+      m[0] = m[1] = m[2] = 0.0f;
+      m[3] = full ? 1.0f : 0.0f;
+    }
+}
+
+ScreenFit Fitting::run(const Colors& encoded, const ScreenFit& known) {
+  ScreenFit fit = known;
+  Mask sure = first_screen(encoded, known.key);
+  fit.share = share_of(sure);
+  if (fit.share < kLeastShare) return fit;
+  grow_plate(sure);
+  fit.share = share_of(sure);
+
+  const Mask first = surely_foreground(sure);
+  Mask opaque(height_, width_), bare(height_, width_);
+  for (std::ptrdiff_t i = 0; i < first.size(); ++i) {
+    opaque[i] = first[i] != 0;
+    bare[i] = sure[i];
+  }
+  model_ = CellGrid<4>(rows_, columns_);
+  for (int turn = 0; turn < kModelTurns; ++turn) {
+    if (turn > 0) {
+      // What the model itself is sure of.
+      const Map<float> a = alpha();
+      const float above = 1.0f - std::max(0.03f, 1.5f * opaque_deviation_);
+      const float below = std::max(0.03f, 1.5f * bare_deviation_);
+      for (std::ptrdiff_t i = 0; i < first.size(); ++i) {
+        opaque[i] = a[i] > above;
+        bare[i] = a[i] < below;
+      }
+      opaque = erode_square(opaque, 1);
+      bare = erode_square(bare, kErosion);
+      for (std::ptrdiff_t i = 0; i < first.size(); ++i) opaque[i] |= first[i] != 0;
+      if (!given_plate_)
+        plate_ = means(bare, {plate_.at(0, 0)[0], plate_.at(0, 0)[1], plate_.at(0, 0)[2]});
+    }
+    solve(opaque, bare);
+    set_levels(opaque, bare);
+    settle_cells(first);
+  }
+  fit.noise = bare_deviation_;
+  fit.model = model_;
+  fit.plate = plate_;
+  return fit;
+}
+
+double Fitting::misfit(const ScreenFit& fit) const {
+  constexpr float kLow = 0.15f, kHigh = 0.85f;
+  const Map<float> a = alpha();
+  const CellTaps rows(height_, rows_, cell_), columns(width_, columns_, cell_);
+  std::vector<float> by_key, by_line;
+  for (std::ptrdiff_t y = 0; y < height_; ++y)
+    for (std::ptrdiff_t x = 0; x < width_; ++x) {
+      const float alpha = a.row(y)[x];
+      if (alpha <= kLow || alpha >= kHigh) continue;
+      float base[3], apart[3], along = 0.0f, squared = 1e-9f;
+      for (int c = 0; c < 3; ++c) {
+        base[c] = plate_.between(rows, columns, y, x, c);
+        apart[c] = foreground_.between(rows, columns, y, x, c) - base[c];
+        along += (colors_.at(c, y, x) - base[c]) * apart[c];
+        squared += apart[c] * apart[c];
+      }
+      const float nearest = clip_unit(along / squared);
+      float key_miss = 0.0f, line_miss = 0.0f;
+      const auto encoded = [&](float v) { return fit.linear ? linear_to_srgb(clip_unit(v)) : v; };
+      for (int c = 0; c < 3; ++c) {
+        const float seen = encoded(colors_.at(c, y, x));
+        key_miss += std::fabs(encoded(base[c] + alpha * apart[c]) - seen);
+        line_miss += std::fabs(encoded(base[c] + nearest * apart[c]) - seen);
+      }
+      by_key.push_back(key_miss);
+      by_line.push_back(line_miss);
+    }
+  return std::sqrt(double{spread_of(by_key).median} * spread_of(by_line).median);
+}
+
+template <class T>
+struct Attempt {
+  Colors colors, plate;
+  Fitting fitting;
+  ScreenFit fit;
+
+  Attempt(const ImageView<const T>& image, const ImageView<const T>& clean, const Colors& encoded,
+          ScreenFit known, bool linear, int cell)
+      : colors(colors_of(image, linear)),
+        plate(clean.data ? colors_of(clean, linear) : Colors(0, 0)),
+        fitting(colors, clean.data ? &plate : nullptr, known, cell) {
+    known.linear = linear;
+    fit = fitting.run(encoded, known);
+  }
+};
+
+}  // namespace
+
+template <class T>
+ScreenFit fit_screen(ImageView<const T> image, ImageView<const T> plate,
+                     const ScreenOptions& options) {
+  using Transfer = ScreenOptions::Transfer;
+  ScreenFit known;
+  if (image.empty()) return known;
+  const Colors encoded = colors_of(image, false);
+  std::copy_n(options.key, 3, known.key.begin());
+  if (known.key[0] < 0.0f) known.key = find_key(encoded, options.channel);
+  if (known.key[0] < 0.0f) return known;
+  const auto attempt = [&](bool linear) {
+    return Attempt<T>(image, plate, encoded, known, linear, options.cell);
+  };
+  if (options.transfer != Transfer::kAuto)
+    return attempt(options.transfer == Transfer::kLinear).fit;
+  // Where neither is clearly better, it is linear light: composites made of encoded values tell.
+  constexpr double kNearly = 1.04;
+  const Attempt<T> srgb = attempt(false), linear = attempt(true);
+  if (srgb.fit.model.values.empty()) return srgb.fit;
+  const bool lighter = linear.fitting.misfit(linear.fit) < kNearly * srgb.fitting.misfit(srgb.fit);
+  return lighter ? linear.fit : srgb.fit;
+}
+
+#define TRIMATTE_INSTANTIATE(T) \
+  template ScreenFit fit_screen<T>(ImageView<const T>, ImageView<const T>, const ScreenOptions&);
+TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
+#undef TRIMATTE_INSTANTIATE
+
+}  // namespace trimatte

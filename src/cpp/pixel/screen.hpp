@@ -1,0 +1,47 @@
+// A screen: what a keyer has to know of the background that it removes, and how that is told from
+// the foreground, pixel by pixel.
+#pragma once
+
+#include <cmath>
+
+#include "core/host_device.hpp"
+
+namespace trimatte {
+
+struct ScreenOptions {
+  // The screen's colour in [0, 1], encoded; below 0 it is to be found.
+  float key[3] = {-1.0f, -1.0f, -1.0f};
+  int channel = -1;  // that it is to light most: 0 red, 1 green, 2 blue; -1 any
+  // Values are compared as they are encoded, in linear light, or as explains the image better.
+  enum class Transfer { kSrgb, kLinear, kAuto } transfer = Transfer::kAuto;
+  int cell = 8;  // side of a cell, pixels
+};
+
+// How much of an image's size what it does not show of a screen may be away from it.
+inline constexpr float kScreenReach = 0.10f;    // farther away than that nothing is screen
+inline constexpr float kScreenFringe = 0.015f;  // and beyond that nothing smooth is
+
+// The channel that a key colour lights most.
+TRIMATTE_HD int key_channel_of(const float* key) {
+  return key[0] > key[1] ? (key[0] > key[2] ? 0 : 2) : (key[1] > key[2] ? 1 : 2);
+}
+
+// How far channel k stands above the larger of the other two.
+TRIMATTE_HD float key_difference(float r, float g, float b, int k) {
+  const float rg = r > g ? r : g, rb = r > b ? r : b, gb = g > b ? g : b;
+  return k == 0 ? r - gb : k == 1 ? g - rb : b - rg;
+}
+
+// The colour without its brightness.
+struct Chroma {
+  float r, g, b;
+};
+TRIMATTE_HD Chroma chroma_of(float r, float g, float b) {
+  const float mean = (r + g + b) * (1.0f / 3.0f);
+  return {r - mean, g - mean, b - mean};
+}
+TRIMATTE_HD float length(const Chroma& c) {
+  return std::sqrt(c.r * c.r + c.g * c.g + c.b * c.b);
+}
+
+}  // namespace trimatte

@@ -1,0 +1,142 @@
+"""Screens: what a keyer learns of the background that it removes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimatte import _core
+from trimatte.arrays import Array, ArrayLike, as_array, choice, key_channel
+from trimatte.devices import DeviceArray
+from trimatte.errors import ArgumentError
+
+__all__ = ["Screen", "fit_screen"]
+
+KeyColor = str | tuple[float, float, float]
+Floats = NDArray[np.float32]
+
+_MOST_PIXELS = 1.2e6  # that are looked at
+_CELL = 8  # of those
+_LEAST_SHARE = 0.005  # of the image, to be called a screen
+_TRANSFERS = {"srgb": 0, "linear": 1, "auto": 2}
+_CHANNELS = ("red", "green", "blue")
+
+
+@dataclass(frozen=True, eq=False)
+class Screen:
+    """A screen as `fit_screen` found it: all that ``chroma_key(method="plate")`` needs. It serves
+    every frame of a shot.
+
+    key_color: (r, g, b) in 0..255, encoded. transfer: ``"srgb"`` or ``"linear"``, the space of the
+    rest. model: (h, w, 4) float32, a cell's alpha as a function of the colour in [0, 1]: alpha =
+    clip(m0 R + m1 G + m2 B + m3). plate: (h, w, 3) float32, the screen's own colour. cell: side of
+    a cell in pixels; between the centres of cells both are interpolated. noise: the standard
+    deviation of alpha on the bare screen. share: of the image that is bare screen, in [0, 1].
+    """
+
+    key_color: tuple[float, float, float]
+    transfer: str
+    model: Floats
+    plate: Floats
+    cell: int
+    noise: float
+    share: float
+    _placed: dict[str, tuple[Any, Any]] = field(default_factory=dict, repr=False)
+
+    def on(self, image: Array) -> tuple[Any, Any]:
+        """Model and plate where an image lies; copied to a GPU once."""
+        if not isinstance(image, DeviceArray):
+            return self.model, self.plate
+        if image.device not in self._placed:
+            self._placed[image.device] = (
+                _core.place(self.model, image.device, "chroma_key"),
+                _core.place(self.plate, image.device, "chroma_key"),
+            )
+        return self._placed[image.device]
+
+
+def fit_screen(
+    image: ArrayLike,
+    *,
+    key_color: KeyColor = "auto",
+    plate: ArrayLike | None = None,
+    transfer: str = "auto",
+) -> Screen:
+    """Learns a screen from an image of it: its colour, how it is lit, and what tells it from the
+    foreground.
+
+    Between a screen's colour B and a foreground's F alpha is a linear function of the colour; of
+    all such functions the one that noise and the foreground's texture move least is Fisher's linear
+    discriminant (1936). B and F are means of what is surely screen and surely foreground, filled in
+    by push and pull (Gortler et al., SIGGRAPH 1996): a plate of the screen as the image based
+    keyer's (Foundry, IBK), and one of the foreground. Where nothing is soft alpha is a constant 0
+    or 1, so that noise does not show; black and white points follow the noise.
+
+    About a million pixels are looked at, every n-th of each n-th row of a larger image; of one on a
+    GPU a copy, which waits for it.
+
+    Args:
+        image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
+            ignored.
+        key_color: ``"auto"``: the commonest colour of the borders that is not grey. ``"green"``,
+            ``"blue"``, ``"red"``: the commonest of that kind. (r, g, b) in 0..255: that one.
+        plate: a clean plate, the screen without anybody before it, of the image's size and dtype,
+            or None: it is made of what is seen of the screen.
+        transfer: the space in which foreground and screen were mixed: ``"linear"`` light, as in a
+            camera, ``"srgb"``, of the encoded values, as image programs do; ``"auto"``: in which
+            the mixtures lie nearer to straight lines.
+
+    Returns:
+        A `Screen`.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above, or there is no such screen.
+    """
+    operation = "fit_screen"
+    pixels = as_array(image, operation, "image")
+    _core.check(pixels, operation, "image", color=True)
+    if 0 in pixels.shape[:2]:
+        raise ArgumentError(f"{operation}: image must not be empty, got {pixels.shape}")
+    step = math.ceil(math.sqrt(pixels.shape[0] * pixels.shape[1] / _MOST_PIXELS))
+    clean = None if plate is None else _every(as_array(plate, operation, "plate"), step)
+    color, channel = _key(key_color, operation)
+    mode = choice(_TRANSFERS, transfer, operation, "transfer")
+    key, linear, noise, share, model, own_plate = _core.fit_screen(
+        _every(pixels, step), clean, color, channel, mode, _CELL
+    )
+    if share < _LEAST_SHARE:
+        wanted = "no colour" if key_color == "auto" else repr(key_color)
+        raise ArgumentError(
+            f"{operation}: image must show a screen ({wanted} was asked for or found, on "
+            f"{share:.1%} of it); key_color= names its colour, plate= gives it without the subject"
+        )
+    return Screen(
+        key_color=(round(255 * key[0], 3), round(255 * key[1], 3), round(255 * key[2], 3)),
+        transfer="linear" if linear else "srgb",
+        model=model,
+        plate=own_plate,
+        cell=_CELL * step,
+        noise=noise,
+        share=share,
+    )
+
+
+def _every(array: Array, step: int) -> Array:
+    """Every so many pixels, on the host."""
+    if isinstance(array, DeviceArray):
+        array = array.to_host()
+    return np.ascontiguousarray(array[::step, ::step])
+
+
+def _key(key_color: KeyColor, operation: str) -> tuple[tuple[float, float, float] | None, int]:
+    """A key colour in [0, 1], or None where it is to be found; and its channel, or -1 for any."""
+    if isinstance(key_color, str):
+        channels = {"auto": -1} | {name: index for index, name in enumerate(_CHANNELS)}
+        return None, choice(channels, key_color, operation, "key_color")
+    channel = key_channel(key_color, operation)
+    r, g, b = (float(v) / 255 for v in key_color)
+    return (r, g, b), channel
