@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import scenes
 from scipy.ndimage import gaussian_filter
+
+import scenes
 from trimatte.demo import scene as demo_scene
 from trimatte.imageio import read_image, read_mask
 

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike, NDArray
 
+import trimatte
+
 Array = NDArray[Any]
 Make = Callable[[Generator, int, int], tuple[Any, ...]]
 
@@ -244,6 +246,82 @@ def key_cases() -> Iterator[Case]:
                 yield Case(f"key-{dtype}-to-{output}", "chroma_key", an_image(dtype), options)
 
 
+def a_screen(cells: tuple[int, int], cell: int, transfer: str = "srgb") -> trimatte.Screen:
+    """A screen of random models and colours, the same ones each time."""
+    rng = np.random.default_rng([*cells, cell])
+    model = rng.uniform(-1.0, 1.0, (*cells, 4)).astype(np.float32)
+    plate = rng.uniform(0.0, 1.0, (*cells, 3)).astype(np.float32)
+    return trimatte.Screen((20.0, 180.0, 60.0), transfer, cell, model, plate, 0.01)
+
+
+# Float32, and in linear light a decoding good to 2.5e-5, in units of alpha.
+SOFT = {"srgb": 4e-6, "linear": 3e-4}
+# Distances of uneven plates may be small: errors grow by their inverse, up to 255.
+UNEVEN = {"srgb": 5e-5, "linear": 7e-3}
+
+
+def samples_of(dtype: str, error: float) -> float:
+    """An error in units of alpha as samples of the result: at least the rounding of one that lies
+    next to a half."""
+    return max(1.0, error * np.iinfo(dtype).max) if dtype != "float32" else error
+
+
+def soft_key_rules(dtype: str) -> Iterator[tuple[str, dict[str, Any], float]]:
+    """Names, options and errors, in units of alpha, of the soft methods."""
+    rng = np.random.default_rng(3)
+    for transfer in ("srgb", "linear"):
+        common: dict[str, Any] = {"transfer": transfer}
+        for key in ("green", "blue", "red", (30.0, 160.0, 70.0)):
+            name = f"{key if isinstance(key, str) else 'triple'}-{transfer}"
+            options = {**common, "method": "vlahos", "key_color": key}
+            yield f"vlahos-{name}", options, SOFT[transfer]
+            for method in ("ffmpeg", "obs"):
+                options = {**common, "method": method, "key_color": key, "clip": (0.1, 0.8)}
+                yield f"{method}-{name}", options, 2.0 * SOFT[transfer]
+        for height, width in ((1, 1), (3, 2), (40, 150)):
+            plate = noise(rng, height, width, 3, dtype)
+            options = {**common, "method": "vlahos", "plate": plate}
+            yield f"vlahos-plate-{height}x{width}-{transfer}", options, UNEVEN[transfer]
+        for cells, cell in (((1, 1), 16), ((4, 9), 8), ((3, 5), 64), ((9, 30), 5), ((40, 150), 1)):
+            screen = a_screen(cells, cell, transfer)
+            options = {"method": "plate", "screen": screen, "clip": (0.02, 0.97)}
+            yield f"plate-{cells[0]}x{cells[1]}-{transfer}", options, 2.0 * SOFT[transfer]
+
+
+def soft_key_cases() -> Iterator[Case]:
+    for dtype in DTYPES:
+        for name, options, error in soft_key_rules(dtype):
+            yield Case(
+                f"key-{dtype}-{name}",
+                "chroma_key",
+                an_image(dtype),
+                options,
+                atol=samples_of(dtype, error),
+                sizes=(*EVERY_SMALL_SIZE, "wide"),
+            )
+        for output in DTYPES:
+            if output != dtype:
+                yield Case(
+                    f"key-{dtype}-vlahos-to-{output}",
+                    "chroma_key",
+                    an_image(dtype, channels=4),
+                    {"method": "vlahos", "dtype": output},
+                    atol=samples_of(output, SOFT["srgb"]),
+                )
+        for method in ("ffmpeg", "obs"):
+            options = {"method": method, "tolerance": 0.7, "softness": 0.0}
+            make = an_image(dtype, channels=4)
+            yield Case(f"key-{dtype}-{method}-hard", "chroma_key", make, options)
+        options = {"tolerance": 10.0, "softness": 50.0, "clip": (0.125, 0.75)}
+        yield Case(
+            f"key-{dtype}-clip",
+            "chroma_key",
+            an_image(dtype),
+            options,
+            atol=samples_of(dtype, 2e-6),
+        )
+
+
 def key_cutout_cases() -> Iterator[Case]:
     for dtype in DTYPES:
         # Two roundings, of the key and of the product.
@@ -274,6 +352,24 @@ def key_cutout_cases() -> Iterator[Case]:
             {"despill": None, "key_color": "red"},
             atol=atol,
         )
+
+
+def soft_key_cutout_cases() -> Iterator[Case]:
+    for dtype in DTYPES:
+        options: dict[str, Any]
+        for name, options in (
+            ("vlahos", {"method": "vlahos", "key_color": "blue", "despill": "max-limit"}),
+            ("ffmpeg", {"method": "ffmpeg", "premultiplied": True}),
+            ("obs", {"method": "obs", "despill": None, "premultiplied": True}),
+            ("plate", {"method": "plate", "screen": a_screen((5, 7), 16), "premultiplied": True}),
+        ):
+            yield Case(
+                f"key-cutout-{dtype}-{name}",
+                "key_cutout",
+                an_image(dtype, channels=4 if name == "obs" else 3),
+                options,
+                atol=2.0 * samples_of(dtype, 2.0 * SOFT["srgb"]),
+            )
 
 
 def trimap_cases() -> Iterator[Case]:
@@ -526,7 +622,9 @@ def network_cases() -> Iterator[Case]:
 
 CASES: tuple[Case, ...] = (
     *key_cases(),
+    *soft_key_cases(),
     *key_cutout_cases(),
+    *soft_key_cutout_cases(),
     *trimap_cases(),
     *alpha_cases(),
     *foreground_cases(),

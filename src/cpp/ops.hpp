@@ -15,6 +15,7 @@
 #include "pixel/foreground.hpp"
 #include "pixel/guided.hpp"
 #include "pixel/key.hpp"
+#include "pixel/key_soft.hpp"
 #include "pixel/matting.hpp"
 #include "pixel/resize.hpp"
 #include "pixel/sampling.hpp"
@@ -34,6 +35,20 @@ void chroma_key(ImageView<const T> image, ImageView<A> alpha, const KeyOptions&,
 template <DeviceKind D, class T>
 void key_cutout(ImageView<const T> image, ImageView<T> rgba, const KeyOptions&,
                 const DespillOptions&, bool premultiplied, Stream);
+
+// The soft methods. `grid` in float: a clean plate (3 channels), the affine models of kPlate (4),
+// or empty where the method needs none.
+template <DeviceKind D, class T, class A>
+void soft_key(ImageView<const T> image, ImageView<A> alpha, ImageView<const float> grid,
+              const SoftKeyOptions&, Stream);
+
+template <DeviceKind D, class T>
+void soft_key_cutout(ImageView<const T> image, ImageView<T> rgba, ImageView<const float> grid,
+                     const SoftKeyOptions&, const DespillOptions&, bool premultiplied, Stream);
+
+// An image's colours (3 channels) in float, in linear light or as they are encoded.
+template <DeviceKind D, class T>
+void decode(ImageView<const T> image, ImageView<float> light, bool linear, Stream);
 
 // A disk that would leave no sure foreground (background) where the mask has some is reduced to the
 // largest that keeps some; `used` gets the radii.

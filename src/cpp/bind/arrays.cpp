@@ -19,6 +19,7 @@ const char* words_for(Layout layout) {
     case Layout::kRgba: return "(H, W, 4) of uint8, uint16 or float32";
     case Layout::kPlane: return "(H, W) of uint8, uint16 or float32";
     case Layout::kImage: return "(H, W), (H, W, 3) or (H, W, 4) of uint8, uint16 or float32";
+    case Layout::kGrid: return "(h, w, 3) or (h, w, 4) of float32";
     case Layout::kPrediction: break;
   }
   return "(H, W) of float32 or float16";
@@ -29,7 +30,8 @@ bool shape_fits(const std::vector<std::ptrdiff_t>& shape, Layout layout) {
   const bool rgba = shape.size() == 3 && shape[2] == 4;
   const bool color = rgba || (shape.size() == 3 && shape[2] == 3);
   switch (layout) {
-    case Layout::kColor: return color;
+    case Layout::kColor:
+    case Layout::kGrid: return color;
     case Layout::kRgba: return rgba;
     case Layout::kImage: return plane || color;
     default: return plane;
@@ -37,6 +39,7 @@ bool shape_fits(const std::vector<std::ptrdiff_t>& shape, Layout layout) {
 }
 
 bool depth_fits(std::optional<Depth> depth, Layout layout) {
+  if (layout == Layout::kGrid) return depth == Depth::kFloat32;
   if (layout == Layout::kPrediction) return depth == Depth::kFloat32 || depth == Depth::kFloat16;
   return depth == Depth::kUint8 || depth == Depth::kUint16 || depth == Depth::kFloat32;
 }
@@ -200,7 +203,8 @@ Argument::Argument(std::string operation, std::string name, const py::object& va
   if (!depth_fits(depth, layout)) refuse(wanted, describe());
   depth_ = *depth;
   read_layout(strides);
-  if (host_ && depth_ == Depth::kFloat32 && layout != Layout::kPrediction) check_values();
+  const bool any_value = layout == Layout::kPrediction || layout == Layout::kGrid;
+  if (host_ && depth_ == Depth::kFloat32 && !any_value) check_values();
 }
 
 // Takes the stride of the rows, and refuses what rows may not be like.

@@ -26,6 +26,7 @@ enum class Layout {
   kRgba,        // (H, W, 4)
   kPlane,       // (H, W)
   kImage,       // any of these
+  kGrid,        // (h, w, 3) or (h, w, 4) of float32, of any value
   kPrediction,  // (H, W) of a network's samples: float32 or float16, of any value
 };
 

@@ -25,11 +25,12 @@ void require_range(const std::string& operation, const char* name, double value,
                       "], got " + text(value));
 }
 
-KeyOptions key_options(const std::string& operation, int channel, double tolerance,
-                       double softness) {
+// `clip`: alphas that become 0 and 1, which another ramp does as well.
+KeyOptions key_options(const std::string& operation, int channel, double tolerance, double softness,
+                       const std::array<double, 2>& clip) {
   require_range(operation, "tolerance", tolerance, 0.0, 255.0);
   require_range(operation, "softness", softness, 0.0, 255.0);
-  return {channel, tolerance, softness};
+  return {channel, tolerance + softness * (1.0 - clip[1]), softness * (clip[1] - clip[0])};
 }
 
 DespillOptions despill_options(const std::string& operation, int channel, int method,
@@ -39,10 +40,11 @@ DespillOptions despill_options(const std::string& operation, int channel, int me
 }
 
 py::object chroma_key_op(const py::object& image_array, int channel, double tolerance,
-                         double softness, int depth, const std::string& operation,
-                         const py::object& device, const py::object& stream) {
+                         double softness, const std::array<double, 2>& clip, int depth,
+                         const std::string& operation, const py::object& device,
+                         const py::object& stream) {
   Argument image(operation, "image", image_array, Layout::kColor);
-  const KeyOptions options = key_options(operation, channel, tolerance, softness);
+  const KeyOptions options = key_options(operation, channel, tolerance, softness, clip);
   Call call(operation, device, stream, {&image});
   return with_depth(image.depth(), [&](auto t) {
     using T = decltype(t);
@@ -58,12 +60,13 @@ py::object chroma_key_op(const py::object& image_array, int channel, double tole
 }
 
 py::object key_cutout_op(const py::object& image_array, int channel, double tolerance,
-                         double softness, int method, double strength, bool premultiplied,
-                         const py::object& device, const py::object& stream) {
+                         double softness, const std::array<double, 2>& clip, int despill,
+                         double strength, bool premultiplied, const py::object& device,
+                         const py::object& stream) {
   const std::string operation = "key_cutout";
   Argument image(operation, "image", image_array, Layout::kColor);
-  const KeyOptions key = key_options(operation, channel, tolerance, softness);
-  const DespillOptions spill = despill_options(operation, channel, method, strength);
+  const KeyOptions key = key_options(operation, channel, tolerance, softness, clip);
+  const DespillOptions spill = despill_options(operation, channel, despill, strength);
   Call call(operation, device, stream, {&image});
   return with_depth(image.depth(), [&](auto t) {
     using T = decltype(t);
@@ -73,6 +76,105 @@ py::object key_cutout_op(const py::object& image_array, int channel, double tole
     });
     return call.give(rgba);
   });
+}
+
+// What the soft methods key by, checked.
+SoftKeyOptions soft_key_options(const std::string& operation, int method, int channel,
+                                const std::array<double, 3>& color, double tolerance,
+                                double softness, bool linear, const std::array<double, 2>& clip,
+                                int cell) {
+  constexpr double kMost = 100.0;
+  require_range(operation, "tolerance", tolerance, 0.0, kMost);
+  require_range(operation, "softness", softness, 0.0, kMost);
+  return {static_cast<SoftKeyMethod>(method),
+          channel,
+          {color[0], color[1], color[2]},
+          tolerance,
+          softness,
+          linear,
+          clip[0],
+          clip[1],
+          cell};
+}
+
+// The grid of a soft method, or none.
+std::optional<Argument> grid_argument(const std::string& operation, const py::object& array,
+                                      const SoftKeyOptions& options) {
+  if (array.is_none()) return std::nullopt;
+  const bool model = options.method == SoftKeyMethod::kPlate;
+  Argument grid(operation, model ? "screen.model" : "plate", array, Layout::kGrid);
+  if (grid.channels() != (model ? 4 : 3) || grid.height() == 0 || grid.width() == 0)
+    grid.refuse(model ? "must be (h, w, 4), not empty" : "must be (h, w, 3), not empty",
+                grid.describe());
+  return grid;
+}
+
+std::vector<Argument*> together(Argument& image, std::optional<Argument>& grid) {
+  std::vector<Argument*> all{&image};
+  if (grid) all.push_back(&*grid);
+  return all;
+}
+
+py::object soft_key_op(const py::object& image_array, const py::object& grid_array, int method,
+                       int channel, const std::array<double, 3>& color, double tolerance,
+                       double softness, bool linear, const std::array<double, 2>& clip, int cell,
+                       int depth, const std::string& operation, const py::object& device,
+                       const py::object& stream) {
+  Argument image(operation, "image", image_array, Layout::kColor);
+  const SoftKeyOptions options =
+      soft_key_options(operation, method, channel, color, tolerance, softness, linear, clip, cell);
+  std::optional<Argument> grid = grid_argument(operation, grid_array, options);
+  Call call(operation, device, stream, together(image, grid));
+  const auto cells = grid ? grid->view<float>() : ImageView<const float>{};
+  return with_depth(image.depth(), [&](auto t) {
+    using T = decltype(t);
+    return with_depth(static_cast<Depth>(depth), [&](auto a) {
+      using A = decltype(a);
+      auto alpha = call.output<A>(image.height(), image.width());
+      call.run([&](auto d, Stream s) {
+        soft_key<d.value, T, A>(image.view<T>(), alpha.view(), cells, options, s);
+      });
+      return call.give(alpha);
+    });
+  });
+}
+
+py::object soft_key_cutout_op(const py::object& image_array, const py::object& grid_array,
+                              int method, int channel, const std::array<double, 3>& color,
+                              double tolerance, double softness, bool linear,
+                              const std::array<double, 2>& clip, int cell, int despill,
+                              double strength, bool premultiplied, const py::object& device,
+                              const py::object& stream) {
+  const std::string operation = "key_cutout";
+  Argument image(operation, "image", image_array, Layout::kColor);
+  const SoftKeyOptions options =
+      soft_key_options(operation, method, channel, color, tolerance, softness, linear, clip, cell);
+  const DespillOptions spill = despill_options(operation, channel, despill, strength);
+  std::optional<Argument> grid = grid_argument(operation, grid_array, options);
+  Call call(operation, device, stream, together(image, grid));
+  const auto cells = grid ? grid->view<float>() : ImageView<const float>{};
+  return with_depth(image.depth(), [&](auto t) {
+    using T = decltype(t);
+    auto rgba = call.output<T>(image.height(), image.width(), 4);
+    call.run([&](auto d, Stream s) {
+      soft_key_cutout<d.value, T>(image.view<T>(), rgba.view(), cells, options, spill,
+                                  premultiplied, s);
+    });
+    return call.give(rgba);
+  });
+}
+
+py::object decode_op(const py::object& image_array, bool linear, const std::string& operation,
+                     const std::string& name, const py::object& device, const py::object& stream) {
+  Argument image(operation, name, image_array, Layout::kColor);
+  Call call(operation, device, stream, {&image});
+  auto light = call.output<float>(image.height(), image.width(), 3);
+  with_depth(image.depth(), [&](auto t) {
+    using T = decltype(t);
+    call.run(
+        [&](auto d, Stream s) { decode<d.value, T>(image.view<T>(), light.view(), linear, s); });
+  });
+  return call.give(light);
 }
 
 // (trimap, (outside, inside)): where the radii had to be reduced, to what. On a GPU, where knowing
@@ -348,10 +450,19 @@ void define_operations(py::module_& m) {
       "Raises what an operation would raise for this argument.", arg("array"), arg("operation"),
       arg("name"), arg("color"));
   m.def("chroma_key", &chroma_key_op, arg("image"), arg("channel"), arg("tolerance"),
-        arg("softness"), arg("depth"), arg("operation"), arg("device"), arg("stream"));
+        arg("softness"), arg("clip"), arg("depth"), arg("operation"), arg("device"), arg("stream"));
   m.def("key_cutout", &key_cutout_op, arg("image"), arg("channel"), arg("tolerance"),
-        arg("softness"), arg("method"), arg("strength"), arg("premultiplied"), arg("device"),
+        arg("softness"), arg("clip"), arg("despill"), arg("strength"), arg("premultiplied"),
+        arg("device"), arg("stream"));
+  m.def("soft_key", &soft_key_op, arg("image"), arg("grid"), arg("method"), arg("channel"),
+        arg("color"), arg("tolerance"), arg("softness"), arg("linear"), arg("clip"), arg("cell"),
+        arg("depth"), arg("operation"), arg("device"), arg("stream"));
+  m.def("soft_key_cutout", &soft_key_cutout_op, arg("image"), arg("grid"), arg("method"),
+        arg("channel"), arg("color"), arg("tolerance"), arg("softness"), arg("linear"), arg("clip"),
+        arg("cell"), arg("despill"), arg("strength"), arg("premultiplied"), arg("device"),
         arg("stream"));
+  m.def("decode", &decode_op, "Colours in float, in linear light or as they are encoded.",
+        arg("image"), arg("linear"), arg("operation"), arg("name"), arg("device"), arg("stream"));
   m.def("make_trimap", &make_trimap_op, arg("mask"), arg("low"), arg("high"), arg("outside"),
         arg("inside"), arg("square"), arg("network_pixel"), arg("operation"), arg("device"),
         arg("stream"));

@@ -331,8 +331,9 @@ Map<float> Fitting::chroma_distance() const {
   with_grid(plate_, [&](std::ptrdiff_t y, float* const* plate) {
     float* to = out.row(y);
     for (std::ptrdiff_t x = 0; x < width_; ++x) {
-      const Chroma a = chroma_of(colors_.at(0, y, x), colors_.at(1, y, x), colors_.at(2, y, x));
-      const Chroma b = chroma_of(plate[0][x], plate[1][x], plate[2][x]);
+      const ChromaDirection a =
+          chroma_direction(colors_.at(0, y, x), colors_.at(1, y, x), colors_.at(2, y, x));
+      const ChromaDirection b = chroma_direction(plate[0][x], plate[1][x], plate[2][x]);
       to[x] = length({a.r - b.r, a.g - b.g, a.b - b.b}) / std::max(length(b), 1e-3f);
     }
   });

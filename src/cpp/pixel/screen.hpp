@@ -33,14 +33,14 @@ TRIMATTE_HD float key_difference(float r, float g, float b, int k) {
 }
 
 // The colour without its brightness.
-struct Chroma {
+struct ChromaDirection {
   float r, g, b;
 };
-TRIMATTE_HD Chroma chroma_of(float r, float g, float b) {
+TRIMATTE_HD ChromaDirection chroma_direction(float r, float g, float b) {
   const float mean = (r + g + b) * (1.0f / 3.0f);
   return {r - mean, g - mean, b - mean};
 }
-TRIMATTE_HD float length(const Chroma& c) {
+TRIMATTE_HD float length(const ChromaDirection& c) {
   return std::sqrt(c.r * c.r + c.g * c.g + c.b * c.b);
 }
 

@@ -20,11 +20,13 @@ from trimatte.devices import (
     to_device,
 )
 from trimatte.errors import ArgumentError, DeviceError, EngineError, Error, TrimapWarning
-from trimatte.keying import Probe, chroma_key, key_cutout, probe
+from trimatte.keying import chroma_key, key_cutout
 from trimatte.matting import MattingInfo, despill, estimate_alpha, estimate_foreground
 from trimatte.pipeline import Remover, Result, remove
+from trimatte.probing import Probe, probe
 from trimatte.refining import Refined, refine
 from trimatte.resizing import class_probability, matte_from_prediction, resize, to_tensor
+from trimatte.screens import Screen
 from trimatte.segmenting import Segmenter, segment
 from trimatte.sessions import MattingSession
 from trimatte.trimap import make_trimap
@@ -41,6 +43,7 @@ __all__ = [
     "Refined",
     "Remover",
     "Result",
+    "Screen",
     "Segmenter",
     "TrimapWarning",
     "__version__",

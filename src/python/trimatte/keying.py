@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,31 +17,60 @@ from trimatte.arrays import (
     as_array,
     choice,
     depth_code,
+    is_number,
     key_channel,
     number,
 )
 from trimatte.errors import ArgumentError
+from trimatte.screens import Screen, fit_screen
 
-__all__ = ["Probe", "chroma_key", "key_cutout", "probe"]
+__all__ = ["KeyRule", "chroma_key", "key_cutout", "key_rule", "run_key"]
 
 KeyColor = str | tuple[float, float, float]
 
-_NAMES = ("red", "green", "blue")
+# What the names of screens stand for: the paints and cloths sold as chroma key green and blue.
+SCREEN_COLORS = {
+    "green": (0.0, 177.0, 64.0),
+    "blue": (0.0, 71.0, 187.0),
+    "red": (200.0, 16.0, 46.0),
+}
+
+_SOFT_METHODS = {"ffmpeg": 0, "obs": 1, "vlahos": 2, "plate": 3}
+_DEFAULTS = {  # tolerance and softness
+    "difference": (30.0, 0.0),
+    "ffmpeg": (0.2, 0.5),
+    "obs": (0.2, 0.5),
+    "vlahos": (0.0, 0.0),
+    "plate": (0.0, 0.0),
+}
+_OPTIONS = {
+    "difference": ("tolerance", "softness"),
+    "ffmpeg": ("tolerance", "softness"),
+    "obs": ("tolerance", "softness"),
+    "vlahos": ("plate",),
+    "plate": ("plate", "screen"),
+}
 
 
 def chroma_key(
     image: ArrayLike,
     *,
     key_color: KeyColor = "green",
-    tolerance: float = 30.0,
-    softness: float = 0.0,
+    method: str = "difference",
+    tolerance: float | None = None,
+    softness: float | None = None,
+    plate: ArrayLike | None = None,
+    screen: Screen | None = None,
+    transfer: str | None = None,
+    clip: tuple[float, float] = (0.0, 1.0),
     dtype: npt.DTypeLike | None = None,
     device: str | None = None,
     stream: Any = None,
 ) -> Array:
-    """Alpha by colour difference, hard or with a ramp.
+    """Alpha by colour: how much of a pixel is not screen.
 
-    With k the key colour's channel and a, b the two others, the hard rule is::
+    ``"difference"``, the default, is hard or has a ramp. With k the key colour's channel and a, b
+    the two others, the hard rule is::
 
         alpha = 0 if k > a + tolerance and k > b + tolerance else 1
 
@@ -50,13 +79,48 @@ def chroma_key(
     3,158,477) with a black and a white point. The rule is applied to the values as they are
     encoded.
 
+    ``"ffmpeg"`` is FFmpeg's filter ``chromakey`` (vf_chromakey.c), and ``"obs"`` OBS Studio's
+    chroma key (chroma_key_filter_v2.effect). Both take the distance of a pixel's chroma to the
+    key's, averaged over 3 x 3 pixels, and let alpha rise from 0 to 1 while it goes from
+    ``tolerance`` to ``tolerance + softness``; OBS's to the power of 1.5. Distances are counted in
+    units of the key colour's own distance from grey, so that one setting does for any screen. To
+    get there, divide FFmpeg's ``similarity`` and ``blend`` by ``hypot(u, v) / sqrt(2)``, where
+    u = -0.16874 R - 0.33126 G + 0.5 B and v = 0.5 R - 0.41869 G - 0.08131 B of the key colour in
+    [0, 1] (0.3775 for pure green); and OBS's ``similarity`` and ``smoothness``, over 1000, by
+    ``hypot(cb, cr)``, where cb = -0.100644 R - 0.338572 G + 0.439216 B and cr = 0.439216 R -
+    0.398942 G - 0.040274 B (0.5232 for pure green). At the image's border its outermost pixels go
+    on outward (FFmpeg lets what it read last stand).
+
+    ``"vlahos"`` sets the colour difference in relation to the screen's own, K::
+
+        alpha = clip(1 - (k - max(a, b)) / (K_k - max(K_a, K_b)))
+
+    K is the key colour, or with ``plate`` that picture's colour at the pixel. Where K's difference
+    is below 1/255, it counts as that.
+
+    ``"plate"`` is ``clip(m0 R + m1 G + m2 B + m3)`` with the model m of a `trimatte.Screen`.
+
     Args:
         image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
             ignored.
-        key_color: ``"green"``, ``"blue"``, ``"red"``, or (r, g, b) in 0..255, of which the largest
-            channel counts.
-        tolerance: in [0, 255], in units of 1/255 of full scale whatever the image's dtype.
-        softness: width of the ramp, in [0, 255], same units.
+        key_color: ``"green"``, ``"blue"``, ``"red"``, or (r, g, b) in 0..255. ``"difference"``
+            only takes its largest channel; to the others the names mean (0, 177, 64), (0, 71, 187)
+            and (200, 16, 46), the usual screens. A screen has its own.
+        method: ``"difference"``, ``"ffmpeg"``, ``"obs"``, ``"vlahos"`` or ``"plate"``.
+        tolerance: for ``"difference"`` in [0, 255], in units of 1/255 of full scale whatever the
+            image's dtype, by default 30. For ``"ffmpeg"`` and ``"obs"`` in [0, 100], a fraction of
+            the key colour's distance from grey, by default 0.2. The others have none.
+        softness: width of the ramp, in the same units: by default 0, and 0.5.
+        plate: (h, w, 3 or 4) of any size, uint8, uint16 or float32: the empty screen, stretched
+            over the image; of low resolution it costs the least. For ``"vlahos"``, and for
+            ``"plate"`` where no screen is given.
+        screen: for ``"plate"``: the `trimatte.Screen`; None: `trimatte.fit_screen` finds it in the
+            image.
+        transfer: ``"linear"`` compares in linear light (IEC 61966-2-1), ``"srgb"`` values as they
+            are encoded; None means the screen's, or ``"srgb"``, which is all that ``"difference"``
+            has.
+        clip: (black, white), 0 <= black < white <= 1: alphas that become 0 and 1, with those
+            between spread out.
         dtype: of the result: uint8, uint16 or float32; None means the image's.
         device: see `trimatte.devices`.
         stream: likewise.
@@ -66,18 +130,160 @@ def chroma_key(
         rounded to nearest, half up.
 
     Raises:
-        ArgumentError: an argument is not what is listed above.
+        ArgumentError: an argument is not what is listed above, or one that the method has not.
     """
     array = as_array(image, "chroma_key", "image", stream)
-    return _key("chroma_key", array, key_color, tolerance, softness, dtype, device, stream)
+    rule = key_rule(
+        "chroma_key",
+        array,
+        key_color=key_color,
+        method=method,
+        tolerance=tolerance,
+        softness=softness,
+        plate=plate,
+        screen=screen,
+        transfer=transfer,
+        clip=clip,
+        stream=stream,
+    )
+    return run_key("chroma_key", array, rule, dtype, device, stream)
 
 
-def _key(
+@dataclass(frozen=True)
+class KeyRule:
+    """The options of a key, looked up."""
+
+    method: str
+    channel: int
+    color: tuple[float, float, float]  # encoded, in [0, 1]
+    tolerance: float
+    softness: float
+    transfer: str
+    clip: tuple[float, float]
+    grid: Array | None = None  # where the image lies
+    cell: int = 0
+
+    def arguments(self) -> dict[str, Any]:
+        """What `_core` takes."""
+        given: dict[str, Any] = {
+            "channel": self.channel,
+            "tolerance": self.tolerance,
+            "softness": self.softness,
+            "clip": self.clip,
+        }
+        if self.method == "difference":
+            return given
+        return {
+            **given,
+            "method": _SOFT_METHODS[self.method],
+            "grid": self.grid,
+            "color": self.color,
+            "linear": self.transfer == "linear",
+            "cell": self.cell,
+        }
+
+
+def key_rule(
+    operation: str,
+    image: Array,
+    *,
+    key_color: KeyColor,
+    method: str,
+    tolerance: float | None,
+    softness: float | None,
+    plate: ArrayLike | None,
+    screen: Screen | None,
+    transfer: str | None,
+    clip: tuple[float, float],
+    stream: Any = None,
+) -> KeyRule:
+    """The options of a key, and nothing that its method has not."""
+    defaults = choice(_DEFAULTS, method, operation, "method")
+    given = {"tolerance": tolerance, "softness": softness, "plate": plate, "screen": screen}
+    for name, value in given.items():
+        if value is not None and name not in _OPTIONS[method]:
+            raise ArgumentError(
+                f"{operation}: {name} must be None for method={method!r}, which has none, got "
+                f"{value!r:.80}"
+            )
+    if method == "plate" and screen is None:
+        choose = "auto" if transfer is None else transfer
+        screen = fit_screen(image, key_color=key_color, plate=plate, transfer=choose)
+        plate = None
+    space = _transfer(operation, method, transfer, screen)
+    if method == "plate" and screen is not None:
+        if plate is not None:
+            raise ArgumentError(f"{operation}: plate must be None where a screen is given")
+        key_color = screen.key_color
+    found = KeyRule(
+        method,
+        key_channel(key_color, operation),
+        _color(key_color),
+        defaults[0] if tolerance is None else number(tolerance, operation, "tolerance"),
+        defaults[1] if softness is None else number(softness, operation, "softness"),
+        space,
+        _levels(operation, clip),
+    )
+    if screen is not None:
+        return replace(found, grid=screen.beside("model", image), cell=int(screen.cell))
+    if plate is not None:
+        return replace(found, grid=_plate_grid(operation, plate, space, stream))
+    return found
+
+
+def _transfer(operation: str, method: str, transfer: str | None, screen: Screen | None) -> str:
+    if screen is not None and not isinstance(screen, Screen):
+        raise ArgumentError(f"{operation}: screen must be a trimatte.Screen, got {screen!r:.80}")
+    known = "srgb" if screen is None else screen.transfer
+    if transfer is None:
+        return known
+    choice({"srgb": 0, "linear": 1}, transfer, operation, "transfer")
+    if screen is not None and transfer != known:
+        raise ArgumentError(
+            f"{operation}: transfer must be the screen's, {known!r}, or None, got {transfer!r}"
+        )
+    if method == "difference" and transfer != "srgb":
+        raise ArgumentError(
+            f"{operation}: transfer must be 'srgb' for method='difference', got {transfer!r}"
+        )
+    return transfer
+
+
+def _levels(operation: str, clip: Any) -> tuple[float, float]:
+    """(black, white)"""
+    if isinstance(clip, (tuple, list)) and len(clip) == 2 and all(map(is_number, clip)):
+        black, white = float(clip[0]), float(clip[1])
+        if 0.0 <= black < white <= 1.0:
+            return black, white
+    raise ArgumentError(
+        f"{operation}: clip must be (black, white) with 0 <= black < white <= 1, got {clip!r:.80}"
+    )
+
+
+def _color(key_color: KeyColor) -> tuple[float, float, float]:
+    """A key colour, which `key_channel` has checked, in [0, 1]."""
+    r, g, b = SCREEN_COLORS[key_color] if isinstance(key_color, str) else key_color
+    return r / 255.0, g / 255.0, b / 255.0
+
+
+def _plate_grid(operation: str, plate: ArrayLike, transfer: str, stream: Any) -> Array:
+    """A clean plate as (h, w, 3) float32 of the working space."""
+    array = as_array(plate, operation, "plate", stream)
+    ours = stream if isinstance(array, DeviceArray) else None
+    return _core.decode(
+        array,
+        linear=transfer == "linear",
+        operation=operation,
+        name="plate",
+        device=None,
+        stream=ours,
+    )
+
+
+def run_key(
     operation: str,
     array: Array,
-    key_color: KeyColor,
-    tolerance: float,
-    softness: float,
+    rule: KeyRule,
     dtype: npt.DTypeLike | None,
     device: str | None = None,
     stream: Any = None,
@@ -85,11 +291,10 @@ def _key(
     """`chroma_key` under the name of the operation that a message should name."""
     # An image of a wrong dtype is refused by the core, which names it; any depth will do here.
     known = array.dtype.name in ("uint8", "uint16", "float32")
-    return _core.chroma_key(
+    run = _core.chroma_key if rule.method == "difference" else _core.soft_key
+    return run(
         array,
-        channel=key_channel(key_color, operation),
-        tolerance=number(tolerance, operation, "tolerance"),
-        softness=number(softness, operation, "softness"),
+        **rule.arguments(),
         depth=depth_code(array.dtype if dtype is None and known else dtype or np.uint8, operation),
         operation=operation,
         device=device,
@@ -101,8 +306,13 @@ def key_cutout(
     image: ArrayLike,
     *,
     key_color: KeyColor = "green",
-    tolerance: float = 30.0,
-    softness: float = 0.0,
+    method: str = "difference",
+    tolerance: float | None = None,
+    softness: float | None = None,
+    plate: ArrayLike | None = None,
+    screen: Screen | None = None,
+    transfer: str | None = None,
+    clip: tuple[float, float] = (0.0, 1.0),
     despill: str | None = "average",
     despill_strength: float = 1.0,
     premultiplied: bool = False,
@@ -117,7 +327,7 @@ def key_cutout(
     Args:
         image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
             ignored.
-        key_color, tolerance, softness: as for `chroma_key`.
+        key_color, method, tolerance, softness, plate, screen, transfer, clip: as for `chroma_key`.
         despill: the method of `trimatte.despill`; None leaves the colours.
         despill_strength: its strength, in [0, 1].
         premultiplied: multiply the colours by alpha; by default they are straight, and 0 where
@@ -131,103 +341,29 @@ def key_cutout(
     Raises:
         ArgumentError: an argument is not what is listed above.
     """
-    method = "average" if despill is None else despill
+    array = as_array(image, "key_cutout", "image", stream)
+    rule = key_rule(
+        "key_cutout",
+        array,
+        key_color=key_color,
+        method=method,
+        tolerance=tolerance,
+        softness=softness,
+        plate=plate,
+        screen=screen,
+        transfer=transfer,
+        clip=clip,
+        stream=stream,
+    )
+    spill = "average" if despill is None else despill
     strength = number(despill_strength, "key_cutout", "despill_strength")
-    return _core.key_cutout(
-        as_array(image, "key_cutout", "image", stream),
-        channel=key_channel(key_color, "key_cutout"),
-        tolerance=number(tolerance, "key_cutout", "tolerance"),
-        softness=number(softness, "key_cutout", "softness"),
-        method=choice(DESPILL_METHODS, method, "key_cutout", "despill"),
+    run = _core.key_cutout if rule.method == "difference" else _core.soft_key_cutout
+    return run(
+        array,
+        **rule.arguments(),
+        despill=choice(DESPILL_METHODS, spill, "key_cutout", "despill"),
         strength=0.0 if despill is None else strength,
         premultiplied=bool(premultiplied),
         device=device,
         stream=stream,
-    )
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What the key saw at one pixel. r, g, b and the differences are in the image's own units;
-    ``tolerance`` and ``softness`` in 1/255 of full scale, as given."""
-
-    x: int
-    y: int
-    r: float
-    g: float
-    b: float
-    key: str
-    difference_1: float
-    difference_2: float
-    tolerance: float
-    softness: float
-    keyed: bool
-    alpha: float
-
-    def __str__(self) -> str:
-        k = self.key[0]
-        others = [name[0] for name in _NAMES if name != self.key]
-        verdict = "screen" if self.keyed else "kept"
-        return (
-            f"({self.x}, {self.y}) r={self.r:g} g={self.g:g} b={self.b:g} "
-            f"{k}-{others[0]}={self.difference_1:g} {k}-{others[1]}={self.difference_2:g} "
-            f"tolerance={self.tolerance:g} softness={self.softness:g}: {verdict}, "
-            f"alpha={self.alpha:.3f}"
-        )
-
-
-def probe(
-    image: ArrayLike,
-    x: int,
-    y: int,
-    *,
-    key_color: KeyColor = "green",
-    tolerance: float = 30.0,
-    softness: float = 0.0,
-) -> Probe:
-    """Explains `chroma_key` at pixel (x, y): the values it read, its differences and its verdict.
-
-    Args:
-        image: as for `chroma_key`; one on a GPU is copied to the host.
-        x: column, 0 <= x < W.
-        y: row, 0 <= y < H.
-        key_color, tolerance, softness: as for `chroma_key`.
-
-    Returns:
-        A `Probe`; for a green key ``difference_1`` is g - r and ``difference_2`` is g - b.
-        ``keyed`` is True where alpha is 0.
-
-    Raises:
-        ArgumentError: as `chroma_key`, or (x, y) lies outside of the image.
-    """
-    array = as_array(image, "probe", "image")
-    _core.check(array, "probe", "image", color=True)
-    height, width = array.shape[:2] if array.ndim >= 2 else (0, 0)
-    for name, value, size in (("x", x, width), ("y", y, height)):
-        if not isinstance(value, (int, np.integer)) or not 0 <= value < size:
-            raise ArgumentError(
-                f"probe: {name} must be a whole number in [0, {size}) for an image of "
-                f"{array.shape} {array.dtype}, got {value!r}"
-            )
-    if isinstance(array, DeviceArray):
-        array = array.to_host()
-    # The operation itself gives the verdict: what it says here is what it does to the image.
-    pixel = array[y : y + 1, x : x + 1]
-    alpha = _key("probe", pixel, key_color, tolerance, softness, np.float32)
-    channel = key_channel(key_color, "probe")
-    values = [v.item() for v in pixel[0, 0, :3]]
-    first, second = (values[channel] - values[c] for c in range(3) if c != channel)
-    return Probe(
-        x=int(x),
-        y=int(y),
-        r=values[0],
-        g=values[1],
-        b=values[2],
-        key=_NAMES[channel],
-        difference_1=first,
-        difference_2=second,
-        tolerance=float(tolerance),
-        softness=float(softness),
-        keyed=bool(alpha[0, 0] == 0),
-        alpha=float(alpha[0, 0]),
     )

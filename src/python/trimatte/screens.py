@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trimatte import _core
 from trimatte.arrays import Array, ArrayLike, as_array, choice, key_channel
@@ -17,7 +15,6 @@ from trimatte.errors import ArgumentError
 __all__ = ["Screen", "fit_screen"]
 
 KeyColor = str | tuple[float, float, float]
-Floats = NDArray[np.float32]
 
 _MOST_PIXELS = 1.2e6  # that are looked at
 _CELL = 8  # of those
@@ -28,35 +25,52 @@ _CHANNELS = ("red", "green", "blue")
 
 @dataclass(frozen=True, eq=False)
 class Screen:
-    """A screen as `fit_screen` found it: all that ``chroma_key(method="plate")`` needs. It serves
-    every frame of a shot.
+    """A screen as `fit_screen` finds it, on a coarse grid of square cells: all that
+    ``chroma_key(method="plate")`` needs. It serves every frame of a shot.
 
-    key_color: (r, g, b) in 0..255, encoded. transfer: ``"srgb"`` or ``"linear"``, the space of the
-    rest. model: (h, w, 4) float32, a cell's alpha as a function of the colour in [0, 1]: alpha =
-    clip(m0 R + m1 G + m2 B + m3). plate: (h, w, 3) float32, the screen's own colour. cell: side of
-    a cell in pixels; between the centres of cells both are interpolated. noise: the standard
-    deviation of alpha on the bare screen. share: of the image that is bare screen, in [0, 1].
+    Alpha at a pixel is ``clip(m0 R + m1 G + m2 B + m3)``, where m is bilinearly interpolated from
+    ``model``; the screen's own colour there likewise from ``plate``. Pixel x lies at
+    ``(x + 0.5) / cell - 0.5`` on the grid, held to the grid's ends.
+
+    Attributes:
+        key_color: (r, g, b) of the screen as a whole, 0..255, encoded.
+        transfer: the working space of the rest: ``"srgb"``, colours as they are encoded, or
+            ``"linear"`` light; colours in [0, 1].
+        cell: pixels a side of a cell.
+        model: (h, w, 4) float32, (m0, m1, m2, m3) of every cell.
+        plate: (h, w, 3) float32, the screen's colour in every cell.
+        noise: the standard deviation of alpha on the bare screen.
+        share: of the image that is bare screen, in [0, 1].
     """
 
     key_color: tuple[float, float, float]
     transfer: str
-    model: Floats
-    plate: Floats
     cell: int
+    model: Array
+    plate: Array
     noise: float
-    share: float
-    _placed: dict[str, tuple[Any, Any]] = field(default_factory=dict, repr=False)
+    share: float = 1.0
+    _placed: dict[tuple[str, str], Array] = field(default_factory=dict, init=False, repr=False)
 
-    def on(self, image: Array) -> tuple[Any, Any]:
-        """Model and plate where an image lies; copied to a GPU once."""
-        if not isinstance(image, DeviceArray):
-            return self.model, self.plate
-        if image.device not in self._placed:
-            self._placed[image.device] = (
-                _core.place(self.model, image.device, "chroma_key"),
-                _core.place(self.plate, image.device, "chroma_key"),
+    def __post_init__(self) -> None:
+        if self.transfer not in ("srgb", "linear"):
+            raise ArgumentError(
+                f"Screen: transfer must be 'srgb' or 'linear', got {self.transfer!r:.80}"
             )
-        return self._placed[image.device]
+        if not isinstance(self.cell, (int, np.integer)) or self.cell < 1:
+            raise ArgumentError(
+                f"Screen: cell must be a whole number from 1, got {self.cell!r:.80}"
+            )
+
+    def beside(self, name: str, image: Array) -> Array:
+        """``model`` or ``plate`` where an image lies; copied to a GPU once."""
+        grid: Array = getattr(self, name)
+        if not isinstance(image, DeviceArray) or isinstance(grid, DeviceArray):
+            return grid
+        key = name, image.device
+        if key not in self._placed:
+            self._placed[key] = _core.place(grid, image.device, "Screen")
+        return self._placed[key]
 
 
 def fit_screen(
