@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 import trimatte
-from conftest import Run
 from trimatte import ArgumentError, EngineError, Remover
 from trimatte.imageio import read_image
 from trimatte.video import VideoRemover, VideoWarning, remove_video
@@ -212,8 +211,8 @@ def test_white_and_black_of_ten_bits_survive(tmp_path: Path) -> None:
 
     converter = Converter(av)
     colours = Colours(1, False, 1, 1)
-    levels = np.linspace(0, 65535, 64).round().astype(np.uint16)
-    array = np.broadcast_to(levels[None, :, None], (48, 64, 3)).copy()
+    levels = np.linspace(0, 65535, 64).round()
+    array = np.broadcast_to(levels[None, :, None], (48, 64, 3)).astype(np.uint16)
     frame = converter.to_frame(array, "yuv444p10le", colours)
     luminance = np.frombuffer(frame.planes[0], np.uint16).reshape(48, -1)[:, :64]
     np.testing.assert_allclose(luminance[5], 64 + 876 * levels / 65535, atol=0.51)

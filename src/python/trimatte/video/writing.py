@@ -338,10 +338,9 @@ class _Copied:
         _copy_notes(source, self._stream)
 
     def write(self, packet: Any) -> None:
-        if not self._negative_times and packet.pts is not None:
-            # Before 0 lies only what a decoder warms up with; for its sake everything would move.
-            if packet.pts < 0 and packet.pts + (packet.duration or 0) <= 0:
-                return
+        early = packet.pts is not None and packet.pts < 0
+        if early and not self._negative_times and packet.pts + (packet.duration or 0) <= 0:
+            return  # What decoders warm up with: for its sake all times would be moved.
         packet.stream = self._stream
         self._output.mux(packet)
 
