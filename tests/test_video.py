@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import struct
 import sys
@@ -16,7 +17,9 @@ import numpy as np
 import pytest
 
 import trimatte
+from conftest import Run
 from trimatte import ArgumentError, EngineError, Remover
+from trimatte.cli import main
 from trimatte.imageio import read_image
 from trimatte.video import VideoRemover, VideoWarning, remove_video
 
@@ -26,6 +29,7 @@ GREEN = (20, 190, 30)
 COUNT = 12
 TICKS = Fraction(1, 1000)
 VARYING = [0, 40, 87, 120, 160, 230, 260, 300, 347, 380, 420, 475]
+QUICK = ["--no-stabilize", "--quality", "fast"]
 FAST: dict[str, Any] = {"stabilize": False, "quality": "fast"}
 
 
@@ -539,3 +543,122 @@ def test_a_video_remover_cuts_a_file(clip: Path, tmp_path: Path) -> None:
     assert halver.resets == 3  # at first, before the file, at its first frame
     with pytest.raises(ArgumentError, match="tolerance"):
         remove_video(clip, tmp_path / "b.mov", remover=remover, tolerance=3)
+
+
+# --- the command line ---
+
+
+def test_the_command(run: Run, clip: Path, tmp_path: Path) -> None:
+    output, matte = tmp_path / "out.mov", tmp_path / "matte.mp4"
+    options = [
+        "--no-stabilize",
+        "--quality",
+        "fast",
+        "--start",
+        "0:00.2",
+        "--end",
+        "0.4",
+        "--no-audio",
+        "-v",
+    ]
+    code, out, err = run("video", clip, "-o", output, "--matte", matte, *options)
+    assert (code, out) == (0, "")
+    assert f"{clip} -> {output}: 5 frames" in err
+    assert "fps; ms a frame: decode" in err
+    assert len(frames(output)) == len(frames(matte)) == 5
+    assert sound_codec(output) is None
+    expected = Remover(quality="fast", key_color="blue", despill=None)
+    folder = tmp_path / "frames"
+    options = [
+        "--no-stabilize",
+        "--quality",
+        "fast",
+        "--key-color",
+        "blue",
+        "--despill",
+        "none",
+        "-q",
+    ]
+    assert run("video", clip, "-o", folder, *options) == (0, "", "")
+    last = frames(clip)[-1]
+    from trimatte.video.colours import Converter
+
+    np.testing.assert_array_equal(
+        read_image(folder / f"{COUNT:06d}.png"), expected(Converter(av).to_array(last)).rgba
+    )
+
+
+def test_the_command_puts_a_background_behind(run: Run, clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    assert run("video", clip, "-o", output, "--background", "#0a14c8", *QUICK) == (0, "", "")
+    assert rgba(frames(output)[3])[40, 5, 2] > 190
+    for options, message in (
+        (["--background", "nothing"], "neither a file nor a colour"),
+        (["--linear"], "--linear is about --background"),
+        (["--start", "1:2:3:4"], "--start"),
+        (["--tolerance", "900"], "tolerance"),
+    ):
+        code, _, err = run("video", clip, "-o", output, *options, *QUICK)
+        assert code == 2
+        assert message in err
+    code, _, err = run("video", clip, "-o", tmp_path / "b.mp4", *QUICK)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "give a background" in err
+
+
+def test_the_command_uses_a_network(run: Run, clip: Path, tmp_path: Path, models: Any) -> None:
+    output = tmp_path / "out.webm"
+    short = ["--end", "0.08"]
+    model = ["--model", models("u2netp"), "--card", "u2netp"]
+    assert run("video", clip, "-o", output, *model, *short, *QUICK)[0] == 0
+    assert len(frames(output)) == 2
+
+
+def test_the_command_is_interrupted(
+    run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trimatte import cli_video
+
+    told = cli_video._Report.__call__
+
+    def stop(report: Any, done: int, total: int | None) -> None:
+        told(report, done, total)
+        if done == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(cli_video._Report, "__call__", stop)
+    output = tmp_path / "out.mov"
+    code, _, err = run("video", clip, "-o", output, *QUICK)
+    assert (code, err) == (130, f"trimatte: interrupted; the first 3 frames are in {output}\n")
+    assert len(frames(output)) == 3
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("bar", [True, False])
+def test_progress_tells_speed_and_what_is_left(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bar: bool
+) -> None:
+    if bar:
+        pytest.importorskip("tqdm")
+    else:
+        monkeypatch.setitem(sys.modules, "tqdm", None)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    output = tmp_path / "out.mov"
+    assert main(["video", str(clip), "-o", str(output), "--no-stabilize"]) == 0
+    said = terminal.getvalue()
+    assert "12/12" in said
+    assert ("frame/s" in said) if bar else (" fps, 0 s left" in said)
+
+
+def test_warnings_are_said_in_a_line(run: Run, tmp_path: Path) -> None:
+    source = make(tmp_path / "a.mkv", options={"x264-params": "tff=1:interlaced=1"})
+    code, _, err = run("video", source, "-o", tmp_path / "out.mov", *QUICK)
+    assert (code, err.count("\n")) == (0, 1)
+    assert err.startswith("trimatte: ")
+    assert "interlaced" in err
+    assert run("video", source, "-o", tmp_path / "b.mov", "-q", *QUICK) == (0, "", "")

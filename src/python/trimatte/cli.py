@@ -160,7 +160,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_images(key)
     screen = add_screen(key)
     screen.add_argument(
-        "--hard", action="store_true", help="only the rule: opaque or transparent, no matting"
+        "--hard",
+        action="store_true",
+        help="only the rule: opaque or transparent, no matting, and no despill by default",
     )
     add_matting(key)
     _add_results(key)

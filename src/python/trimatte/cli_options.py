@@ -31,6 +31,7 @@ class UsageError(Exception):
 
 
 def add_output(parser: argparse.ArgumentParser, metavar: str, text: str) -> None:
+    """Adds the output, and how much is said of the way there."""
     parser.add_argument("-o", "--output", required=True, metavar=metavar, help=text)
     loudness = parser.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="no progress, no warnings")
@@ -65,8 +66,7 @@ def add_screen(parser: argparse.ArgumentParser) -> Any:
     screen.add_argument(
         "--despill",
         choices=["average", "double-average", "max-limit", "none"],
-        help="how to take the screen's light out of the foreground (default: average; none with "
-        "--hard)",
+        help="how to take the screen's light out of the foreground (default: average)",
     )
     screen.add_argument(
         "--despill-strength", type=float, default=1.0, metavar="S", help="0..1 (default: 1)"
@@ -102,6 +102,7 @@ def add_network(parser: argparse.ArgumentParser, *, default: str | None) -> None
 
 
 def add_matting(parser: argparse.ArgumentParser) -> None:
+    """Adds how opacity is solved, and where."""
     matting = parser.add_argument_group("matting")
     matting.add_argument(
         "--radius",

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +22,7 @@ from trimatte.cli_options import (
     key_remover,
     network_remover,
 )
-from trimatte.errors import VideoWarning
+from trimatte.video import remove_video
 
 __all__ = ["add_video"]
 
@@ -97,9 +97,6 @@ def _seconds(text: str) -> float:
 
 
 def _video(arguments: argparse.Namespace) -> int:
-    # Not before it is asked for: PyAV's messages are for those who want videos.
-    from trimatte.video import remove_video
-
     if arguments.linear and arguments.background is None:
         raise UsageError("--linear is about --background: give one")
     background = None if arguments.background is None else background_of(arguments.background)
@@ -193,13 +190,19 @@ class _Report:
 
 @contextmanager
 def _progress(quiet: bool) -> Iterator[_Report]:
-    """The report of a run, which also says its warnings."""
+    """The report of a run, which also says its warnings, the first of each kind: a frame may warn
+    as all others do."""
     report = _Report(quiet)
-    show: Callable[..., None] = lambda message, *_: report.say(f"trimatte: {message}")  # noqa: E731
+    said: set[type[Warning]] = set()
+
+    def show(message: Warning | str, category: type[Warning], *_: Any) -> None:
+        if category not in said:
+            said.add(category)
+            report.say(f"trimatte: {message}")
+
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore" if quiet else "default", VideoWarning)
-        if not quiet:
-            warnings.showwarning = show
+        warnings.simplefilter("ignore" if quiet else "always")
+        warnings.showwarning = show
         try:
             yield report
         finally:
