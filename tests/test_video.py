@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import signal
 import struct
 import sys
@@ -174,6 +175,16 @@ def test_containers_have_the_usual_codecs(clip: Path, tmp_path: Path) -> None:
                 assert stream.metadata["alpha_mode"] == "1"
 
 
+def test_colour_goes_on_beyond_the_edge_where_neighbours_share_it(
+    clip: Path, tmp_path: Path
+) -> None:
+    for name, darkest in (("out.webm", 150), ("out.mov", 0)):
+        remove_video(clip, tmp_path / name, **FAST)
+        picture = rgba(frames(tmp_path / name)[0])
+        assert picture[20, 28, 3] < 8
+        assert abs(int(picture[20, 28, 0]) - max(darkest, 0)) < 60
+
+
 @pytest.mark.parametrize("name", ["out.mov", "out.webm", "out.mkv"])
 def test_varying_times_are_kept(varying: Path, tmp_path: Path, name: str) -> None:
     remove_video(varying, tmp_path / name, **FAST)
@@ -208,6 +219,32 @@ def test_ten_bits_stay_ten_bits(tmp_path: Path) -> None:
     expected = (levels - 64.0) / 876 * 65535
     np.testing.assert_allclose(seen[0][2:6, 2:6, 1], expected[2:6, 2:6], atol=24)
     np.testing.assert_array_equal(read_image(tmp_path / "out" / "000001.png"), seen[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "layout"),
+    [("a.mov", "prores_ks", "yuv422p10le"), ("a.mp4", "libx265", "yuv420p10le")],
+)
+def test_sources_of_ten_bits(tmp_path: Path, name: str, codec: str, layout: str) -> None:
+    quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+    source = make(tmp_path / name, codec, layout, options=quiet)
+    depths: set[str] = set()
+    output = tmp_path / "out.mov"
+    remove_video(source, output, on_frame=lambda i, r: depths.add(r.rgba.dtype.name), **FAST)
+    assert depths == {"uint16"}
+    check_alpha([rgba(frame) for frame in frames(output)])
+    assert times(output) == times(source)
+
+
+def test_a_transport_stream_begins_at_zero(tmp_path: Path) -> None:
+    source = make(tmp_path / "a.ts", sound="aac")
+    assert times(source)[0] > 1
+    remove_video(source, tmp_path / "out.mov", **FAST)
+    first, *others = times(tmp_path / "out.mov")
+    # Its clock starts with whatever comes first, which is the sound.
+    assert 0 <= first < 0.1
+    assert [time - first for time in others] == [Fraction(i, 25) for i in range(1, COUNT)]
+    assert len(packets(tmp_path / "out.mov")) == len(packets(source))
 
 
 def test_white_and_black_of_ten_bits_survive(tmp_path: Path) -> None:
@@ -662,3 +699,19 @@ def test_warnings_are_said_in_a_line(run: Run, tmp_path: Path) -> None:
     assert err.startswith("trimatte: ")
     assert "interlaced" in err
     assert run("video", source, "-o", tmp_path / "b.mov", "-q", *QUICK) == (0, "", "")
+
+
+def test_the_examples_of_the_docs_run(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "clip.mp4").write_bytes(clip.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    module: Any = types.ModuleType("trimatte.stabilizing")
+    module.Stabilizer = Halver
+    monkeypatch.setitem(sys.modules, "trimatte.stabilizing", module)
+    text = (Path(__file__).parent.parent / "docs" / "video.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, "video.md", "exec"), {})
+    assert len(frames(tmp_path / "cutout.mov")) == COUNT

@@ -731,6 +731,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
         "numpy": np.__version__,
         "Pillow": PIL.__version__,
         "tqdm": _version("tqdm") or "not installed: no progress bar (pip install 'trimatte[cli]')",
+        "PyAV": _version("av") or "not installed: no videos (pip install 'trimatte[video]')",
         "models": f"kept in {engines.models_folder()}",
     }
     for name, value in rows.items():

@@ -195,14 +195,14 @@ def _progress(quiet: bool) -> Iterator[_Report]:
     report = _Report(quiet)
     said: set[type[Warning]] = set()
 
-    def show(message: Warning | str, category: type[Warning], *_: Any) -> None:
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         if category not in said:
             said.add(category)
             report.say(f"trimatte: {message}")
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore" if quiet else "always")
-        warnings.showwarning = show
+        warnings.showwarning = show  # type: ignore[assignment]  # it has more ways to be called
         try:
             yield report
         finally:

@@ -128,7 +128,9 @@ def remove_video(
     try:
         with ExitStack() as stack:
             sinks = [stack.enter_context(open_sink(target, clip, av)) for target in targets]
-            job = _Job(clip, cut, sinks, behind, linear, len(targets) > 1, progress, on_frame)
+            job = _Job(
+                clip, cut, sinks, behind, linear, targets[0].mixes_colours, progress, on_frame
+            )
             job.run()
     finally:
         clip.close()
@@ -180,7 +182,7 @@ class _Job:
         sinks: Sequence[Sink],
         background: Background | None,
         linear: bool,
-        wants_matte: bool,
+        mixes_colours: bool,
         progress: Progress | None,
         on_frame: Callable[[int, Result], object] | None,
     ) -> None:
@@ -189,7 +191,7 @@ class _Job:
         self._sinks = sinks
         self._background = background
         self._linear = linear
-        self._wants_matte = wants_matte
+        self._mixes_colours = mixes_colours
         self._progress = progress
         self._on_frame = on_frame
         self._decoded: Channel[Unit] = Channel(_WAITING)
@@ -261,7 +263,10 @@ class _Job:
             self.timings[stage] = self.timings.get(stage, 0.0) + seconds
         if self._on_frame is not None:
             self._on_frame(self.done, result)
-        if self._background is None:
+        if self._background is None and self._mixes_colours:
+            # The foreground goes on beyond the edge; the cutout is black there.
+            pixels = np.dstack([result.foreground, result.rgba[:, :, 3]])
+        elif self._background is None:
             pixels = result.rgba
         else:
             begun = time.perf_counter()
@@ -269,7 +274,7 @@ class _Job:
             pixels = result.composite(behind, linear=self._linear)
             spent = time.perf_counter() - begun
             self.timings["composite"] = self.timings.get("composite", 0.0) + spent
-        return (pixels, result.rgba[:, :, 3]) if self._wants_matte else (pixels,)
+        return (pixels, result.rgba[:, :, 3]) if len(self._sinks) > 1 else (pixels,)
 
     def _check(self, frame: Frame) -> None:
         kind = (*frame.pixels.shape, frame.pixels.dtype)

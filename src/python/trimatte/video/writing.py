@@ -110,6 +110,12 @@ class Target:
     alpha: bool
     sound: bool = True
 
+    @property
+    def mixes_colours(self) -> bool:
+        """Whether neighbours share their colour: what is transparent then colours what is not."""
+        layouts = _CODECS[self.codec].alpha if self.codec is not None and self.alpha else None
+        return layouts is not None and "420" in layouts[0]
+
     @classmethod
     def of(
         cls,
