@@ -202,7 +202,7 @@ def _progress(quiet: bool) -> Iterator[_Report]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore" if quiet else "always")
-        warnings.showwarning = show  # type: ignore[assignment]  # it has more ways to be called
+        warnings.showwarning = show
         try:
             yield report
         finally:
