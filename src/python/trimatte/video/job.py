@@ -28,7 +28,7 @@ from trimatte.video.writing import Sink, Target, open_sink
 __all__ = ["Progress", "VideoSummary", "remove_video"]
 
 Array = NDArray[Any]
-Path_ = str | os.PathLike[str]
+PathName = str | os.PathLike[str]
 Progress = Callable[[int, "int | None"], object]
 """Is told how many frames are done, and how many there are as far as the file says."""
 
@@ -64,13 +64,13 @@ class _Cut(NamedTuple):
 
 
 def remove_video(
-    source: Path_,
-    output: Path_,
+    source: PathName,
+    output: PathName,
     *,
     remover: Remover | VideoRemover | None = None,
     background: ImageSource | tuple[float, float, float] | None = None,
     linear: bool = False,
-    matte: Path_ | None = None,
+    matte: PathName | None = None,
     codec: str | None = None,
     audio: bool = True,
     start: float | None = None,
@@ -121,7 +121,9 @@ def remove_video(
     targets = [Target.of(output, codec, alpha=background is None)]
     if matte is not None:
         targets.append(Target.of(matte, alpha=False, sound=False))
-    _keep_apart([source, *([background] if isinstance(background, str) else [])], targets)
+    _keep_apart(
+        [source, *([background] if isinstance(background, (str, os.PathLike)) else [])], targets
+    )
     behind = None if background is None else _tried(fitted_background(background))
     av = load_av()
     clip = Clip(source, start=start, end=end, audio=audio)
@@ -150,7 +152,7 @@ def _cutter(
     return remover
 
 
-def _keep_apart(read: Sequence[Path_], targets: Sequence[Target]) -> None:
+def _keep_apart(read: Sequence[PathName], targets: Sequence[Target]) -> None:
     """Refuse to write onto what is read, or twice onto the same."""
     paths = [target.path for target in targets]
     for name in read:
