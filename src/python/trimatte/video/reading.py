@@ -149,7 +149,7 @@ class Clip:
         previous: int | None = None
         for packet in self._container.demux(self._stream, *self.audio):
             if packet.stream.type == "audio":
-                if packet.dts is not None and self._wanted(packet):
+                if packet.size and self._wanted(packet):
                     unit.packets.append(packet)
                 if len(unit.packets) >= _MOST_PACKETS:
                     yield unit
@@ -181,7 +181,8 @@ class Clip:
         shift = self._shift(packet.time_base)
         if packet.pts is not None:
             packet.pts -= shift
-        packet.dts -= shift
+        if packet.dts is not None:
+            packet.dts -= shift
         return True
 
     def _shift(self, time_base: Fraction) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -299,7 +299,9 @@ class _File:
         kind = self._container_kind
         name = source.codec_context.codec.canonical_name
         if not kind.sound or name in kind.sound:
-            return _Copied(self._output, source, kind.negative_times)
+            # Of a container that takes any, there are kinds that PyAV knows better about.
+            with suppress(ValueError):
+                return _Copied(self._output, source, kind.negative_times)
         return _Encoded(self._output, source, kind.sound_encoder)
 
     def _fitted(self, pixels: Array) -> Array:
