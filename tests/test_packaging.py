@@ -16,7 +16,18 @@ import trimatte
 from trimatte import _core
 
 # Runtimes and libraries that would make an import slow, or fail on a machine without them.
-HEAVY = ("torch", "onnxruntime", "tensorrt", "openvino", "numba", "scipy", "cv2", "cupy", "pycuda")
+HEAVY = (
+    "torch",
+    "onnxruntime",
+    "tensorrt",
+    "openvino",
+    "numba",
+    "scipy",
+    "cv2",
+    "cupy",
+    "pycuda",
+    "av",
+)
 
 
 def run_python(code: str) -> str:

@@ -1,4 +1,4 @@
-"""The command line: ``trimatte key | remove | matte | engines | demo | doctor``."""
+"""The command line: ``trimatte key | remove | matte | video | engines | demo | doctor``."""
 
 from __future__ import annotations
 
@@ -19,19 +19,30 @@ from typing import Any
 import numpy as np
 import PIL
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, ImageDraw, ImageOps
+from PIL import Image, ImageDraw
 
 from trimatte import __version__, engines
-from trimatte.cli_engines import add_engines, add_terms, progress
+from trimatte.backgrounds import Background, fitted_background
+from trimatte.cli_engines import add_engines
+from trimatte.cli_options import (
+    UsageError,
+    add_matting,
+    add_network,
+    add_output,
+    add_screen,
+    background_of,
+    key_remover,
+    network_remover,
+)
+from trimatte.cli_video import add_video
 from trimatte.compositing import cutout, limit_alpha
 from trimatte.demo import scene
 from trimatte.devices import build_info, cpu_target, cuda_status, get_num_threads
 from trimatte.errors import ArgumentError, Error
-from trimatte.imageio import load_picture, read_image, to_pillow, write_image
+from trimatte.imageio import load_picture, to_pillow, write_image
 from trimatte.keying import chroma_key
 from trimatte.matting import despill
 from trimatte.pipeline import Remover, Result
-from trimatte.segmenting import Segmenter
 
 __all__ = ["main"]
 
@@ -53,6 +64,7 @@ examples:
   trimatte remove photo.jpg -o cutout.png         what a network holds to be foreground
   trimatte matte photo.jpg --trimap trimap.png -o cutout.png
   trimatte matte photo.jpg --mask rough-mask.png -o cutout.png
+  trimatte video clip.mp4 -o cutout.mov           a video, with alpha and sound
   trimatte demo                                   a made-up scene, and what becomes of it
   trimatte doctor                                 what was built and what runs here
 
@@ -98,10 +110,6 @@ size, as a network's own.
 """
 
 
-class _UsageError(Exception):
-    """What was asked for makes no sense; no file has been touched."""
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
@@ -114,7 +122,7 @@ def main(argv: list[str] | None = None) -> int:
         return run(arguments)
     except SystemExit as leaving:  # --help, --version and argparse's own usage errors
         return leaving.code if isinstance(leaving.code, int) else 0
-    except _UsageError as error:
+    except UsageError as error:
         print(f"trimatte: {error}", file=sys.stderr)
         return 2
     except Error as error:
@@ -150,42 +158,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=raw,
     )
     _add_images(key)
-    screen = key.add_argument_group("the screen")
+    screen = add_screen(key)
     screen.add_argument(
-        "--key-color",
-        type=_key_color,
-        default="green",
-        metavar="COLOR",
-        help="green, blue, red, or the screen's colour as r,g,b or #rrggbb (default: green)",
+        "--hard",
+        action="store_true",
+        help="only the rule: opaque or transparent, no matting, and no despill by default",
     )
-    screen.add_argument(
-        "--tolerance",
-        type=float,
-        default=30.0,
-        metavar="N",
-        help="how far the key channel exceeds the others on the screen, 0..255; less keys more "
-        "away (default: 30)",
-    )
-    screen.add_argument(
-        "--softness",
-        type=float,
-        default=0.0,
-        metavar="N",
-        help="width of a soft ramp above the tolerance; what lies on it is solved too (default: 0)",
-    )
-    screen.add_argument(
-        "--hard", action="store_true", help="only the rule: opaque or transparent, no matting"
-    )
-    screen.add_argument(
-        "--despill",
-        choices=["average", "double-average", "max-limit", "none"],
-        help="how to take the screen's light out of the foreground (default: average; none with "
-        "--hard)",
-    )
-    screen.add_argument(
-        "--despill-strength", type=float, default=1.0, metavar="S", help="0..1 (default: 1)"
-    )
-    _add_matting(key)
+    add_matting(key)
     _add_results(key)
     _add_folders(key)
     key.set_defaults(run=_key)
@@ -198,29 +177,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=raw,
     )
     _add_images(remove)
-    network = remove.add_argument_group("the network")
-    network.add_argument(
-        "--model",
-        default="u2net",
-        metavar="NAME|FILE",
-        help="a name of `trimatte engines list`, or an .onnx file with its card (default: u2net)",
-    )
-    add_terms(network)
-    network.add_argument(
-        "--classes", metavar="A[,B]", help="what is foreground, of a model that tells classes apart"
-    )
-    network.add_argument(
-        "--runtime",
-        choices=["auto", "tensorrt", "tensorrt_rtx", "onnxruntime", "openvino"],
-        default="auto",
-        help="what runs it (default: auto)",
-    )
-    network.add_argument(
-        "--precision",
-        choices=["fp32", "fp16", "bf16", "int8"],
-        help="of its arithmetic (default: the model's own)",
-    )
-    _add_matting(remove)
+    add_network(remove, default="u2net")
+    add_matting(remove)
     _add_results(remove)
     _add_folders(remove)
     remove.set_defaults(run=_remove)
@@ -236,11 +194,12 @@ def _parser() -> argparse.ArgumentParser:
     given = matte.add_mutually_exclusive_group(required=True)
     given.add_argument("--trimap", type=Path, metavar="T", help="black, grey and white image")
     given.add_argument("--mask", type=Path, metavar="M", help="rough mask, white is foreground")
-    _add_output(matte, "OUT", "image (.png, .webp, .tif)")
-    _add_matting(matte)
+    add_output(matte, "OUT", "image (.png, .webp, .tif)")
+    add_matting(matte)
     _add_results(matte)
     matte.set_defaults(run=_matte)
 
+    add_video(commands)
     add_engines(commands)
 
     demo = commands.add_parser(
@@ -277,7 +236,7 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "input", nargs="+", type=Path, metavar="IN", help="image, or folder of images"
     )
-    _add_output(parser, "OUT", "image (.png, .webp, .tif), or folder for several")
+    add_output(parser, "OUT", "image (.png, .webp, .tif), or folder for several")
 
 
 def _add_folders(parser: argparse.ArgumentParser) -> None:
@@ -290,36 +249,6 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
         choices=["png", "webp", "tif", "jpg"],
         default="png",
         help="of the files in OUT (default: png; jpg only with --background)",
-    )
-
-
-def _add_output(parser: argparse.ArgumentParser, metavar: str, text: str) -> None:
-    parser.add_argument("-o", "--output", required=True, metavar=metavar, help=text)
-    loudness = parser.add_mutually_exclusive_group()
-    loudness.add_argument("-q", "--quiet", action="store_true", help="no progress, no warnings")
-    loudness.add_argument("-v", "--verbose", action="store_true", help="time of every stage")
-
-
-def _add_matting(parser: argparse.ArgumentParser) -> None:
-    matting = parser.add_argument_group("matting")
-    matting.add_argument(
-        "--radius",
-        type=_radius,
-        metavar="N[,N]",
-        help="pixels around the rough outline to solve, or those outside,inside of it "
-        "(default: grows with the image; of a mask, as wide as its softness asks for)",
-    )
-    matting.add_argument(
-        "--quality",
-        choices=["fast", "balanced", "exact"],
-        default="balanced",
-        help="of the opacity (default: balanced)",
-    )
-    matting.add_argument(
-        "--device",
-        default="cpu",
-        metavar="D",
-        help="cpu, cuda, cuda:1 and so on, or auto: a GPU where there is one (default: cpu)",
     )
 
 
@@ -336,33 +265,6 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
     )
     results.add_argument("--alpha", metavar="FILE", help="write the alpha matte")
     results.add_argument("--trimap-out", metavar="FILE", help="write the trimap that was solved")
-
-
-def _numbers(text: str, counts: tuple[int, ...], lowest: float, highest: float) -> list[float]:
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) not in counts or not all(lowest <= value <= highest for value in values):
-        raise ValueError(text)
-    return values
-
-
-def _radius(text: str) -> float | tuple[float, float]:
-    values = _numbers(text, (1, 2), 0, 1e6)
-    return values[0] if len(values) == 1 else (values[0], values[1])
-
-
-def _colour(text: str) -> tuple[float, float, float]:
-    if "," in text and "(" not in text:
-        red, green, blue = _numbers(text, (3,), 0, 255)
-        return red, green, blue
-    rgb = ImageColor.getrgb(text)
-    return float(rgb[0]), float(rgb[1]), float(rgb[2])
-
-
-def _key_color(text: str) -> str | tuple[float, float, float]:
-    return text if text in ("green", "blue", "red") else _colour(text)
 
 
 def _size(text: str) -> int:
@@ -403,24 +305,12 @@ def _key(arguments: argparse.Namespace) -> int:
     if arguments.hard:
         for name in ("trimap_out", "radius"):
             if getattr(arguments, name) is not None:
-                raise _UsageError(f"--hard makes no trimap: drop --{name.replace('_', '-')}")
+                raise UsageError(f"--hard makes no trimap: drop --{name.replace('_', '-')}")
         if arguments.device != "cpu":
-            raise _UsageError("--hard runs on the CPU: drop --device")
+            raise UsageError("--hard runs on the CPU: drop --device")
         if arguments.softness:
-            raise _UsageError("--hard has no soft ramp: drop --softness")
-    try:
-        remover = Remover(
-            key_color=arguments.key_color,
-            tolerance=arguments.tolerance,
-            softness=arguments.softness,
-            radius=arguments.radius,
-            quality=arguments.quality,
-            despill=None if method == "none" else method,
-            despill_strength=arguments.despill_strength,
-            device=arguments.device,
-        )
-    except ArgumentError as error:
-        raise _UsageError(str(error)) from error
+            raise UsageError("--hard has no soft ramp: drop --softness")
+    remover = key_remover(arguments, method)
     background = _background(arguments)
     plan = _plan(arguments)
     cut: Callable[[Path], Result] = remover
@@ -430,38 +320,15 @@ def _key(arguments: argparse.Namespace) -> int:
 
 
 def _remove(arguments: argparse.Namespace) -> int:
-    parts = (arguments.classes or "").split(",")
-    classes = [int(part) if part.strip().isdecimal() else part.strip() for part in parts]
     plan = _plan(arguments)
     background = _background(arguments)
-    try:
-        with progress() as report:
-            segmenter = Segmenter(
-                arguments.model,
-                card=arguments.card,
-                device=arguments.device,
-                runtime=arguments.runtime,
-                precision=arguments.precision,
-                accept_license=arguments.accept_license,
-                progress=None if arguments.quiet else report,
-            )
-        remover = Remover(
-            model=segmenter,
-            classes=classes if arguments.classes else None,
-            radius=arguments.radius,
-            quality=arguments.quality,
-            device=arguments.device,
-        )
-    except ArgumentError as error:
-        raise _UsageError(str(error)) from error
-    if arguments.verbose:
-        print(f"trimatte: {segmenter.engine}", file=sys.stderr)
+    remover = network_remover(arguments)
     return _work(plan, remover, background, arguments)
 
 
 def _matte(arguments: argparse.Namespace) -> int:
     if arguments.trimap is not None and arguments.radius is not None:
-        raise _UsageError("--radius is for --mask: a trimap says itself what is unknown")
+        raise UsageError("--radius is for --mask: a trimap says itself what is unknown")
     remover = Remover(radius=arguments.radius, quality=arguments.quality, device=arguments.device)
     background = _background(arguments)
     job = _Job(
@@ -513,7 +380,7 @@ def _hard_key(source: Path, remover: Remover) -> Result:
 def _work(
     plan: _Plan,
     cut: Callable[[Path], Result],
-    background: Callable[[Size, Any], Any] | None,
+    background: Background | None,
     arguments: argparse.Namespace,
 ) -> int:
     """Do the jobs; whatever happens to one of them, the others are done."""
@@ -559,9 +426,7 @@ def _work(
     return 0
 
 
-def _write(
-    job: _Job, result: Result, background: Callable[[Size, Any], Any] | None, linear: bool
-) -> None:
+def _write(job: _Job, result: Result, background: Background | None, linear: bool) -> None:
     if job.alpha is not None:
         write_image(job.alpha, result.rgba[:, :, 3])
     if job.trimap is not None:
@@ -574,32 +439,14 @@ def _write(
     write_image(job.output, pixels, icc_profile=result.icc_profile)
 
 
-def _background(arguments: argparse.Namespace) -> Callable[[Size, Any], Any] | None:
-    """What gives the background for an image of a size and dtype: a colour, or a fitted plate."""
+def _background(arguments: argparse.Namespace) -> Background | None:
+    """What gives the background for an image of a size and dtype, if one is asked for."""
     given: str | None = arguments.background
     if given is None:
         if arguments.linear:
-            raise _UsageError("--linear is about --background: give one")
+            raise UsageError("--linear is about --background: give one")
         return None
-    if not Path(given).is_file():
-        try:
-            colour = _colour(given)
-        except ValueError:
-            raise _UsageError(
-                f"--background: {given!r} is neither a file nor a colour (a name, r,g,b or #rrggbb)"
-            ) from None
-        return lambda size, dtype: colour
-    plate = to_pillow(read_image(given)[:, :, :3])
-
-    def fitted(size: Size, dtype: Any) -> Array:
-        pixels = np.asarray(ImageOps.fit(plate, (size[1], size[0]), Image.Resampling.LANCZOS))
-        if dtype == np.uint8:
-            return pixels
-        if dtype == np.uint16:
-            return np.asarray(pixels * np.uint16(257))
-        return np.asarray(pixels / np.float32(255))
-
-    return fitted
+    return fitted_background(background_of(given))
 
 
 # --- which file goes where ---
@@ -632,11 +479,11 @@ def _plan(arguments: argparse.Namespace) -> _Plan:
             folders[option] = Path(getattr(arguments, option))
     for option, folder in folders.items():
         if folder.exists() and not folder.is_dir():
-            raise _UsageError(
+            raise UsageError(
                 f"--{option.replace('_', '-')}: {str(folder)!r} must be a folder, as OUT is"
             )
     if len({folder.resolve() for folder in folders.values()}) < len(folders):
-        raise _UsageError("--output, --alpha and --trimap-out must be different folders")
+        raise UsageError("--output, --alpha and --trimap-out must be different folders")
 
     skipped = {folder.resolve() for folder in folders.values()}
     sources: list[tuple[Path, Path]] = []  # and its name below OUT, without a new suffix
@@ -795,7 +642,7 @@ def _progress(total: int, quiet: bool) -> Iterator[_Report]:
 def _demo(arguments: argparse.Namespace) -> int:
     folder: Path = arguments.output
     if folder.exists() and not folder.is_dir():
-        raise _UsageError(f"--output: {str(folder)!r} is not a folder")
+        raise UsageError(f"--output: {str(folder)!r} is not a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -884,6 +731,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
         "numpy": np.__version__,
         "Pillow": PIL.__version__,
         "tqdm": _version("tqdm") or "not installed: no progress bar (pip install 'trimatte[cli]')",
+        "PyAV": _version("av") or "not installed: no videos (pip install 'trimatte[video]')",
         "models": f"kept in {engines.models_folder()}",
     }
     for name, value in rows.items():

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from trimatte._core import ArgumentError, DeviceError, EngineError, Error
 
-__all__ = ["ArgumentError", "DeviceError", "EngineError", "Error", "TrimapWarning"]
+__all__ = ["ArgumentError", "DeviceError", "EngineError", "Error", "TrimapWarning", "VideoWarning"]
 
 
 class TrimapWarning(UserWarning):
     """A trimap could not be made as asked without losing all sure foreground or background."""
+
+
+class VideoWarning(UserWarning):
+    """A video has something that its cutout will not look right with."""

@@ -31,7 +31,7 @@ from trimatte.imageio import (
 from trimatte.keying import chroma_key
 from trimatte.matting import despill as remove_spill
 from trimatte.matting import estimate_alpha
-from trimatte.refining import Radius, beside, solve, trimap_of_mask
+from trimatte.refining import Adjust, Radius, beside, solve, trimap_of_mask
 from trimatte.segmenting import Classes, Model, Segmenter, as_segmenter, refuse_options
 from trimatte.trimap import make_trimap
 
@@ -215,6 +215,7 @@ class Remover:
         *,
         mask: ImageSource | None = None,
         trimap: ImageSource | None = None,
+        adjust: Adjust | None = None,
     ) -> Result:
         """Cut the foreground out of image.
 
@@ -222,7 +223,9 @@ class Remover:
         (read_image says more). mask: what is foreground, roughly, as for `refine`; one of another
         size is resized to the image's. trimap: 0 background, 255 foreground, the rest unknown, of
         the image's size. Either replaces the model or the colour key; spill is only removed from
-        keyed images. An image's own alpha limits the result's.
+        keyed images. An image's own alpha limits the result's. adjust: what alpha becomes before
+        the foreground is estimated by it: adjust(pixels, alpha), both where the work is done,
+        gives (H, W) float32 there.
 
         Raises ArgumentError: image or mask unreadable, sizes that do not match, both given;
         EngineError: the network failed.
@@ -247,7 +250,8 @@ class Remover:
         else:
             coarse, known = self._keyed(pixels, timings)
 
-        solved = solve(pixels, known, quality=self.quality, stage=partial(_timed, timings))
+        stage = partial(_timed, timings)
+        solved = solve(pixels, known, quality=self.quality, stage=stage, adjust=adjust)
         alpha, foreground = solved.alpha, solved.foreground
         if given is None and segmenter is None and self.despill is not None:
             with _timed(timings, "despill"):

@@ -19,6 +19,7 @@ __all__ = ["Refined", "refine"]
 
 Radius = float | tuple[float, float]
 Stage = Callable[[str], AbstractContextManager[object]]  # what a stage runs within
+Adjust = Callable[[Any, Any], Any]  # (image, alpha) -> alpha
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,10 +120,15 @@ def solve(
     quality: str = "balanced",
     stream: Any = None,
     stage: Stage = nullcontext,
+    adjust: Adjust | None = None,
 ) -> Refined:
-    """Alpha and foreground by a trimap, each within stage(its name)."""
+    """Alpha and foreground by a trimap, each within stage(its name); between them alpha becomes
+    adjust(image, alpha)."""
     with stage("alpha"):
         alpha = estimate_alpha(image, trimap, quality=quality, stream=stream)
+    if adjust is not None:
+        with stage("adjust"):
+            alpha = adjust(image, alpha)
     with stage("foreground"):
         foreground = estimate_foreground(image, alpha, stream=stream)
     return Refined(alpha, foreground, trimap)

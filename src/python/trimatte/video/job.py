@@ -1,0 +1,328 @@
+"""A whole video: decode, cut out and encode, each in its own thread."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimatte.backgrounds import Background, fitted_background
+from trimatte.compositing import composite
+from trimatte.errors import ArgumentError, VideoWarning
+from trimatte.imageio import ImageSource
+from trimatte.pipeline import Remover, Result
+from trimatte.video.channel import Channel
+from trimatte.video.live import Steadier, VideoRemover
+from trimatte.video.reading import Clip, Frame, Unit, load_av
+from trimatte.video.writing import Sink, Target, open_sink
+
+__all__ = ["Progress", "VideoSummary", "remove_video"]
+
+Array = NDArray[Any]
+PathName = str | os.PathLike[str]
+Progress = Callable[[int, "int | None"], object]
+"""Is told how many frames are done, and how many there are as far as the file says."""
+
+# Frames that wait between two threads: enough to even out slow ones, and little memory.
+_WAITING = 4
+
+
+@dataclass(frozen=True)
+class VideoSummary:
+    """What `remove_video` did: frames written, the seconds it took, where they are. timings:
+    seconds by stage; decoding and encoding ran beside the others."""
+
+    frames: int
+    seconds: float
+    output: Path
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def fps(self) -> float:
+        """Frames a second."""
+        return self.frames / self.seconds if self.seconds else 0.0
+
+
+class _Stopped(Exception):
+    """Whoever is told of the progress wants no more; its cause says why."""
+
+
+class _Cut(NamedTuple):
+    """A unit, and the picture for each sink."""
+
+    unit: Unit
+    pictures: tuple[Array, ...]
+
+
+def remove_video(
+    source: PathName,
+    output: PathName,
+    *,
+    remover: Remover | VideoRemover | None = None,
+    background: ImageSource | tuple[float, float, float] | None = None,
+    linear: bool = False,
+    matte: PathName | None = None,
+    codec: str | None = None,
+    audio: bool = True,
+    start: float | None = None,
+    end: float | None = None,
+    stabilize: bool | Steadier = True,
+    progress: Progress | None = None,
+    on_frame: Callable[[int, Result], object] | None = None,
+    **options: Any,
+) -> VideoSummary:
+    """Cut the foreground out of every frame of a video.
+
+    Every decoded frame gives one frame, with its time; sound is copied where the container takes
+    it and encoded anew where not. Frames are turned upright; of more than 8 bits they are worked on
+    in 16. The output takes its name when it is whole. Ctrl-C, or whatever `progress` raises, ends
+    it after the frames so far, playable, and is raised again; any other failure leaves nothing.
+
+    Args:
+        source: a video file.
+        output: .mov (ProRes 4444 with alpha), .webm (VP9 with alpha), .mkv (FFV1 with alpha), a
+            folder (PNG files from 000001.png, no sound), or with a background also .mp4 (H.264).
+        remover: cuts out the frames; None: one made of options.
+        background: what to put behind: (r, g, b) in 0..255, a colour's name, or an image, which is
+            cropped to fit; the output then has no alpha.
+        linear: blend with it in linear light.
+        matte: where to write alpha as a grey video, or as a folder of PNG files.
+        codec: "prores", "vp9", "ffv1", "h264" or "hevc"; None: the container's first.
+        audio: keep the sound.
+        start, end: seconds; frames in [start, end) are taken, and start becomes 0.
+        stabilize: as for `VideoRemover`; of no use with one.
+        progress: called with the frames done and their number, None where the file does not say it;
+            the number is a guess where the file only tells its length.
+        on_frame: called with the number of each frame, from 0, and its `Result`.
+        options: of `Remover`.
+
+    Returns:
+        A `VideoSummary`.
+
+    Raises:
+        ArgumentError: the source is no video, the output cannot be written or cannot hold what it
+            should, an option is out of range.
+        EngineError: PyAV is missing, or as `Remover` does.
+
+    Warns:
+        VideoWarning: the frames are interlaced.
+    """
+    begun = time.perf_counter()
+    cut = _cutter(remover, stabilize, options)
+    targets = [Target.of(output, codec, alpha=background is None)]
+    if matte is not None:
+        targets.append(Target.of(matte, alpha=False, sound=False))
+    _keep_apart(
+        [source, *([background] if isinstance(background, (str, os.PathLike)) else [])], targets
+    )
+    behind = None if background is None else _tried(fitted_background(background))
+    av = load_av()
+    clip = Clip(source, start=start, end=end, audio=audio)
+    try:
+        with ExitStack() as stack:
+            sinks = [stack.enter_context(open_sink(target, clip, av)) for target in targets]
+            job = _Job(
+                clip, cut, sinks, behind, linear, targets[0].mixes_colours, progress, on_frame
+            )
+            job.run()
+    finally:
+        clip.close()
+    if job.interrupted is not None:
+        raise job.interrupted
+    return VideoSummary(job.done, time.perf_counter() - begun, targets[0].path, job.timings)
+
+
+def _cutter(
+    remover: Remover | VideoRemover | None, stabilize: bool | Steadier, options: dict[str, Any]
+) -> VideoRemover:
+    if not isinstance(remover, VideoRemover):
+        return VideoRemover(remover, stabilize=stabilize, **options)
+    if options:
+        raise ArgumentError(f"video: give {', '.join(options)} to the Remover that you pass")
+    remover.reset()
+    return remover
+
+
+def _keep_apart(read: Sequence[PathName], targets: Sequence[Target]) -> None:
+    """Refuse to write onto what is read, or twice onto the same."""
+    paths = [target.path for target in targets]
+    for name in read:
+        for path in paths:
+            if path == Path(name).resolve() or (path.exists() and _same_file(path, Path(name))):
+                raise ArgumentError(f"video: {str(path)!r} is read: name another output")
+    if len(set(paths)) < len(paths):
+        raise ArgumentError(f"video: output and matte are both {str(paths[0])!r}")
+
+
+def _same_file(path: Path, other: Path) -> bool:
+    return other.exists() and path.samefile(other)
+
+
+def _tried(background: Background) -> Background:
+    """The background, after a first try: a colour may be none."""
+    pixel = np.zeros((1, 1, 3), np.uint8)
+    composite(pixel, np.zeros((1, 1), np.float32), background((1, 1), pixel.dtype))
+    return background
+
+
+class _Job:
+    """The frames of one clip, through three threads: this one cuts out."""
+
+    def __init__(
+        self,
+        clip: Clip,
+        cut: VideoRemover,
+        sinks: Sequence[Sink],
+        background: Background | None,
+        linear: bool,
+        mixes_colours: bool,
+        progress: Progress | None,
+        on_frame: Callable[[int, Result], object] | None,
+    ) -> None:
+        self._clip = clip
+        self._cut = cut
+        self._sinks = sinks
+        self._background = background
+        self._linear = linear
+        self._mixes_colours = mixes_colours
+        self._progress = progress
+        self._on_frame = on_frame
+        self._decoded: Channel[Unit] = Channel(_WAITING)
+        self._ready: Channel[_Cut] = Channel(_WAITING)
+        self._failure: BaseException | None = None
+        self._shape: tuple[Any, ...] | None = None
+        self.done = 0
+        self.interrupted: BaseException | None = None
+        self.timings: dict[str, float] = {"decode": 0.0}
+
+    def run(self) -> None:
+        """Do it all. What interrupts it is kept in `interrupted`, if any frame is done."""
+        threads = [
+            threading.Thread(target=work, name=f"trimatte-{work.__name__}", daemon=True)
+            for work in (self._decode, self._encode)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            try:
+                self._work()
+            except KeyboardInterrupt as interrupt:
+                self.interrupted = interrupt
+            except _Stopped as stopped:
+                self.interrupted = stopped.__cause__
+            self._decoded.abandon()
+            self._ready.end()
+            _join(threads)
+        finally:
+            # Whatever came: nobody waits for anybody, and nobody uses the files any more.
+            self._decoded.abandon()
+            self._ready.abandon()
+            _join(threads)
+        if self._failure is not None:
+            raise self._failure
+        if not self.done:
+            if self.interrupted is not None:
+                raise self.interrupted
+            raise ArgumentError(f"video: there are no frames to take of {self._clip.name!r}")
+
+    def _decode(self) -> None:
+        try:
+            units = self._clip.units()
+            while True:
+                begun = time.perf_counter()
+                unit = next(units, None)
+                self.timings["decode"] += time.perf_counter() - begun
+                if unit is None or not self._decoded.put(unit):
+                    break
+            self._decoded.end()
+        except BaseException as error:
+            self._decoded.end(error)
+
+    def _work(self) -> None:
+        total = self._clip.total
+        for unit in self._decoded:
+            pictures = () if unit.frame is None else self._pictures(unit.frame)
+            if not self._ready.put(_Cut(unit, pictures)):
+                return
+            if unit.frame is not None:
+                self.done += 1
+                self._report(total)
+
+    def _pictures(self, frame: Frame) -> tuple[Array, ...]:
+        """What each sink is to get of a frame."""
+        self._check(frame)
+        result = self._cut(frame.pixels)
+        for stage, seconds in result.timings.items():
+            self.timings[stage] = self.timings.get(stage, 0.0) + seconds
+        if self._on_frame is not None:
+            self._on_frame(self.done, result)
+        if self._background is None and self._mixes_colours:
+            # The foreground goes on beyond the edge; the cutout is black there.
+            pixels = np.dstack([result.foreground, result.rgba[:, :, 3]])
+        elif self._background is None:
+            pixels = result.rgba
+        else:
+            begun = time.perf_counter()
+            behind = self._background(result.alpha.shape, result.rgba.dtype)
+            pixels = result.composite(behind, linear=self._linear)
+            spent = time.perf_counter() - begun
+            self.timings["composite"] = self.timings.get("composite", 0.0) + spent
+        return (pixels, result.rgba[:, :, 3]) if len(self._sinks) > 1 else (pixels,)
+
+    def _check(self, frame: Frame) -> None:
+        kind = (*frame.pixels.shape, frame.pixels.dtype)
+        if self._shape is None:
+            self._shape = kind
+            if frame.interlaced:
+                warnings.warn(
+                    f"{self._clip.name!r} is interlaced: moving edges are combs; deinterlace it "
+                    "first (ffmpeg -vf bwdif)",
+                    VideoWarning,
+                    stacklevel=5,
+                )
+        if kind != self._shape:
+            raise ArgumentError(
+                f"video: frame {self.done} of {self._clip.name!r} is {kind}, those before are "
+                f"{self._shape}: cut the file in two with start and end"
+            )
+
+    def _report(self, total: int | None) -> None:
+        if self._progress is not None:
+            try:
+                self._progress(self.done, None if total is None else max(total, self.done))
+            except BaseException as error:
+                raise _Stopped from error
+
+    def _encode(self) -> None:
+        spent = 0.0
+        try:
+            for unit, pictures in self._ready:
+                begun = time.perf_counter()
+                for sink, pixels in zip(self._sinks, pictures, strict=bool(pictures)):
+                    assert unit.frame is not None
+                    sink.picture(unit.frame, pixels)
+                self._sinks[0].sound(unit.packets)
+                spent += time.perf_counter() - begun
+            if not self._ready.abandoned:
+                begun = time.perf_counter()
+                for sink in self._sinks:
+                    sink.finish()
+                spent += time.perf_counter() - begun
+        except BaseException as error:
+            self._failure = error
+            self._ready.abandon()
+        self.timings["encode"] = spent
+
+
+def _join(threads: Sequence[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join()

@@ -1,0 +1,88 @@
+"""Frames that follow each other, one at a time."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from trimatte.errors import ArgumentError
+from trimatte.imageio import ImageSource
+from trimatte.pipeline import Remover, Result
+
+__all__ = ["Steadier", "VideoRemover"]
+
+Array = NDArray[Any]
+
+
+class Steadier(Protocol):
+    """What makes the alpha of a frame agree with those before, as `trimatte.stabilizing.Stabilizer`
+    does."""
+
+    def __call__(self, image: Array, alpha: Array, /) -> Array:
+        """The frame's alpha, made steady."""
+
+    def reset(self) -> None:
+        """Forget the frames so far."""
+
+
+class VideoRemover:
+    """A `Remover` for the frames of one video, or of a camera, in their order.
+
+    It keeps what it learns from one frame for the next, and starts anew where the size of the
+    frames changes. One thread at a time can use it.
+
+    Args:
+        remover: what cuts out a single frame; None: one made of options.
+        stabilize: keep alpha from flickering where nothing moves; or what does that, a `Steadier`.
+        options: of the `Remover` to make.
+
+    Raises:
+        ArgumentError: an option is out of range, or options are given beside a remover.
+        EngineError: as `Remover` does.
+    """
+
+    def __init__(
+        self,
+        remover: Remover | None = None,
+        *,
+        stabilize: bool | Steadier = True,
+        **options: Any,
+    ) -> None:
+        if remover is not None and options:
+            raise ArgumentError(
+                f"VideoRemover: give {', '.join(options)} to the Remover that you pass"
+            )
+        self.remover = Remover(**options) if remover is None else remover
+        self._steadier = _steadier(stabilize)
+        self._size: tuple[int, ...] | None = None
+
+    def __call__(self, frame: ImageSource) -> Result:
+        """Cut the foreground out of the next frame, as `Remover` does of an image.
+
+        frame: as `Remover` takes images; usually (H, W, 3) uint8 or uint16 RGB.
+
+        Raises ArgumentError and EngineError, as `Remover` does.
+        """
+        return self.remover(frame, adjust=None if self._steadier is None else self._steady)
+
+    def reset(self) -> None:
+        """Start anew: the next frame has nothing to do with those before."""
+        self._size = None
+        if self._steadier is not None:
+            self._steadier.reset()
+
+    def _steady(self, image: Array, alpha: Array) -> Array:
+        assert self._steadier is not None
+        if alpha.shape != self._size:
+            self._steadier.reset()
+            self._size = alpha.shape
+        return self._steadier(image, alpha)
+
+
+def _steadier(stabilize: bool | Steadier) -> Steadier | None:
+    if stabilize is True:
+        from trimatte.stabilizing import Stabilizer
+
+        return Stabilizer()
+    return None if stabilize is False else stabilize

@@ -1,0 +1,389 @@
+"""Cutouts into a file or a folder: containers, codecs, sound."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trimatte.atomic import replacing_path
+from trimatte.errors import ArgumentError
+from trimatte.imageio import write_image
+from trimatte.video.colours import Converter
+from trimatte.video.reading import Clip, Frame, cause
+
+__all__ = ["Sink", "Target", "open_sink"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class _Codec:
+    """An encoder, its pixel format for cutouts (None: it has none) and for opaque pictures, for
+    8 bits and for more, and its options."""
+
+    encoder: str
+    alpha: tuple[str, str] | None
+    opaque: tuple[str, str]
+    options: dict[str, str]
+
+
+_CODECS = {
+    "prores": _Codec(
+        "prores_ks",
+        ("yuva444p10le", "yuva444p10le"),
+        ("yuv444p10le", "yuv444p10le"),
+        {"profile": "4444", "vendor": "apl0", "alpha_bits": "16"},
+    ),
+    "vp9": _Codec(
+        "libvpx-vp9",
+        ("yuva420p", "yuva420p"),
+        ("yuv420p", "yuv420p"),
+        # Frames that are not shown, of which one would be counted, are of no use to alpha.
+        {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}
+        | {"auto-alt-ref": "0"},
+    ),
+    "ffv1": _Codec(
+        "ffv1", ("bgra", "gbrap16le"), ("bgr0", "gbrp16le"), {"level": "3", "slicecrc": "1"}
+    ),
+    "h264": _Codec("libx264", None, ("yuv420p", "yuv420p"), {"crf": "18", "preset": "medium"}),
+    "hevc": _Codec(
+        "libx265",
+        None,
+        ("yuv420p", "yuv420p10le"),
+        {"crf": "20", "x265-params": "log-level=error"},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class _Container:
+    """FFmpeg's name, the codecs (of those that can do what is asked the first is taken), and the
+    sound that it takes as it is (empty: any), what other sound becomes, and whether times before 0
+    can be told."""
+
+    format: str
+    codecs: tuple[str, ...]
+    sound: frozenset[str]
+    sound_encoder: str
+    negative_times: bool
+
+
+_PCM = {f"pcm_{kind}" for kind in ("s16le", "s16be", "s24le", "s24be", "s32le", "f32le")}
+_CONTAINERS = {
+    ".mov": _Container(
+        "mov",
+        ("prores", "h264", "hevc"),
+        frozenset({"aac", "ac3", "alac", "eac3", "mp3", *_PCM}),
+        "pcm_s16le",
+        True,
+    ),
+    ".webm": _Container("webm", ("vp9",), frozenset({"opus", "vorbis"}), "libopus", False),
+    ".mp4": _Container(
+        "mp4",
+        ("h264", "hevc"),
+        frozenset({"aac", "ac3", "alac", "eac3", "mp3", "opus"}),
+        "aac",
+        True,
+    ),
+    ".mkv": _Container(
+        "matroska", ("h264", "hevc", "ffv1", "vp9", "prores"), frozenset(), "aac", False
+    ),
+}
+
+_NUMBERED = re.compile(r"\d{6}\.png")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where pictures go and as what. codec None: a folder of PNG files. sound: with it."""
+
+    path: Path
+    codec: str | None
+    alpha: bool
+    sound: bool = True
+
+    @property
+    def mixes_colours(self) -> bool:
+        """Whether neighbours share their colour: what is transparent then colours what is not."""
+        layouts = _CODECS[self.codec].alpha if self.codec is not None and self.alpha else None
+        return layouts is not None and "420" in layouts[0]
+
+    @classmethod
+    def of(
+        cls,
+        output: str | os.PathLike[str],
+        codec: str | None = None,
+        *,
+        alpha: bool = True,
+        sound: bool = True,
+    ) -> Target:
+        """By the name of the output, and its codec if one is asked for.
+
+        Raises ArgumentError: no such container or codec, or it cannot hold what it should.
+        """
+        name = os.fspath(output)
+        path = Path(name)
+        suffix = path.suffix.lower()
+        if path.is_dir() or name.endswith(("/", os.sep)) or not suffix:
+            if codec is not None:
+                raise ArgumentError(f"video: a folder of PNG files has no codec, got {codec!r}")
+            return cls(_free_folder(path), None, alpha, sound)
+        container = _CONTAINERS.get(suffix)
+        if container is None:
+            raise ArgumentError(
+                f"video: cannot tell what to write for {name!r}; use {', '.join(_CONTAINERS)}, or "
+                "a folder for PNG files"
+            )
+        if not path.resolve().parent.is_dir():
+            raise ArgumentError(
+                f"video: cannot write {name!r}: there is no folder {str(path.resolve().parent)!r}"
+            )
+        able = [c for c in container.codecs if not alpha or _CODECS[c].alpha is not None]
+        if codec is not None and codec not in container.codecs:
+            raise ArgumentError(
+                f"video: {suffix} is written with {' or '.join(container.codecs)}, "
+                f"got codec={codec!r}"
+            )
+        if not able or (codec is not None and codec not in able):
+            raise ArgumentError(
+                f"video: {name!r}: {codec or suffix} holds no transparency: write .mov "
+                f"(ProRes 4444) or .webm (VP9), or give a background to put behind"
+            )
+        return cls(path.resolve(), codec or able[0], alpha, sound)
+
+
+class Sink(Protocol):
+    """What takes frames and packets of sound in their order."""
+
+    def picture(self, frame: Frame, pixels: Array) -> None: ...
+
+    def sound(self, packets: Sequence[Any]) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+@contextmanager
+def open_sink(target: Target, clip: Clip, av: Any) -> Iterator[Sink]:
+    """What writes to the target; it has its name when the body has ended well.
+
+    Raises ArgumentError: it cannot be written.
+    """
+    try:
+        if target.codec is None:
+            with _new_frames(target.path) as folder:
+                yield _Folder(folder)
+        else:
+            with replacing_path(target.path) as partial:
+                file = _File(partial, target, clip, av)
+                try:
+                    yield file
+                finally:
+                    file.close()
+    except (av.FFmpegError, OSError) as error:
+        raise ArgumentError(f"video: cannot write {str(target.path)!r}: {cause(error)}") from error
+
+
+# --- folders ---
+
+
+def _free_folder(path: Path) -> Path:
+    path = path.resolve()
+    if path.exists() and not path.is_dir():
+        raise ArgumentError(
+            f"video: {str(path)!r} is a file; a video needs a suffix, a folder none"
+        )
+    if path.is_dir() and any(_NUMBERED.fullmatch(file.name) for file in path.iterdir()):
+        raise ArgumentError(
+            f"video: {str(path)!r} has numbered frames already; name another folder or empty it"
+        )
+    return path
+
+
+@contextmanager
+def _new_frames(folder: Path) -> Iterator[Path]:
+    """A folder whose files become those of `folder`."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with replacing_path(folder) as partial:
+        partial.mkdir()
+        yield partial
+        if folder.is_dir():
+            # Others' files there stay; theirs is the folder that is renamed to its own name.
+            for file in folder.iterdir():
+                file.rename(partial / file.name)
+            folder.rmdir()
+
+
+class _Folder:
+    """PNG files, numbered from 1."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._count = 0
+
+    def picture(self, frame: Frame, pixels: Array) -> None:
+        self._count += 1
+        write_image(self._folder / f"{self._count:06d}.png", pixels)
+
+    def sound(self, packets: Sequence[Any]) -> None:
+        """There is no place for it."""
+
+    def finish(self) -> None:
+        """Every file is written already."""
+
+
+# --- files ---
+
+
+class _File:
+    """A video file; its header is written with the first frame."""
+
+    def __init__(self, path: Path, target: Target, clip: Clip, av: Any) -> None:
+        self._av = av
+        assert target.codec is not None
+        self._codec = _CODECS[target.codec]
+        self._alpha = target.alpha
+        self._container_kind = _CONTAINERS[target.path.suffix.lower()]
+        try:
+            av.codec.Codec(self._codec.encoder, "w")
+        except ValueError:
+            raise ArgumentError(
+                f"video: this FFmpeg has no encoder {self._codec.encoder!r}; another codec= or "
+                "another kind of file may do"
+            ) from None
+        self._rate = clip.rate
+        self._audio = clip.audio if target.sound else []
+        self._converter = Converter(av)
+        self._layout = ""
+        self._stream: Any = None
+        self._tracks: dict[int, _Track] = {}
+        self._early: list[Any] = []  # sound that came before the first picture
+        self._output: Any = av.open(str(path), "w", format=self._container_kind.format)
+
+    def picture(self, frame: Frame, pixels: Array) -> None:
+        if self._stream is None:
+            self._begin(frame, pixels)
+        encoded = self._converter.to_frame(self._fitted(pixels), self._layout, frame.colours)
+        encoded.pts, encoded.time_base = frame.pts, frame.time_base
+        encoded.duration = frame.duration
+        self._output.mux(self._stream.encode(encoded))
+
+    def _begin(self, frame: Frame, pixels: Array) -> None:
+        layouts = self._codec.alpha if self._alpha else self._codec.opaque
+        assert layouts is not None
+        self._layout = layouts[pixels.dtype == np.uint16]
+        stream = self._output.add_stream(
+            self._codec.encoder, rate=self._rate, options=dict(self._codec.options)
+        )
+        stream.height, stream.width = self._fitted(pixels).shape[:2]
+        stream.pix_fmt = self._layout
+        # Not one over the frame rate, as usual: every frame has its time to the tick.
+        stream.codec_context.time_base = frame.time_base
+        stream.thread_type = "AUTO"
+        if not self._av.VideoFormat(self._layout).is_rgb:
+            frame.colours.tag(stream.codec_context)
+        if frame.aspect is not None:
+            stream.codec_context.sample_aspect_ratio = frame.aspect
+        self._stream = stream
+        self._tracks = {source.index: self._track(source) for source in self._audio}
+        self.sound(self._early)
+
+    def _track(self, source: Any) -> _Track:
+        kind = self._container_kind
+        name = source.codec_context.codec.canonical_name
+        if not kind.sound or name in kind.sound:
+            # Of a container that takes any, there are kinds that PyAV knows better about.
+            with suppress(ValueError):
+                return _Copied(self._output, source, kind.negative_times)
+        return _Encoded(self._output, source, kind.sound_encoder)
+
+    def _fitted(self, pixels: Array) -> Array:
+        """H.264 and H.265 of 4:2:0 have even sizes: the last column and row are repeated."""
+        if self._layout.startswith("yuv420p") and self._codec.encoder != "libvpx-vp9":
+            spare = [(0, pixels.shape[0] % 2), (0, pixels.shape[1] % 2), (0, 0)]
+            if spare[0][1] or spare[1][1]:
+                return np.pad(pixels, spare[: pixels.ndim], mode="edge")
+        return pixels
+
+    def sound(self, packets: Sequence[Any]) -> None:
+        if self._stream is None:
+            self._early.extend(packets)
+            return
+        for packet in packets:
+            self._tracks[packet.stream.index].write(packet)
+
+    def finish(self) -> None:
+        if self._stream is not None:
+            self._output.mux(self._stream.encode(None))
+            for track in self._tracks.values():
+                track.finish()
+            self._output.close()
+
+    def close(self) -> None:
+        self._output.close()
+
+
+class _Track(Protocol):
+    def write(self, packet: Any) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+class _Copied:
+    """Sound passed on as it is."""
+
+    def __init__(self, output: Any, source: Any, negative_times: bool) -> None:
+        self._output = output
+        self._negative_times = negative_times
+        self._stream = output.add_stream_from_template(source)
+        _copy_notes(source, self._stream)
+
+    def write(self, packet: Any) -> None:
+        early = packet.pts is not None and packet.pts < 0
+        if early and not self._negative_times and packet.pts + (packet.duration or 0) <= 0:
+            return  # What decoders warm up with: for its sake all times would be moved.
+        packet.stream = self._stream
+        self._output.mux(packet)
+
+    def finish(self) -> None:
+        """Nothing is held back."""
+
+
+class _Encoded:
+    """Sound that the container does not take as it is."""
+
+    def __init__(self, output: Any, source: Any, encoder: str) -> None:
+        self._output = output
+        self._source = source
+        opus = encoder == "libopus"
+        # Opus has its own rates; of more than two channels it wants layouts that sources lack.
+        rate = 48000 if opus else source.codec_context.sample_rate
+        self._stream = output.add_stream(encoder, rate=rate)
+        layout = source.codec_context.layout
+        self._stream.layout = "stereo" if opus and layout.nb_channels > 2 else layout.name
+        if not encoder.startswith("pcm"):
+            self._stream.bit_rate = 96_000 * self._stream.codec_context.layout.nb_channels
+        _copy_notes(source, self._stream)
+
+    def write(self, packet: Any) -> None:
+        self._encode(packet.decode())
+
+    def _encode(self, frames: Sequence[Any]) -> None:
+        for frame in frames:
+            self._output.mux(self._stream.encode(frame))
+
+    def finish(self) -> None:
+        self._encode(self._source.decode(None))
+        self._output.mux(self._stream.encode(None))
+
+
+def _copy_notes(source: Any, stream: Any) -> None:
+    if "language" in source.metadata:
+        stream.metadata["language"] = source.metadata["language"]
