@@ -25,6 +25,12 @@ VALID: dict[str, dict[str, Any]] = {
     "probe": {"image": IMAGE, "x": WIDTH - 1, "y": HEIGHT - 1},
     "make_trimap": {"mask": TRIMAP, "radius": 1},
     "estimate_alpha": {"image": IMAGE, "trimap": TRIMAP},
+    "stabilize_alpha": {
+        "image": IMAGE,
+        "alpha": PLANE,
+        "previous_image": IMAGE,
+        "previous_alpha": PLANE,
+    },
     "estimate_foreground": {"image": IMAGE, "alpha": PLANE, "background": IMAGE},
     "refine": {"image": IMAGE, "mask": TRIMAP},
     "key_cutout": {"image": IMAGE},

@@ -100,12 +100,14 @@ TRIMATTE_HD StabilizeRule stabilize_rule(const StabilizeCounts& counts, double s
           static_cast<float>(least)};
 }
 
-// Alpha that says 0 or 1 is taken at its word: nothing is left of what was there before.
+// Alpha that says 0 or 1 is taken at its word: nothing is left of what was there before. Written
+// from the new alpha's side, so that with a gain of 1 it is that alpha to the bit.
 template <class A>
 TRIMATTE_HD A stabilized_alpha(A alpha, A previous, float gain) {
   const float now = to_unit(alpha), before = to_unit(previous);
-  if (gain >= 1.0f || now <= 0.0f || now >= 1.0f) return alpha;
-  return from_unit<A>(before + gain * (now - before));
+  const bool sure = (now <= 0.0f) | (now >= 1.0f);
+  const float kept = sure ? 0.0f : 1.0f - gain;
+  return from_unit<A>(now - kept * (now - before));
 }
 
 }  // namespace trimatte

@@ -27,6 +27,7 @@ from trimatte.refining import Refined, refine
 from trimatte.resizing import class_probability, matte_from_prediction, resize, to_tensor
 from trimatte.segmenting import Segmenter, segment
 from trimatte.sessions import MattingSession
+from trimatte.stabilizing import Stabilizer, stabilize_alpha
 from trimatte.trimap import make_trimap
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Remover",
     "Result",
     "Segmenter",
+    "Stabilizer",
     "TrimapWarning",
     "__version__",
     "build_info",
@@ -68,6 +70,7 @@ __all__ = [
     "resize",
     "segment",
     "set_num_threads",
+    "stabilize_alpha",
     "synchronize",
     "to_device",
     "to_tensor",
