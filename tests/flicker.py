@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -72,7 +73,7 @@ def dtssd(alphas: Sequence[Alpha], truths: Sequence[Alpha]) -> float:
     """How much an alpha flickers: the root of the mean square of what it changes from frame to
     frame and the truth does not (Erofeev et al., BMVC 2015)."""
     errors = [a.astype(np.float64) - t for a, t in zip(alphas, truths, strict=True)]
-    steps = [np.square(b - a).mean() for a, b in zip(errors[:-1], errors[1:], strict=True)]
+    steps = [np.square(b - a).mean() for a, b in itertools.pairwise(errors)]
     return math.sqrt(np.mean(steps))
 
 

@@ -40,7 +40,7 @@ def stabilize_alpha(
     rows = signed[::4]
     grain = np.abs(rows[:, 1:] - rows[:, :-1]).max(axis=-1).clip(max=255)
     noise = float(np.clip(0.742 * median_bin(grain)[1], 0.5 * steps, 16.0 * steps))
-    if median_bin(change[::4, :-1])[0] > 3.5 * noise:
+    if median_bin(change[::4, :-1])[0] > 2.0 * noise:
         return alpha.copy()
     motion = neighbourhood(neighbourhood(change).mean(axis=0)).max(axis=0)
     least = 1.0 - strength

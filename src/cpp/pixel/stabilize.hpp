@@ -77,12 +77,12 @@ TRIMATTE_HD int middle_bin(const std::uint32_t* counts, std::uint64_t total, std
 
 // `steps` of a difference are 1/255. The mean difference that noise alone makes follows from the
 // median of the grain, sqrt 2 times as large: 0.742 is that of normal noise, the mean of the
-// largest of three by the median, by sqrt 2. Where half of the pixels changed by more than 3.5
+// largest of three by the median, by sqrt 2. Where half of the pixels changed by more than 2
 // times that, or there is nothing to go by, the new frame has nothing to do with the previous one.
 TRIMATTE_HD StabilizeRule stabilize_rule(const StabilizeCounts& counts, double steps,
                                          const StabilizeOptions& options) {
   constexpr double kMeanOfMedian = 0.742, kLeastNoise = 0.5, kMostNoise = 16.0;
-  constexpr double kCut = 3.5, kStill = 1.4, kSlope = 4.0;
+  constexpr double kCut = 2.0, kStill = 1.4, kSlope = 4.0;
   std::uint64_t total = 0, below = 0;
   for (int i = 0; i < kDifferenceBins; ++i) total += counts.grain[i];
   if (total == 0) return {};

@@ -39,7 +39,7 @@ def stabilize_alpha(
     least 0.5/255 and at most 16/255. Both medians are taken of every fourth row.
 
     g is 1 everywhere, and the result the new alpha to the bit, after a cut: where the median
-    difference of the frames is above 3.5 n. And g is 1 where the new alpha is exactly 0 or 1, so
+    difference of the frames is above 2 n. And g is 1 where the new alpha is exactly 0 or 1, so
     that what is known stays known.
 
     Args:
@@ -114,7 +114,9 @@ class Stabilizer:
                 f"{name}: alpha must have the height and width of image {pixels.shape}, got "
                 f"{result.shape}"
             )
-        if self._previous is not None and self._follows(pixels, result):
+        if self._previous is None or not self._follows(pixels, result):
+            result = _kept(result)
+        else:
             result = stabilize_alpha(
                 pixels,
                 result,
