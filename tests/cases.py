@@ -183,6 +183,32 @@ def a_layer_and_color(dtype: DTypeLike, color: str | tuple[float, float, float])
     return make
 
 
+def two_frames(
+    dtype: DTypeLike,
+    alpha_dtype: DTypeLike,
+    channels: int = 3,
+    *,
+    noise: float = 1.0,
+    cut: bool = False,
+) -> Make:
+    """A still image with new grain (in 1/255) but for a part of it (or, after a cut, another one),
+    and alphas that differ."""
+
+    def make(rng: Generator, height: int, width: int) -> tuple[Any, ...]:
+        scene = np.concatenate([photo(rng, height, width)[0], rng.random((height, width, 1))], -1)
+        changed = scene.copy()
+        part = changed if cut else changed[height // 2 :, : width // 3]
+        part[...] = rng.random(part.shape)
+        alphas = rng.uniform(-0.2, 1.2, (2, height, width)).clip(0.0, 1.0)
+        now, before = (
+            samples((frame + rng.normal(0.0, noise / 255.0, frame.shape)).clip(0.0, 1.0), dtype)
+            for frame in (changed[..., :channels], scene[..., :channels])
+        )
+        return now, samples(alphas[0], alpha_dtype), before, samples(alphas[1], alpha_dtype)
+
+    return make
+
+
 def a_plane(dtype: DTypeLike) -> Make:
     return lambda rng, height, width: (noise(rng, height, width, 1, dtype)[..., 0],)
 
@@ -482,6 +508,38 @@ def foreground_cases() -> Iterator[Case]:
         )
 
 
+def stabilize_cases() -> Iterator[Case]:
+    # The gain is a quotient in float32, the rest is exact.
+    for dtype, alpha_dtype, channels, strength in (
+        ("uint8", "float32", 3, 0.75),
+        ("uint8", "uint8", 4, 0.5),
+        ("uint8", "uint16", 3, 1.0),
+        ("uint16", "float32", 4, 0.75),
+        ("uint16", "uint16", 3, 0.5),
+        ("uint16", "uint8", 3, 0.9),
+        ("float32", "float32", 3, 0.75),
+        ("float32", "uint8", 4, 0.0),
+        ("float32", "uint16", 3, 0.6),
+    ):
+        atol = {"uint8": 1.0, "uint16": 1.0, "float32": 5e-6}[alpha_dtype]
+        for noise in (0.2, 4.0, 60.0):
+            yield Case(
+                f"stabilize-{dtype}x{channels}-{alpha_dtype}-noise{noise:g}",
+                "stabilize_alpha",
+                two_frames(dtype, alpha_dtype, channels, noise=noise),
+                {"strength": strength},
+                atol=atol,
+                sizes=(*EVERY_SMALL_SIZE, "wide"),
+            )
+        yield Case(
+            f"stabilize-{dtype}x{channels}-{alpha_dtype}-cut",
+            "stabilize_alpha",
+            two_frames(dtype, alpha_dtype, channels, cut=True),
+            {"strength": strength},
+            atol=atol,
+        )
+
+
 def despill_cases() -> Iterator[Case]:
     for dtype in DTYPES:
         for method in ("average", "double-average", "max-limit"):
@@ -628,6 +686,7 @@ CASES: tuple[Case, ...] = (
     *trimap_cases(),
     *alpha_cases(),
     *foreground_cases(),
+    *stabilize_cases(),
     *despill_cases(),
     *composite_cases(),
     *resize_cases(),

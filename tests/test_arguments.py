@@ -25,6 +25,12 @@ VALID: dict[str, dict[str, Any]] = {
     "probe": {"image": IMAGE, "x": WIDTH - 1, "y": HEIGHT - 1},
     "make_trimap": {"mask": TRIMAP, "radius": 1},
     "estimate_alpha": {"image": IMAGE, "trimap": TRIMAP},
+    "stabilize_alpha": {
+        "image": IMAGE,
+        "alpha": PLANE,
+        "previous_image": IMAGE,
+        "previous_alpha": PLANE,
+    },
     "estimate_foreground": {"image": IMAGE, "alpha": PLANE, "background": IMAGE},
     "refine": {"image": IMAGE, "mask": TRIMAP},
     "key_cutout": {"image": IMAGE},
@@ -225,12 +231,20 @@ def bad_options() -> list[Bad]:
     for value, came in (("knn", "knn"), (None, "None"), (2, "2"), ("", "''"), (int, "int")):
         rows.append(Bad("estimate_alpha", "method", value, came, "shared"))
     rows.append(Bad("estimate_foreground", "quality", "exact", "exact", "balanced"))
+    for value in (RGBA, IMAGE.astype(np.uint16), IMAGE[1:]):
+        shape = str(value.shape) if value.dtype == np.uint8 else "uint16"
+        rows.append(Bad("stabilize_alpha", "previous_image", value, shape, "image"))
+    for value in (PLANE.astype(np.uint16), PLANE[1:]):
+        shape = str(value.shape) if value.dtype == np.uint8 else "uint16"
+        rows.append(Bad("stabilize_alpha", "previous_alpha", value, shape, "alpha"))
     for value, came in (("min", "min"), (None, "None"), (0, "0")):
         rows.append(Bad("despill", "method", value, came, "double-average"))
     for value in (-0.1, 1.1, float("nan")):
         rows.append(Bad("despill", "strength", value, str(value), "1"))
+        rows.append(Bad("stabilize_alpha", "strength", value, str(value), "1"))
     for value in ("1", None):
         rows.append(Bad("despill", "strength", value, repr(value), "number"))
+        rows.append(Bad("stabilize_alpha", "strength", value, repr(value), "number"))
     for value, came in (
         ("no such color", "no such color"),
         ((1, 2), "(1, 2)"),

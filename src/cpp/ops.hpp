@@ -19,6 +19,7 @@
 #include "pixel/matting.hpp"
 #include "pixel/resize.hpp"
 #include "pixel/sampling.hpp"
+#include "pixel/stabilize.hpp"
 #include "pixel/tensor.hpp"
 #include "pixel/trimap.hpp"
 
@@ -70,6 +71,12 @@ void sample_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap
 template <DeviceKind D, class T>
 void guide_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
                  ImageView<float> alpha, Stream);
+
+// Alpha steadied by the frame before, whose alpha should be one that was steadied.
+template <DeviceKind D, class T, class A>
+void stabilize_alpha(ImageView<const T> image, ImageView<const A> alpha,
+                     ImageView<const T> previous, ImageView<const A> previous_alpha,
+                     ImageView<A> out, const StabilizeOptions&, Stream);
 
 // `plate` is the known background, or empty: then it is the options' colour, or not known.
 // `background` may be empty (data == nullptr): it is not wanted then.

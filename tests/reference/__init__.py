@@ -16,6 +16,7 @@ from .key import chroma_key, key_cutout
 from .matting import estimate_alpha as closed_form_alpha
 from .resize import resize
 from .sampling import sample_alpha
+from .stabilize import stabilize_alpha
 from .tensor import class_probability, matte_from_prediction, to_tensor
 from .trimap import make_trimap
 
@@ -33,6 +34,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "make_trimap": make_trimap,
     "estimate_alpha": estimate_alpha,
     "estimate_foreground": estimate_foreground,
+    "stabilize_alpha": stabilize_alpha,
     "despill": despill,
     "premultiply": premultiply,
     "unpremultiply": unpremultiply,

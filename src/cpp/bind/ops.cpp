@@ -298,6 +298,37 @@ py::object guide_alpha_op(const py::object& image_array, const py::object& trima
   return call.give(alpha);
 }
 
+py::object stabilize_alpha_op(const py::object& image_array, const py::object& alpha_array,
+                              const py::object& previous_image_array,
+                              const py::object& previous_alpha_array, double strength,
+                              const py::object& device, const py::object& stream) {
+  const std::string operation = "stabilize_alpha";
+  Argument image(operation, "image", image_array, Layout::kColor);
+  Argument alpha(operation, "alpha", alpha_array, Layout::kPlane);
+  Argument previous(operation, "previous_image", previous_image_array, Layout::kColor);
+  Argument previous_alpha(operation, "previous_alpha", previous_alpha_array, Layout::kPlane);
+  for (Argument* other : {&alpha, &previous, &previous_alpha}) other->require_size_of(image);
+  previous.require_depth_of(image);
+  previous_alpha.require_depth_of(alpha);
+  if (previous.channels() != image.channels())
+    previous.refuse("must have as many channels as image", previous.describe());
+  require_range(operation, "strength", strength, 0.0, 1.0);
+  const StabilizeOptions options{strength};
+  Call call(operation, device, stream, {&image, &alpha, &previous, &previous_alpha});
+  return with_depth(image.depth(), [&](auto t) {
+    using T = decltype(t);
+    return with_depth(alpha.depth(), [&](auto a) {
+      using A = decltype(a);
+      auto out = call.output<A>(image.height(), image.width());
+      call.run([&](auto d, Stream s) {
+        stabilize_alpha<d.value, T, A>(image.view<T>(), alpha.view<A>(), previous.view<T>(),
+                                       previous_alpha.view<A>(), out.view(), options, s);
+      });
+      return call.give(out);
+    });
+  });
+}
+
 // (foreground, background or None)
 using ForegroundResult = std::tuple<py::object, py::object>;
 
@@ -471,6 +502,8 @@ void define_operations(py::module_& m) {
   m.def("sample_alpha", &sample_alpha_op, arg("image"), arg("trimap"), arg("want_confidence"),
         arg("device"), arg("stream"));
   m.def("guide_alpha", &guide_alpha_op, arg("image"), arg("trimap"), arg("device"), arg("stream"));
+  m.def("stabilize_alpha", &stabilize_alpha_op, arg("image"), arg("alpha"), arg("previous_image"),
+        arg("previous_alpha"), arg("strength"), arg("device"), arg("stream"));
   m.def("estimate_foreground", &estimate_foreground_op, arg("image"), arg("alpha"), arg("plate"),
         arg("color"), arg("quality"), arg("want_background"), arg("device"), arg("stream"));
   m.def("despill", &despill_op, arg("image"), arg("channel"), arg("method"), arg("strength"),

@@ -29,6 +29,7 @@ from trimatte.resizing import class_probability, matte_from_prediction, resize, 
 from trimatte.screens import Screen
 from trimatte.segmenting import Segmenter, segment
 from trimatte.sessions import MattingSession
+from trimatte.stabilizing import Stabilizer, stabilize_alpha
 from trimatte.trimap import make_trimap
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Result",
     "Screen",
     "Segmenter",
+    "Stabilizer",
     "TrimapWarning",
     "__version__",
     "build_info",
@@ -71,6 +73,7 @@ __all__ = [
     "resize",
     "segment",
     "set_num_threads",
+    "stabilize_alpha",
     "synchronize",
     "to_device",
     "to_tensor",
