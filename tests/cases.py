@@ -409,6 +409,56 @@ def despill_cases() -> Iterator[Case]:
             )
 
 
+def an_alpha_and(dtype: DTypeLike, *others: Any) -> Make:
+    """A plane of noise, and further arguments as they are."""
+    return lambda rng, height, width: (*a_plane(dtype)(rng, height, width), *others)
+
+
+def a_mask_and(dtype: DTypeLike, *others: Any) -> Make:
+    return lambda rng, height, width: (coarse_mask(rng, height, width, dtype), *others)
+
+
+def an_alpha_and_mattes(
+    dtype: DTypeLike, garbage: DTypeLike | None, core: DTypeLike | None
+) -> Make:
+    """An alpha, and planes for the options garbage and core where they are of a type."""
+
+    def make(rng: Generator, height: int, width: int) -> tuple[Any, ...]:
+        kinds = (dtype, garbage, core)
+        return tuple(None if k is None else coarse_mask(rng, height, width, k) for k in kinds)
+
+    return make
+
+
+def edge_cases() -> Iterator[Case]:
+    for dtype in ("bool", *DTYPES):
+        make = a_mask_and if dtype == "bool" else an_alpha_and
+        for radius in (0, 1, 3, -2, 5, -11, 17):
+            yield Case(f"choke-{dtype}-{radius}", "choke", make(dtype, radius))
+        # Halves and quarters are exact in binary, so that a wrong rounding shows.
+        for radius in (0.5, -2.25, 3.75):
+            atol = 2e-7 if dtype == "float32" else 0.0
+            yield Case(f"choke-{dtype}-{radius}", "choke", make(dtype, radius), atol=atol)
+        yield Case(
+            f"choke-{dtype}-2.3",
+            "choke",
+            make(dtype, 2.3),
+            atol=2e-7 if dtype == "float32" else 1.0,
+        )
+        for radius in (0, 0.3, 1, 2.0, 6.5):
+            yield Case(
+                f"feather-{dtype}-{radius}",
+                "feather",
+                make(dtype, radius),
+                atol=2e-6 if dtype == "float32" else 1.0,
+            )
+    yield Case("choke-uint8-64", "choke", a_mask_and("uint8", 64), sizes=("odd", "wide"))
+    yield Case("choke-uint8-dots", "choke", a_mask_and("uint8", -63.5), sizes=("odd", "wide"))
+    yield Case(
+        "feather-uint8-64", "feather", a_mask_and("uint8", 64), atol=1.0, sizes=("odd", "wide")
+    )
+
+
 def composite_cases() -> Iterator[Case]:
     for dtype in DTYPES:
         atol = EXACT_BUT_FOR_FLOAT32[dtype]
@@ -531,6 +581,7 @@ CASES: tuple[Case, ...] = (
     *alpha_cases(),
     *foreground_cases(),
     *despill_cases(),
+    *edge_cases(),
     *composite_cases(),
     *resize_cases(),
     *network_cases(),

@@ -9,9 +9,11 @@
 
 #include "core/device.hpp"
 #include "core/image_view.hpp"
+#include "pixel/choke.hpp"
 #include "pixel/classes.hpp"
 #include "pixel/composite.hpp"
 #include "pixel/despill.hpp"
+#include "pixel/feather.hpp"
 #include "pixel/foreground.hpp"
 #include "pixel/guided.hpp"
 #include "pixel/key.hpp"
@@ -65,6 +67,18 @@ void estimate_foreground(ImageView<const T> image, ImageView<const A> alpha,
 
 template <DeviceKind D, class T>
 void despill(ImageView<const T> image, ImageView<T> out, const DespillOptions&, Stream);
+
+// Alpha eroded by a disk, or dilated.
+template <DeviceKind D, class T>
+void choke(ImageView<const T> alpha, ImageView<T> out, const ChokeOptions&, Stream);
+
+template <DeviceKind D, class T>
+void feather(ImageView<const T> alpha, ImageView<T> out, const FeatherOptions&, Stream);
+
+// max(min(alpha, 1 - garbage), core); either matte may be empty.
+template <DeviceKind D, class A, class M>
+void hold_mattes(ImageView<const A> alpha, ImageView<const M> garbage, ImageView<const M> core,
+                 ImageView<A> out, Stream);
 
 template <DeviceKind D, class T>
 void premultiply(ImageView<const T> rgba, ImageView<T> out, Stream);

@@ -10,6 +10,7 @@ from typing import Any
 
 from .composite import composite, cutout, limit_alpha, premultiply, unpremultiply
 from .despill import despill
+from .edges import choke, feather, hold_mattes
 from .foreground import estimate_foreground
 from .guided import guide_alpha
 from .key import chroma_key, key_cutout
@@ -34,6 +35,9 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "estimate_alpha": estimate_alpha,
     "estimate_foreground": estimate_foreground,
     "despill": despill,
+    "choke": choke,
+    "feather": feather,
+    "hold_mattes": hold_mattes,
     "premultiply": premultiply,
     "unpremultiply": unpremultiply,
     "cutout": cutout,

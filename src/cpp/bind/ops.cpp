@@ -16,15 +16,6 @@
 namespace trimatte::bind {
 namespace {
 
-// A number in a closed range; NaN is in none.
-void require_range(const std::string& operation, const char* name, double value, double low,
-                   double high) {
-  if (value >= low && value <= high) return;
-  const auto text = [](double v) { return py::str(py::float_(v)).cast<std::string>(); };
-  throw ArgumentError(operation + ": " + name + " must be in [" + text(low) + ", " + text(high) +
-                      "], got " + text(value));
-}
-
 KeyOptions key_options(const std::string& operation, int channel, double tolerance,
                        double softness) {
   require_range(operation, "tolerance", tolerance, 0.0, 255.0);

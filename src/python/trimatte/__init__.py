@@ -19,6 +19,7 @@ from trimatte.devices import (
     synchronize,
     to_device,
 )
+from trimatte.edges import choke, feather, hold_mattes
 from trimatte.errors import ArgumentError, DeviceError, EngineError, Error, TrimapWarning
 from trimatte.keying import Probe, chroma_key, key_cutout, probe
 from trimatte.matting import MattingInfo, despill, estimate_alpha, estimate_foreground
@@ -45,6 +46,7 @@ __all__ = [
     "TrimapWarning",
     "__version__",
     "build_info",
+    "choke",
     "chroma_key",
     "class_probability",
     "composite",
@@ -55,8 +57,10 @@ __all__ = [
     "despill",
     "estimate_alpha",
     "estimate_foreground",
+    "feather",
     "free_memory",
     "get_num_threads",
+    "hold_mattes",
     "key_cutout",
     "limit_alpha",
     "make_trimap",

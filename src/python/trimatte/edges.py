@@ -1,0 +1,103 @@
+"""The edges of an alpha: choke, feather, and mattes that hold parts of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trimatte import _core
+from trimatte.arrays import Array, ArrayLike, as_alpha, number
+
+__all__ = ["choke", "feather", "hold_mattes"]
+
+
+def choke(
+    alpha: ArrayLike, radius: float, *, device: str | None = None, stream: Any = None
+) -> Array:
+    """Tightens an alpha, or spreads it: grey-scale erosion, or dilation, by a disk.
+
+    A pixel becomes the least (the greatest) of the pixels whose centres lie within the radius of
+    its own. What is outside of the image does not count.
+
+    Args:
+        alpha: (H, W), bool, uint8, uint16 or float32 in [0, 1].
+        radius: of the disk, in pixels, in [-64, 64]: above 0 alpha is eroded, below 0 dilated. A
+            radius between two whole ones gives what lies between their results, in proportion.
+        device: see `trimatte.devices`.
+        stream: likewise.
+
+    Returns:
+        (H, W) of alpha's dtype, of bool uint8; integers are rounded to nearest, half up.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+    """
+    return _core.choke(
+        as_alpha(alpha, "choke", "alpha", stream),
+        number(radius, "choke", "radius"),
+        "choke",
+        device,
+        stream,
+    )
+
+
+def feather(
+    alpha: ArrayLike, radius: float, *, device: str | None = None, stream: Any = None
+) -> Array:
+    """Softens an alpha by a Gaussian blur.
+
+    The window ends at ceil(3 radius) pixels; beyond the image its border repeats.
+
+    Args:
+        alpha: (H, W), bool, uint8, uint16 or float32 in [0, 1].
+        radius: the standard deviation, in pixels, in [0, 64].
+        device: see `trimatte.devices`.
+        stream: likewise.
+
+    Returns:
+        (H, W) of alpha's dtype, of bool uint8; integers are rounded to nearest. Where the whole
+        window is 0, or 1, it stays exactly that.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+    """
+    return _core.feather(
+        as_alpha(alpha, "feather", "alpha", stream),
+        number(radius, "feather", "radius"),
+        "feather",
+        device,
+        stream,
+    )
+
+
+def hold_mattes(
+    alpha: ArrayLike,
+    *,
+    garbage: ArrayLike | None = None,
+    core: ArrayLike | None = None,
+    device: str | None = None,
+    stream: Any = None,
+) -> Array:
+    """An alpha that mattes drawn by hand have the last word on: max(min(alpha, 1 - garbage), core).
+
+    Args:
+        alpha: (H, W), bool, uint8, uint16 or float32 in [0, 1].
+        garbage: what is never foreground: 1 there. (H, W) of any of these dtypes, or None.
+        core: what is always foreground: 1 there, also where the garbage matte is 1. Likewise.
+        device: see `trimatte.devices`.
+        stream: likewise.
+
+    Returns:
+        (H, W) of alpha's dtype, of bool uint8; mattes are rounded to its samples.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+    """
+    held = as_alpha(alpha, "hold_mattes", "alpha", stream)
+    mattes = [
+        None if matte is None else as_alpha(matte, "hold_mattes", name, stream)
+        for matte, name in ((garbage, "garbage"), (core, "core"))
+    ]
+    if None not in mattes and mattes[0].dtype != mattes[1].dtype:  # type: ignore[union-attr]
+        held = _core.hold_mattes(held, mattes[0], None, device, stream)
+        mattes[0] = None
+    return _core.hold_mattes(held, *mattes, device, stream)
