@@ -40,7 +40,8 @@ class Case:
 
     make(rng, height, width) returns its positional arguments. atol bounds |result - reference| in
     samples of the result (1.0 is one step of an integer image): every sample's, or with `mean` the
-    mean over the samples. sizes are the classes in SIZES that the parity tests run.
+    mean over the samples. sizes are the classes in SIZES that the parity tests run. named are the
+    names that the last arguments go by, where they have to.
     """
 
     id: str
@@ -50,6 +51,13 @@ class Case:
     atol: float = 0.0
     mean: bool = False
     sizes: tuple[str, ...] = EVERY_SMALL_SIZE
+    named: tuple[str, ...] = ()
+
+    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], **options: Any) -> Any:
+        """Calls an operation, or its definition; options are beside its arguments."""
+        first = len(arguments) - len(self.named)
+        named = dict(zip(self.named, arguments[first:], strict=True))
+        return function(*arguments[:first], **named, **options)
 
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """The sizes that the parity tests run, as (height, width)."""
@@ -452,11 +460,81 @@ def edge_cases() -> Iterator[Case]:
                 make(dtype, radius),
                 atol=2e-6 if dtype == "float32" else 1.0,
             )
+        for garbage in (None, "bool", *DTYPES):
+            for core in (None, *DTYPES):
+                yield Case(
+                    f"hold-{dtype}-{garbage}-{core}",
+                    "hold_mattes",
+                    an_alpha_and_mattes(dtype, garbage, core),
+                    # Of another depth: rounding to alpha's may take a step.
+                    atol=2e-7
+                    if dtype == "float32"
+                    else 1.0
+                    if {garbage, core} - {dtype, None}
+                    else 0.0,
+                    named=("garbage", "core"),
+                )
     yield Case("choke-uint8-64", "choke", a_mask_and("uint8", 64), sizes=("odd", "wide"))
     yield Case("choke-uint8-dots", "choke", a_mask_and("uint8", -63.5), sizes=("odd", "wide"))
     yield Case(
         "feather-uint8-64", "feather", a_mask_and("uint8", 64), atol=1.0, sizes=("odd", "wide")
     )
+
+
+def keyed_despill_cases() -> Iterator[Case]:
+    """De-spill with light given back, with an alpha, and with a plate."""
+    for dtype in DTYPES:
+        soft = {"uint8": 1.0, "uint16": 1.0, "float32": 2e-6}[dtype]
+        for method, key in (
+            ("average", "green"),
+            ("double-average", "blue"),
+            ("max-limit", (200, 20, 30)),
+        ):
+            yield Case(
+                f"despill-{dtype}-{method}-restore",
+                "despill",
+                an_image(dtype),
+                {"method": method, "key_color": key, "restore": 0.75, "strength": 0.5},
+                atol=soft,
+            )
+        yield Case(
+            f"despill-{dtype}-rgba-restore",
+            "despill",
+            an_image(dtype, channels=4),
+            {"restore": 1.0},
+            atol=soft,
+        )
+        # The plane that says where is of 8 bits, in which rounding may take a step.
+        step = {"uint8": 1.0 + 1.0, "uint16": 1.0 + 257.0, "float32": 0.004}[dtype]
+        for reach, channels in ((None, 3), (0, 4), (2.5, 3), (50, 3)):
+            yield Case(
+                f"despill-{dtype}x{channels}-reach-{reach}",
+                "despill",
+                a_photo_and_alpha(dtype, "float32" if channels == 4 else dtype, channels),
+                {"reach": reach},
+                named=("alpha",),
+                atol=step,
+                sizes=(*EVERY_SMALL_SIZE, "wide"),
+            )
+        # Subtracted, and divided by an alpha of 0.1 or more.
+        subtracted = {"uint8": 1.0, "uint16": 2.0, "float32": 2e-5}[dtype]
+        for alpha_dtype, channels in (("uint8", 3), ("uint16", 4), ("float32", 3)):
+            yield Case(
+                f"despill-{dtype}x{channels}-{alpha_dtype}-plate",
+                "despill",
+                a_photo_and_alpha(dtype, alpha_dtype, channels),
+                {"method": "plate", "plate": (12, 134, 25), "strength": 0.0},
+                named=("alpha",),
+                atol=subtracted,
+            )
+        yield Case(
+            f"despill-{dtype}-plate-image",
+            "despill",
+            a_layer_and_plate(dtype, "float32"),
+            {"method": "plate", "restore": 0.5, "reach": 1.0},
+            named=("alpha", "plate"),
+            atol=step + 2.0 * subtracted,
+        )
 
 
 def composite_cases() -> Iterator[Case]:
@@ -581,6 +659,7 @@ CASES: tuple[Case, ...] = (
     *alpha_cases(),
     *foreground_cases(),
     *despill_cases(),
+    *keyed_despill_cases(),
     *edge_cases(),
     *composite_cases(),
     *resize_cases(),

@@ -65,8 +65,15 @@ void estimate_foreground(ImageView<const T> image, ImageView<const A> alpha,
                          ImageView<const T> plate, ImageView<T> foreground, ImageView<T> background,
                          const ForegroundOptions&, Stream);
 
+// Where `kept` is 255 colours stay as they are; it may be empty: they do nowhere then.
 template <DeviceKind D, class T>
-void despill(ImageView<const T> image, ImageView<T> out, const DespillOptions&, Stream);
+void despill(ImageView<const T> image, ImageView<const std::uint8_t> kept, ImageView<T> out,
+             const DespillOptions&, Stream);
+
+// What of the foreground can be told from the screen behind it, `plate` or the options' colour.
+template <DeviceKind D, class T, class A>
+void subtract_plate(ImageView<const T> image, ImageView<const A> alpha, ImageView<const T> plate,
+                    ImageView<T> out, const PlateOptions&, Stream);
 
 // Alpha eroded by a disk, or dilated.
 template <DeviceKind D, class T>

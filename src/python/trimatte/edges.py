@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from trimatte import _core
-from trimatte.arrays import Array, ArrayLike, as_alpha, number
+from trimatte.arrays import Array, ArrayLike, as_alpha, number, threshold
+from trimatte.errors import ArgumentError
 
 __all__ = ["choke", "feather", "hold_mattes"]
+
+_LARGEST_CHOKE = 64.0
+_LARGEST_REACH = 1000.0
+_FULL_SCALES = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 
 
 def choke(
@@ -101,3 +106,20 @@ def hold_mattes(
         held = _core.hold_mattes(held, mattes[0], None, device, stream)
         mattes[0] = None
     return _core.hold_mattes(held, *mattes, device, stream)
+
+
+def out_of_reach(alpha: Array, reach: float, operation: str, device: Any, stream: Any) -> Array:
+    """Where the light from behind an alpha cannot have come: 255 from twice the reach on from what
+    is not opaque in 8 bits, 0 up to the reach, and smooth between; (H, W) uint8."""
+    if not 0.0 <= reach <= _LARGEST_REACH:
+        raise ArgumentError(
+            f"{operation}: reach must be in [0, {_LARGEST_REACH:g}] pixels, got {reach:g}"
+        )
+    opaque = 254.5 / 255.0 * _FULL_SCALES[alpha.dtype.name]
+    plane: Array = threshold(alpha, opaque, opaque, operation, stream)
+    rest = 1.5 * reach  # to the middle of the fade; a Gaussian's window reaches half the reach
+    while rest > 0.0:
+        step = min(rest, _LARGEST_CHOKE)
+        plane = _core.choke(plane, step, operation, device, stream)
+        rest -= step
+    return _core.feather(plane, min(reach / 6.0, _LARGEST_CHOKE), operation, device, stream)
