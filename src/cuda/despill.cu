@@ -95,9 +95,10 @@ void despill(ImageView<const T> image, ImageView<const std::uint8_t> kept, Image
   cuda::flatten(image, kept, out);
   const DespillRule rule = despill_rule(options);
   const bool rgb = image.channels == 3;
+  constexpr int kRun = cuda::kRun<T>;  // nvcc takes no constant of a template inside of the lambda
   const auto launch = [&](auto kernel, const auto&... views) {
-    cuda::launch_runs<cuda::kRun<T>>("despill", kernel, image.width, image.height, stream, views...,
-                                     out, rule);
+    cuda::launch_runs<kRun>("despill", kernel, image.width, image.height, stream, views..., out,
+                            rule);
   };
   if (kept.data) {
     launch(rgb ? despill_kept_kernel<3, T> : despill_kept_kernel<4, T>, image, kept);
@@ -113,9 +114,10 @@ void subtract_plate(ImageView<const T> image, ImageView<const A> alpha, ImageVie
                     ImageView<T> out, const PlateOptions& options, Stream stream) {
   cuda::flatten(image, alpha, plate, out);
   const bool rgb = image.channels == 3;
+  constexpr int kRun = cuda::kRun<T>;  // nvcc takes no constant of a template inside of the lambda
   const auto launch = [&](auto kernel, const auto& screen) {
-    cuda::launch_runs<cuda::kRun<T>>("despill", kernel, image.width, image.height, stream, image,
-                                     alpha, screen, out);
+    cuda::launch_runs<kRun>("despill", kernel, image.width, image.height, stream, image, alpha,
+                            screen, out);
   };
   if (!plate.data) {
     launch(rgb ? subtract_color_kernel<3, T, A> : subtract_color_kernel<4, T, A>, options);

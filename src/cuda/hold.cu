@@ -6,14 +6,16 @@
 namespace trimatte {
 namespace {
 
-// The shorter of both samples decides: chunks of all sides hold whole words.
+// Pixels of a run: of both kinds of samples at least 16 bytes.
 template <class A, class M>
-inline constexpr int kBoth = cuda::kRun<A> < cuda::kRun<M> ? cuda::kRun<M> : cuda::kRun<A>;
+constexpr int run_of_both() {
+  return cuda::kRun<A> < cuda::kRun<M> ? cuda::kRun<M> : cuda::kRun<A>;
+}
 
 template <class A, class M>
 __global__ void hold_out_kernel(ImageView<const A> alpha, ImageView<const M> garbage,
                                 ImageView<A> out) {
-  cuda::map_runs<kBoth<A, M>>(
+  cuda::map_runs<run_of_both<A, M>()>(
       [](A* to, const A* a, const M* matte) {
         *to = hold_out(*a, *matte, static_cast<A>(kFullScale<A>));
       },
@@ -23,15 +25,15 @@ __global__ void hold_out_kernel(ImageView<const A> alpha, ImageView<const M> gar
 template <class A, class M>
 __global__ void hold_in_kernel(ImageView<const A> alpha, ImageView<const M> core,
                                ImageView<A> out) {
-  cuda::map_runs<kBoth<A, M>>([](A* to, const A* a, const M* matte) { *to = hold_in(*a, *matte); },
-                              cuda::channels<1>(out), cuda::channels<1>(alpha),
-                              cuda::channels<1>(core));
+  cuda::map_runs<run_of_both<A, M>()>(
+      [](A* to, const A* a, const M* matte) { *to = hold_in(*a, *matte); }, cuda::channels<1>(out),
+      cuda::channels<1>(alpha), cuda::channels<1>(core));
 }
 
 template <class A, class M>
 __global__ void hold_both_kernel(ImageView<const A> alpha, ImageView<const M> garbage,
                                  ImageView<const M> core, ImageView<A> out) {
-  cuda::map_runs<kBoth<A, M>>(
+  cuda::map_runs<run_of_both<A, M>()>(
       [](A* to, const A* a, const M* garbage_matte, const M* core_matte) {
         *to = hold_in(hold_out(*a, *garbage_matte, static_cast<A>(kFullScale<A>)), *core_matte);
       },
@@ -52,8 +54,8 @@ void hold_mattes(ImageView<const A> alpha, ImageView<const M> garbage, ImageView
                  ImageView<A> out, Stream stream) {
   cuda::flatten(alpha, garbage, core, out);
   const auto launch = [&](auto kernel, const auto&... views) {
-    cuda::launch_runs<kBoth<A, M>>("hold_mattes", kernel, out.width, out.height, stream, views...,
-                                   out);
+    cuda::launch_runs<run_of_both<A, M>()>("hold_mattes", kernel, out.width, out.height, stream,
+                                           views..., out);
   };
   if (garbage.data && core.data) {
     launch(hold_both_kernel<A, M>, alpha, garbage, core);

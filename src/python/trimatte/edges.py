@@ -98,14 +98,11 @@ def hold_mattes(
         ArgumentError: an argument is not what is listed above.
     """
     held = as_alpha(alpha, "hold_mattes", "alpha", stream)
-    mattes = [
-        None if matte is None else as_alpha(matte, "hold_mattes", name, stream)
-        for matte, name in ((garbage, "garbage"), (core, "core"))
-    ]
-    if None not in mattes and mattes[0].dtype != mattes[1].dtype:  # type: ignore[union-attr]
-        held = _core.hold_mattes(held, mattes[0], None, device, stream)
-        mattes[0] = None
-    return _core.hold_mattes(held, *mattes, device, stream)
+    out = None if garbage is None else as_alpha(garbage, "hold_mattes", "garbage", stream)
+    kept = None if core is None else as_alpha(core, "hold_mattes", "core", stream)
+    if out is not None and kept is not None and out.dtype != kept.dtype:
+        held, out = _core.hold_mattes(held, out, None, device, stream), None
+    return _core.hold_mattes(held, out, kept, device, stream)
 
 
 def out_of_reach(alpha: Array, reach: float, operation: str, device: Any, stream: Any) -> Array:
