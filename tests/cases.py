@@ -42,7 +42,8 @@ class Case:
 
     make(rng, height, width) returns its positional arguments. atol bounds |result - reference| in
     samples of the result (1.0 is one step of an integer image): every sample's, or with `mean` the
-    mean over the samples. sizes are the classes in SIZES that the parity tests run.
+    mean over the samples. sizes are the classes in SIZES that the parity tests run. named are the
+    names that the last arguments go by, where they have to.
     """
 
     id: str
@@ -52,6 +53,13 @@ class Case:
     atol: float = 0.0
     mean: bool = False
     sizes: tuple[str, ...] = EVERY_SMALL_SIZE
+    named: tuple[str, ...] = ()
+
+    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], **options: Any) -> Any:
+        """Calls an operation, or its definition; options are beside its arguments."""
+        first = len(arguments) - len(self.named)
+        named = dict(zip(self.named, arguments[first:], strict=True))
+        return function(*arguments[:first], **named, **options)
 
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """The sizes that the parity tests run, as (height, width)."""
@@ -563,6 +571,126 @@ def despill_cases() -> Iterator[Case]:
             )
 
 
+def an_alpha_and(dtype: DTypeLike, *others: Any) -> Make:
+    """A plane of noise, and further arguments as they are."""
+    return lambda rng, height, width: (*a_plane(dtype)(rng, height, width), *others)
+
+
+def a_mask_and(dtype: DTypeLike, *others: Any) -> Make:
+    return lambda rng, height, width: (coarse_mask(rng, height, width, dtype), *others)
+
+
+def an_alpha_and_mattes(
+    dtype: DTypeLike, garbage: DTypeLike | None, core: DTypeLike | None
+) -> Make:
+    """An alpha, and planes for the options garbage and core where they are of a type."""
+
+    def make(rng: Generator, height: int, width: int) -> tuple[Any, ...]:
+        kinds = (dtype, garbage, core)
+        return tuple(None if k is None else coarse_mask(rng, height, width, k) for k in kinds)
+
+    return make
+
+
+def edge_cases() -> Iterator[Case]:
+    for dtype in ("bool", *DTYPES):
+        make = a_mask_and if dtype == "bool" else an_alpha_and
+        for radius in (0, 1, 3, -2, 5, -11, 17):
+            yield Case(f"choke-{dtype}-{radius}", "choke", make(dtype, radius))
+        # Halves and quarters are exact in binary, so that a wrong rounding shows.
+        for radius in (0.5, -2.25, 3.75):
+            atol = 2e-7 if dtype == "float32" else 0.0
+            yield Case(f"choke-{dtype}-{radius}", "choke", make(dtype, radius), atol=atol)
+        yield Case(
+            f"choke-{dtype}-2.3",
+            "choke",
+            make(dtype, 2.3),
+            atol=2e-7 if dtype == "float32" else 1.0,
+        )
+        for radius in (0, 0.3, 1, 2.0, 6.5):
+            yield Case(
+                f"feather-{dtype}-{radius}",
+                "feather",
+                make(dtype, radius),
+                atol=2e-6 if dtype == "float32" else 1.0,
+            )
+        for garbage in (None, "bool", *DTYPES):
+            for core in (None, *DTYPES):
+                yield Case(
+                    f"hold-{dtype}-{garbage}-{core}",
+                    "hold_mattes",
+                    an_alpha_and_mattes(dtype, garbage, core),
+                    # Of another depth: rounding to alpha's may take a step.
+                    atol=2e-7
+                    if dtype == "float32"
+                    else 1.0
+                    if {garbage, core} - {dtype, None}
+                    else 0.0,
+                    named=("garbage", "core"),
+                )
+    yield Case("choke-uint8-64", "choke", a_mask_and("uint8", 64), sizes=("odd", "wide"))
+    yield Case("choke-uint8-dots", "choke", a_mask_and("uint8", -63.5), sizes=("odd", "wide"))
+    yield Case(
+        "feather-uint8-64", "feather", a_mask_and("uint8", 64), atol=1.0, sizes=("odd", "wide")
+    )
+
+
+def keyed_despill_cases() -> Iterator[Case]:
+    """De-spill with light given back, with an alpha, and with a plate."""
+    for dtype in DTYPES:
+        soft = {"uint8": 1.0, "uint16": 1.0, "float32": 2e-6}[dtype]
+        for method, key in (
+            ("average", "green"),
+            ("double-average", "blue"),
+            ("max-limit", (200, 20, 30)),
+        ):
+            yield Case(
+                f"despill-{dtype}-{method}-restore",
+                "despill",
+                an_image(dtype),
+                {"method": method, "key_color": key, "restore": 0.75, "strength": 0.5},
+                atol=soft,
+            )
+        yield Case(
+            f"despill-{dtype}-rgba-restore",
+            "despill",
+            an_image(dtype, channels=4),
+            {"restore": 1.0},
+            atol=soft,
+        )
+        # The plane that says where is of 8 bits, in which rounding may take a step.
+        step = {"uint8": 1.0 + 1.0, "uint16": 1.0 + 257.0, "float32": 0.004}[dtype]
+        for reach, channels in ((None, 3), (0, 4), (2.5, 3), (50, 3)):
+            yield Case(
+                f"despill-{dtype}x{channels}-reach-{reach}",
+                "despill",
+                a_photo_and_alpha(dtype, "float32" if channels == 4 else dtype, channels),
+                {"reach": reach},
+                named=("alpha",),
+                atol=step,
+                sizes=(*EVERY_SMALL_SIZE, "wide"),
+            )
+        # Subtracted, and divided by an alpha of 0.1 or more.
+        subtracted = {"uint8": 1.0, "uint16": 2.0, "float32": 2e-5}[dtype]
+        for alpha_dtype, channels in (("uint8", 3), ("uint16", 4), ("float32", 3)):
+            yield Case(
+                f"despill-{dtype}x{channels}-{alpha_dtype}-plate",
+                "despill",
+                a_photo_and_alpha(dtype, alpha_dtype, channels),
+                {"method": "plate", "plate": (12, 134, 25), "strength": 0.0},
+                named=("alpha",),
+                atol=subtracted,
+            )
+        yield Case(
+            f"despill-{dtype}-plate-image",
+            "despill",
+            a_layer_and_plate(dtype, "float32"),
+            {"method": "plate", "restore": 0.5, "reach": 1.0},
+            named=("alpha", "plate"),
+            atol=step + 2.0 * subtracted,
+        )
+
+
 def composite_cases() -> Iterator[Case]:
     for dtype in DTYPES:
         atol = EXACT_BUT_FOR_FLOAT32[dtype]
@@ -688,6 +816,8 @@ CASES: tuple[Case, ...] = (
     *foreground_cases(),
     *stabilize_cases(),
     *despill_cases(),
+    *keyed_despill_cases(),
+    *edge_cases(),
     *composite_cases(),
     *resize_cases(),
     *network_cases(),

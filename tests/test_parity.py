@@ -30,7 +30,8 @@ def run(case: Case, arguments: tuple[Any, ...], **options: Any) -> list[Array]:
     """The operation's results, as a list even if there is one; options are beside the case's."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", trimatte.TrimapWarning)
-        result = getattr(trimatte, case.operation)(*arguments, **case.options, **options)
+        function = getattr(trimatte, case.operation)
+        result = case.call(function, arguments, **case.options, **options)
     return list(result) if isinstance(result, tuple) else [result]
 
 
@@ -39,7 +40,7 @@ def expected(case: Case, arguments: tuple[Any, ...]) -> list[Array]:
     options = dict(case.options)
     if case.operation == "estimate_alpha":
         options.pop("quality", None)
-    result = reference.OPERATIONS[case.operation](*arguments, **options)
+    result = case.call(reference.OPERATIONS[case.operation], arguments, **options)
     return list(result) if isinstance(result, tuple) else [result]
 
 

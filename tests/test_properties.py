@@ -330,12 +330,16 @@ def test_results_do_not_depend_on_the_number_of_threads(case: Case) -> None:
     height, width = (211, 173) if solves else (467, 331)
     rng = np.random.default_rng(zlib.crc32(case.id.encode()))
     arguments = case.make(rng, height, width)
-    call: Callable[..., Any] = getattr(trimatte, case.operation)
+    function: Callable[..., Any] = getattr(trimatte, case.operation)
+
+    def call() -> Any:
+        return case.call(function, arguments, **case.options)
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", trimatte.TrimapWarning)
         trimatte.set_num_threads(1)
-        alone = call(*arguments, **case.options)
+        alone = call()
         for threads in (2, 3, 8):
             trimatte.set_num_threads(threads)
             assert trimatte.get_num_threads() == threads
-            np.testing.assert_array_equal(call(*arguments, **case.options), alone)
+            np.testing.assert_array_equal(call(), alone)

@@ -9,9 +9,11 @@
 
 #include "core/device.hpp"
 #include "core/image_view.hpp"
+#include "pixel/choke.hpp"
 #include "pixel/classes.hpp"
 #include "pixel/composite.hpp"
 #include "pixel/despill.hpp"
+#include "pixel/feather.hpp"
 #include "pixel/foreground.hpp"
 #include "pixel/guided.hpp"
 #include "pixel/key.hpp"
@@ -85,8 +87,27 @@ void estimate_foreground(ImageView<const T> image, ImageView<const A> alpha,
                          ImageView<const T> plate, ImageView<T> foreground, ImageView<T> background,
                          const ForegroundOptions&, Stream);
 
+// Where `kept` is 255 colours stay as they are; it may be empty: they do nowhere then.
 template <DeviceKind D, class T>
-void despill(ImageView<const T> image, ImageView<T> out, const DespillOptions&, Stream);
+void despill(ImageView<const T> image, ImageView<const std::uint8_t> kept, ImageView<T> out,
+             const DespillOptions&, Stream);
+
+// What of the foreground can be told from the screen behind it, `plate` or the options' colour.
+template <DeviceKind D, class T, class A>
+void subtract_plate(ImageView<const T> image, ImageView<const A> alpha, ImageView<const T> plate,
+                    ImageView<T> out, const PlateOptions&, Stream);
+
+// Alpha eroded by a disk, or dilated.
+template <DeviceKind D, class T>
+void choke(ImageView<const T> alpha, ImageView<T> out, const ChokeOptions&, Stream);
+
+template <DeviceKind D, class T>
+void feather(ImageView<const T> alpha, ImageView<T> out, const FeatherOptions&, Stream);
+
+// max(min(alpha, 1 - garbage), core); either matte may be empty.
+template <DeviceKind D, class A, class M>
+void hold_mattes(ImageView<const A> alpha, ImageView<const M> garbage, ImageView<const M> core,
+                 ImageView<A> out, Stream);
 
 template <DeviceKind D, class T>
 void premultiply(ImageView<const T> rgba, ImageView<T> out, Stream);

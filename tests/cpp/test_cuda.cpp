@@ -211,7 +211,7 @@ TEST(cuda_despill) {
           "despill", channels, kRounding<T>,
           [&](auto h, auto w) { return std::tuple(noise<T>(h, w, channels, 10)); },
           [&]<DeviceKind D>(DeviceTag<D>, auto image, auto out) {
-            despill<D, T>(image, out, options, {});
+            despill<D, T>(image, {}, out, options, {});
           });
     }
   });

@@ -180,7 +180,7 @@ TEST(despill_never_raises_the_key) {
           for (const double strength : {0.0, 0.4, 1.0}) {
             const auto image = noise<T>(h, w, channels, 8);
             const Image<T> out(h, w, channels);
-            despill<kCpu, T>(image.read(), out.view(), {1, method, strength}, {});
+            despill<kCpu, T>(image.read(), {}, out.view(), {1, method, strength}, {});
             bool good = true;
             for (std::ptrdiff_t y = 0; y < h; ++y)
               for (std::ptrdiff_t x = 0; x < w; ++x)

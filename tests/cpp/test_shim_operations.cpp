@@ -83,7 +83,12 @@ std::vector<Operation> operations(const Work& work) {
          estimate_foreground<kCuda, Byte, Byte>(image, alpha, {}, color_out, work.back_out.view(),
                                                 {}, {});
        }},
-      {"despill", [=] { despill<kCuda, Byte>(image, color_out, {}, {}); }},
+      {"despill", [=] { despill<kCuda, Byte>(image, alpha, color_out, {}, {}); }},
+      {"subtract_plate",
+       [=] { subtract_plate<kCuda, Byte, Byte>(image, alpha, rgba, color_out, {}, {}); }},
+      {"choke", [=] { choke<kCuda, Byte>(alpha, plane_out, {2.5}, {}); }},
+      {"feather", [=] { feather<kCuda, Byte>(alpha, plane_out, {2.0}, {}); }},
+      {"hold_mattes", [=] { hold_mattes<kCuda, Byte, Byte>(alpha, alpha, {}, plane_out, {}); }},
       {"premultiply", [=] { premultiply<kCuda, Byte>(rgba, rgba_out, {}); }},
       {"unpremultiply", [=] { unpremultiply<kCuda, Byte>(rgba, rgba_out, {}); }},
       {"cutout", [=] { cutout<kCuda, Byte, Byte>(image, alpha, rgba_out, {}); }},

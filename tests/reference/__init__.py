@@ -10,6 +10,7 @@ from typing import Any
 
 from .composite import composite, cutout, limit_alpha, premultiply, unpremultiply
 from .despill import despill
+from .edges import choke, feather, hold_mattes
 from .foreground import estimate_foreground
 from .guided import guide_alpha
 from .key import chroma_key, key_cutout
@@ -36,6 +37,9 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "estimate_foreground": estimate_foreground,
     "stabilize_alpha": stabilize_alpha,
     "despill": despill,
+    "choke": choke,
+    "feather": feather,
+    "hold_mattes": hold_mattes,
     "premultiply": premultiply,
     "unpremultiply": unpremultiply,
     "cutout": cutout,

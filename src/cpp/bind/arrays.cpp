@@ -251,6 +251,14 @@ void Argument::refuse(const std::string& wanted, const std::string& got) const {
   throw ArgumentError(operation_ + ": " + name_ + " " + wanted + ", got " + got);
 }
 
+void require_range(const std::string& operation, const char* name, double value, double low,
+                   double high) {
+  if (value >= low && value <= high) return;
+  const auto text = [](double v) { return py::str(py::float_(v)).cast<std::string>(); };
+  throw ArgumentError(operation + ": " + name + " must be in [" + text(low) + ", " + text(high) +
+                      "], got " + text(value));
+}
+
 // Makes the argument readable by work on a stream of a GPU, which is current.
 void Argument::move_to(int device, const StreamArgument& stream) {
   if (host_) {

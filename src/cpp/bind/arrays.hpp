@@ -69,6 +69,10 @@ class Argument {
   const void* data_ = nullptr;
 };
 
+// A number in a closed range; NaN is in none.
+void require_range(const std::string& operation, const char* name, double value, double low,
+                   double high);
+
 // A result: memory where the operation runs.
 template <class T>
 class Output {

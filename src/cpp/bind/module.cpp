@@ -86,6 +86,7 @@ PYBIND11_MODULE(_core, m) {
   });
   m.def("device_count", &trimatte::cuda::device_count);
   trimatte::bind::define_operations(m);
+  trimatte::bind::define_edge_operations(m);
   trimatte::bind::define_resize_operations(m);
   trimatte::bind::define_screen(m);
   trimatte::bind::define_work_stream(m);

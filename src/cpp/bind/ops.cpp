@@ -16,15 +16,6 @@
 namespace trimatte::bind {
 namespace {
 
-// A number in a closed range; NaN is in none.
-void require_range(const std::string& operation, const char* name, double value, double low,
-                   double high) {
-  if (value >= low && value <= high) return;
-  const auto text = [](double v) { return py::str(py::float_(v)).cast<std::string>(); };
-  throw ArgumentError(operation + ": " + name + " must be in [" + text(low) + ", " + text(high) +
-                      "], got " + text(value));
-}
-
 // `clip`: alphas that become 0 and 1, which another ramp does as well.
 KeyOptions key_options(const std::string& operation, int channel, double tolerance, double softness,
                        const std::array<double, 2>& clip) {
@@ -36,7 +27,7 @@ KeyOptions key_options(const std::string& operation, int channel, double toleran
 DespillOptions despill_options(const std::string& operation, int channel, int method,
                                double strength) {
   require_range(operation, "strength", strength, 0.0, 1.0);
-  return {channel, static_cast<DespillMethod>(method), strength};
+  return {channel, static_cast<DespillMethod>(method), strength, 0.0};
 }
 
 py::object chroma_key_op(const py::object& image_array, int channel, double tolerance,
@@ -372,16 +363,59 @@ ForegroundResult estimate_foreground_op(const py::object& image_array,
 }
 
 py::object despill_op(const py::object& image_array, int channel, int method, double strength,
-                      const py::object& device, const py::object& stream) {
+                      double restore, const py::object& kept_array, const py::object& device,
+                      const py::object& stream) {
   Argument image("despill", "image", image_array, Layout::kColor);
-  const DespillOptions options = despill_options("despill", channel, method, strength);
-  Call call("despill", device, stream, {&image});
+  DespillOptions options = despill_options("despill", channel, method, strength);
+  require_range("despill", "restore", restore, 0.0, 1.0);
+  options.restore = restore;
+  std::vector<Argument*> arguments{&image};
+  std::optional<Argument> kept;
+  if (!kept_array.is_none()) {
+    kept.emplace("despill", "alpha", kept_array, Layout::kPlane);
+    kept->require_size_of(image);
+    arguments.push_back(&*kept);
+  }
+  Call call("despill", device, stream, arguments);
   return with_depth(image.depth(), [&](auto t) {
     using T = decltype(t);
     auto out = call.output<T>(image.height(), image.width(), image.channels());
-    call.run(
-        [&](auto d, Stream s) { despill<d.value, T>(image.view<T>(), out.view(), options, s); });
+    const auto held = kept ? kept->view<std::uint8_t>() : ImageView<const std::uint8_t>{};
+    call.run([&](auto d, Stream s) {
+      despill<d.value, T>(image.view<T>(), held, out.view(), options, s);
+    });
     return call.give(out);
+  });
+}
+
+py::object subtract_plate_op(const py::object& image_array, const py::object& alpha_array,
+                             const py::object& plate_array, const std::array<float, 3>& color,
+                             const py::object& device, const py::object& stream) {
+  Argument image("despill", "image", image_array, Layout::kColor);
+  Argument alpha("despill", "alpha", alpha_array, Layout::kPlane);
+  alpha.require_size_of(image);
+  std::vector<Argument*> arguments{&image, &alpha};
+  std::optional<Argument> plate;
+  if (!plate_array.is_none()) {
+    plate.emplace("despill", "plate", plate_array, Layout::kColor);
+    plate->require_size_of(image);
+    plate->require_depth_of(image);
+    arguments.push_back(&*plate);
+  }
+  const PlateOptions options{{color[0], color[1], color[2]}};
+  Call call("despill", device, stream, arguments);
+  return with_depth(image.depth(), [&](auto t) {
+    using T = decltype(t);
+    return with_depth(alpha.depth(), [&](auto a) {
+      using A = decltype(a);
+      auto out = call.output<T>(image.height(), image.width(), image.channels());
+      const auto screen = plate ? plate->view<T>() : ImageView<const T>{};
+      call.run([&](auto d, Stream s) {
+        subtract_plate<d.value, T, A>(image.view<T>(), alpha.view<A>(), screen, out.view(), options,
+                                      s);
+      });
+      return call.give(out);
+    });
   });
 }
 
@@ -507,7 +541,9 @@ void define_operations(py::module_& m) {
   m.def("estimate_foreground", &estimate_foreground_op, arg("image"), arg("alpha"), arg("plate"),
         arg("color"), arg("quality"), arg("want_background"), arg("device"), arg("stream"));
   m.def("despill", &despill_op, arg("image"), arg("channel"), arg("method"), arg("strength"),
-        arg("device"), arg("stream"));
+        arg("restore"), arg("kept"), arg("device"), arg("stream"));
+  m.def("subtract_plate", &subtract_plate_op, arg("image"), arg("alpha"), arg("plate"),
+        arg("color"), arg("device"), arg("stream"));
   m.def("premultiply", &premultiply_op, arg("rgba"), arg("forward"), arg("device"), arg("stream"));
   m.def("cutout", &cutout_op, arg("foreground"), arg("alpha"), arg("device"), arg("stream"));
   m.def("limit_alpha", &limit_alpha_op, arg("alpha"), arg("rgba"), arg("device"), arg("stream"));

@@ -23,3 +23,25 @@ inline void despill_strip(const DespillRule& rule, int count, T (*planes)[kStrip
   };
   rule.max_limit ? take_out(std::true_type{}) : take_out(std::false_type{});
 }
+
+// The same with light given back, and for the part that `kept` leaves, if it is not null.
+template <class T>
+inline void despill_strip_softly(const DespillRule& rule, const std::uint8_t* __restrict kept,
+                                 int count, T (*planes)[kStrip]) {
+  T* __restrict k = planes[rule.k];
+  T* __restrict a = planes[rule.a];
+  T* __restrict b = planes[rule.b];
+  const auto take_out = [&](auto max_limit, const auto& amount) {
+    DespillRule fixed = rule;
+    fixed.max_limit = max_limit;
+    for (int i = 0; i < count; ++i) {
+      const Despilled<T> pixel = despill_pixel(k[i], a[i], b[i], fixed, amount(i));
+      k[i] = pixel.k, a[i] = pixel.a, b[i] = pixel.b;
+    }
+  };
+  const auto with_amount = [&](const auto& amount) {
+    rule.max_limit ? take_out(std::true_type{}, amount) : take_out(std::false_type{}, amount);
+  };
+  kept ? with_amount([kept](int i) { return despill_amount(kept[i]); })
+       : with_amount([](int) { return 1.0f; });
+}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "core/host_device.hpp"
 
@@ -13,7 +14,13 @@ struct DespillOptions {
   int channel = 1;  // 0 red, 1 green, 2 blue
   DespillMethod method = DespillMethod::kAverage;
   double strength = 1.0;  // 0 leaves the pixel, 1 takes all of the spill
+  double restore = 0.0;   // of the luminance that went with the spill, given back
 };
+
+// Rec. 709: what a channel adds to the luminance of encoded values.
+inline double luminance_weight(int channel) {
+  return channel == 0 ? 0.2126 : channel == 1 ? 0.7152 : 0.0722;
+}
 
 // The limit is (light * a + heavy * b) / divisor, or max(a, b); b is the heavy channel.
 struct DespillWeights {
@@ -42,6 +49,7 @@ struct DespillRule {
   DespillWeights weights;
   double fraction;       // strength / divisor
   std::uint32_t factor;  // the same in units of 2^-22, rounded down
+  float light;           // to every channel, of the spill taken
 };
 inline DespillRule despill_rule(const DespillOptions& options) {
   const DespillWeights weights = despill_weights(options.method);
@@ -54,7 +62,8 @@ inline DespillRule despill_rule(const DespillOptions& options) {
           options.method == DespillMethod::kMaxLimit,
           weights,
           fraction,
-          static_cast<std::uint32_t>(fraction * (1u << 22))};
+          static_cast<std::uint32_t>(fraction * (1u << 22)),
+          static_cast<float>(options.restore * luminance_weight(options.channel))};
 }
 
 // The key channel without spill; integers round half up. uint8 is exact in 32-bit integers: 765 *
@@ -74,6 +83,34 @@ TRIMATTE_HD std::uint16_t despill_sample(std::uint16_t k, std::uint16_t a, std::
 TRIMATTE_HD float despill_sample(float k, float a, float b, const DespillRule& rule) {
   return k - static_cast<float>(rule.fraction) *
                  scaled_spill<float>(k, a, b, rule.weights, rule.max_limit);
+}
+
+// The same with a part of the spill only, and with light given back:
+//   s = amount (k - k'),  k'' = k - s + light s,  a'' = a + light s,  b'' = b + light s.
+template <class T>
+struct Despilled {
+  T k, a, b;
+};
+template <class T>
+TRIMATTE_HD Despilled<T> despill_pixel(T k, T a, T b, const DespillRule& rule, float amount) {
+  using Number = std::conditional_t<std::is_same_v<T, float>, float, int>;
+  constexpr float kHalf = sizeof(T) == 4 ? 0.0f : 0.5f;
+  constexpr float kFull = sizeof(T) == 1 ? 255.0f : sizeof(T) == 2 ? 65535.0f : 1.0f;
+  const float spill =
+      amount * static_cast<float>(rule.fraction) *
+      static_cast<float>(scaled_spill<Number>(k, a, b, rule.weights, rule.max_limit));
+  const float light = rule.light * spill;
+  const auto sample = [](float v) {
+    v = (v > 0.0f ? v : 0.0f) + kHalf;
+    return static_cast<T>(static_cast<Number>(v < kFull + kHalf ? v : kFull));
+  };
+  return {sample(static_cast<float>(k) - spill + light), sample(static_cast<float>(a) + light),
+          sample(static_cast<float>(b) + light)};
+}
+
+// How much of the spill goes where `kept` of 255 of the colour is.
+TRIMATTE_HD float despill_amount(std::uint8_t kept) {
+  return static_cast<float>(255 - kept) * (1.0f / 255.0f);
 }
 
 }  // namespace trimatte

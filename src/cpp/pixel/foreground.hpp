@@ -28,6 +28,10 @@ struct ForegroundOptions {
   float color[3] = {0.0f, 0.0f, 0.0f};  // the known background where there is no plate, in [0, 1]
 };
 
+struct PlateOptions {
+  float color[3] = {0.0f, 0.0f, 0.0f};  // the screen where there is no plate, in [0, 1]
+};
+
 TRIMATTE_HD bool foreground_is_small(std::ptrdiff_t height, std::ptrdiff_t width) {
   return height <= kForegroundSmallSide && width <= kForegroundSmallSide;
 }
@@ -142,6 +146,13 @@ TRIMATTE_HD float subtract_background(float alpha, float image, float background
   const float exact = clip_unit((image - (1.0f - alpha) * background) / by_alpha);
   const float share = alpha < kForegroundSureAlpha ? alpha * (1.0f / kForegroundSureAlpha) : 1.0f;
   return f + share * (exact - f);
+}
+
+// The same without any other idea of F than the image.
+template <class T>
+TRIMATTE_HD T subtract_plate_sample(T image, float alpha, float background) {
+  const float sample = to_unit(image);
+  return from_unit<T>(subtract_background(alpha, sample, background, sample));
 }
 
 // A sample of the image or of the plate, as it was before to_unit.

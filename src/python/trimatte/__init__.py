@@ -19,6 +19,7 @@ from trimatte.devices import (
     synchronize,
     to_device,
 )
+from trimatte.edges import choke, feather, hold_mattes
 from trimatte.errors import ArgumentError, DeviceError, EngineError, Error, TrimapWarning
 from trimatte.keying import chroma_key, key_cutout
 from trimatte.matting import MattingInfo, despill, estimate_alpha, estimate_foreground
@@ -50,6 +51,7 @@ __all__ = [
     "TrimapWarning",
     "__version__",
     "build_info",
+    "choke",
     "chroma_key",
     "class_probability",
     "composite",
@@ -60,8 +62,10 @@ __all__ = [
     "despill",
     "estimate_alpha",
     "estimate_foreground",
+    "feather",
     "free_memory",
     "get_num_threads",
+    "hold_mattes",
     "key_cutout",
     "limit_alpha",
     "make_trimap",

@@ -143,17 +143,17 @@ def composite(
 
 
 def color_or_plate(
-    background: ArrayLike | str, operation: str, stream: Any
+    background: ArrayLike | str, operation: str, stream: Any, *, name: str = "background"
 ) -> tuple[tuple[float, float, float], Array | None]:
     """A background as (colour in [0, 1], None) or (black, image)."""
-    wanted = f"{operation}: background must be an image, (r, g, b) in 0..255 or a colour name"
+    wanted = f"{operation}: {name} must be an image, (r, g, b) in 0..255 or a colour name"
     if isinstance(background, str):
         try:
             red, green, blue = ImageColor.getrgb(background)[:3]
         except ValueError:
             raise ArgumentError(f"{wanted}, got {background!r:.80}") from None
         return (red / 255, green / 255, blue / 255), None
-    array = as_array(background, operation, "background", stream)
+    array = as_array(background, operation, name, stream)
     if array.ndim > 1:
         return (0.0, 0.0, 0.0), array
     rgb = array.astype(np.float64) if array.shape == (3,) and array.dtype.kind in "uif" else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,12 +24,14 @@ from trimatte.arrays import (
     number,
 )
 from trimatte.compositing import color_or_plate
+from trimatte.edges import out_of_reach
 from trimatte.errors import ArgumentError
 from trimatte.keying import KeyColor
 from trimatte.sessions import MattingSession, alpha_of_session
 
 __all__ = ["MattingInfo", "despill", "estimate_alpha", "estimate_foreground"]
 
+_DESPILL_METHODS = {**DESPILL_METHODS, "plate": DESPILL_METHODS["average"]}
 _QUALITIES = {"fast": 0, "balanced": 1, "exact": 2}
 _FOREGROUND_QUALITIES = {"fast": 0, "balanced": 1}
 
@@ -292,13 +295,28 @@ def despill(
     key_color: KeyColor = "green",
     method: str = "average",
     strength: float = 1.0,
+    restore: float = 0.0,
+    alpha: ArrayLike | None = None,
+    reach: float | None = None,
+    plate: ArrayLike | str | None = None,
     device: str | None = None,
     stream: Any = None,
 ) -> Array:
     """Takes the key colour's light off the foreground.
 
     With k the key colour's channel, the part of it above a limit L of the two others is spill:
-    ``k' = k - strength * max(0, k - L)``. Works on the values as they are encoded.
+    ``k' = k - strength * max(0, k - L)``. That costs ``w (k - k')`` of luminance, w being the
+    channel's weight by Rec. 709 (0.2126 red, 0.7152 green, 0.0722 blue); ``restore`` of that is
+    then added to all three channels, which leaves the hue alone. Works on the values as they are
+    encoded.
+
+    With an alpha, only colours that the screen can have shone on are changed: fully where alpha is
+    below 1 and within ``reach`` of there, less and less beyond, and not at all from twice the reach
+    on. What is truly green inside a subject stays so.
+
+    Where the screen shows through, ``method="plate"`` takes it away as what it is: first, with B
+    the plate's colour, ``F = (I - (1 - alpha) B) / alpha``, for alphas below 0.1 in part only
+    (there it would magnify noise), then the limit ``"average"`` on what is left, which is spill.
 
     Args:
         image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
@@ -307,8 +325,16 @@ def despill(
             channel counts.
         method: the limit: ``"average"``, the mean of the two others; ``"double-average"``, (2 b +
             r) / 3 for a green key, (2 g + r) / 3 for a blue one, (2 b + g) / 3 for a red one;
-            ``"max-limit"``, the larger of the two.
-        strength: in [0, 1].
+            ``"max-limit"``, the larger of the two; or ``"plate"``, which needs alpha and plate.
+        strength: of the limit, in [0, 1].
+        restore: how much of the luminance comes back, in [0, 1].
+        alpha: the foreground's, (H, W), bool, uint8, uint16 or float32 in [0, 1]; or None: colours
+            are changed everywhere. What 8 bits would show as 255 counts as 1.
+        reach: in pixels, in [0, 1000]; None is a hundredth of the image's side, sqrt(H W). Without
+            an alpha it says nothing.
+        plate: the screen without its subject: an image of the image's size and dtype, or one
+            colour: (r, g, b) in 0..255 whatever the dtype, or a CSS name or ``"#rrggbb"``. Only for
+            ``method="plate"``.
         device: see `trimatte.devices`.
         stream: likewise.
 
@@ -318,11 +344,33 @@ def despill(
     Raises:
         ArgumentError: an argument is not what is listed above.
     """
+    pixels = as_array(image, "despill", "image", stream)
+    limit = choice(_DESPILL_METHODS, method, "despill", "method")
+    channel = key_channel(key_color, "despill")
+    shown = None if alpha is None else as_alpha(alpha, "despill", "alpha", stream)
+    if method == "plate":
+        if shown is None:
+            raise ArgumentError("despill: alpha must be given for method 'plate', got None")
+        if plate is None:
+            raise ArgumentError("despill: plate must be given for method 'plate', got None")
+        color, screen = color_or_plate(plate, "despill", stream, name="plate")
+        pixels = _core.subtract_plate(pixels, shown, screen, color, device, stream)
+    elif plate is not None:
+        raise ArgumentError(f"despill: plate is for method 'plate', got it with {method!r}")
+    kept = None
+    if shown is not None:
+        _core.check(shown, "despill", "alpha", color=False)
+        height, width = shown.shape
+        if reach is None:
+            reach = math.sqrt(height * width) / 100
+        kept = out_of_reach(shown, number(reach, "despill", "reach"), "despill", device, stream)
     return _core.despill(
-        as_array(image, "despill", "image", stream),
-        key_channel(key_color, "despill"),
-        choice(DESPILL_METHODS, method, "despill", "method"),
+        pixels,
+        channel,
+        limit,
         number(strength, "despill", "strength"),
+        number(restore, "despill", "restore"),
+        kept,
         device,
         stream,
     )
