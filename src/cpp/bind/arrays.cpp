@@ -247,6 +247,20 @@ void Argument::refuse(const std::string& wanted, const std::string& got) const {
   throw ArgumentError(operation_ + ": " + name_ + " " + wanted + ", got " + got);
 }
 
+void require_range(const std::string& operation, const char* name, double value, double low,
+                   double high) {
+  if (value >= low && value <= high) return;
+  const auto text = [](double v) { return py::str(py::float_(v)).cast<std::string>(); };
+  throw ArgumentError(operation + ": " + name + " must be in [" + text(low) + ", " + text(high) +
+                      "], got " + text(value));
+}
+
+void require_trimap(const Argument& trimap, const Argument& image) {
+  trimap.require_size_of(image);
+  if (trimap.depth() != Depth::kUint8)
+    trimap.refuse("must be uint8 (0 background, 128 unknown, 255 foreground)", trimap.describe());
+}
+
 // Makes the argument readable by work on a stream of a GPU, which is current.
 void Argument::move_to(int device, const StreamArgument& stream) {
   if (host_) {

@@ -87,5 +87,6 @@ PYBIND11_MODULE(_core, m) {
   m.def("device_count", &trimatte::cuda::device_count);
   trimatte::bind::define_operations(m);
   trimatte::bind::define_resize_operations(m);
+  trimatte::bind::define_screen_operations(m);
   trimatte::bind::define_work_stream(m);
 }

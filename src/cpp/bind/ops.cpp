@@ -16,15 +16,6 @@
 namespace trimatte::bind {
 namespace {
 
-// A number in a closed range; NaN is in none.
-void require_range(const std::string& operation, const char* name, double value, double low,
-                   double high) {
-  if (value >= low && value <= high) return;
-  const auto text = [](double v) { return py::str(py::float_(v)).cast<std::string>(); };
-  throw ArgumentError(operation + ": " + name + " must be in [" + text(low) + ", " + text(high) +
-                      "], got " + text(value));
-}
-
 KeyOptions key_options(const std::string& operation, int channel, double tolerance,
                        double softness) {
   require_range(operation, "tolerance", tolerance, 0.0, 255.0);
@@ -102,12 +93,6 @@ TrimapResult make_trimap_op(const py::object& mask_array, double low, double hig
   return {
       call.give(trimap),
       {reduced(used.lost_background, used.outside), reduced(used.lost_foreground, used.inside)}};
-}
-
-void require_trimap(const Argument& trimap, const Argument& image) {
-  trimap.require_size_of(image);
-  if (trimap.depth() != Depth::kUint8)
-    trimap.refuse("must be uint8 (0 background, 128 unknown, 255 foreground)", trimap.describe());
 }
 
 // (alpha, info or None); the info is (unknown, iterations, residual, levels, seconds by level).

@@ -21,12 +21,19 @@ from trimatte.devices import (
 )
 from trimatte.errors import ArgumentError, DeviceError, EngineError, Error, TrimapWarning
 from trimatte.keying import Probe, chroma_key, key_cutout, probe
-from trimatte.matting import MattingInfo, despill, estimate_alpha, estimate_foreground
+from trimatte.matting import (
+    MattingInfo,
+    despill,
+    estimate_alpha,
+    estimate_foreground,
+    project_alpha,
+)
 from trimatte.pipeline import Remover, Result, remove
 from trimatte.refining import Refined, refine
 from trimatte.resizing import class_probability, matte_from_prediction, resize, to_tensor
 from trimatte.segmenting import Segmenter, segment
 from trimatte.sessions import MattingSession
+from trimatte.transfer import to_linear, to_srgb
 from trimatte.trimap import make_trimap
 
 __all__ = [
@@ -63,6 +70,7 @@ __all__ = [
     "matte_from_prediction",
     "premultiply",
     "probe",
+    "project_alpha",
     "refine",
     "remove",
     "resize",
@@ -70,6 +78,8 @@ __all__ = [
     "set_num_threads",
     "synchronize",
     "to_device",
+    "to_linear",
+    "to_srgb",
     "to_tensor",
     "unpremultiply",
 ]
