@@ -7,7 +7,6 @@
 
 #include "core/host_device.hpp"
 #include "pixel/depth.hpp"
-#include "pixel/transfer.hpp"
 
 namespace trimatte {
 
