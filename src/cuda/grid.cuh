@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "core/image_view.hpp"
+#include "launch.cuh"
 #include "pixel/grid.hpp"
 
 namespace trimatte::cuda {

@@ -1,7 +1,6 @@
 // Alpha from known colours on the GPU. A thread takes a pixel: most are known and read nothing but
 // the trimap.
 #include "grid.cuh"
-#include "launch.cuh"
 #include "ops.hpp"
 #include "pixel/depth.hpp"
 #include "pixel/project.hpp"
