@@ -744,6 +744,62 @@ def composite_cases() -> Iterator[Case]:
         )
 
 
+def transfer_cases() -> Iterator[Case]:
+    for dtype in DTYPES:
+        for channels in (3, 4):
+            make = an_image(dtype, channels)
+            yield Case(f"linear-{dtype}x{channels}", "to_linear", make, atol=1e-6)
+            yield Case(
+                f"srgb-{dtype}x{channels}",
+                "to_srgb",
+                an_image("float32", channels),
+                {"dtype": dtype},
+                atol=1e-6 if dtype == "float32" else 1.0,  # of what lies next to a half
+            )
+
+
+def a_layer_before_a_screen(dtype: DTypeLike, channels: int, cells: tuple[int, int] | None) -> Make:
+    """Colours, some of which do not tell foreground from background, and a plate of `cells`."""
+
+    def make(rng: Generator, height: int, width: int) -> tuple[Any, ...]:
+        image, trimap = a_photo_and_trimap(dtype, channels)(rng, height, width)
+        shape = cells or (max(height, 1), max(width, 1))
+        plate = rng.uniform((0.0, 0.6, 0.0), (0.3, 1.0, 0.3), (*shape, 3)).astype(np.float32)
+        red = np.clip(rng.uniform(0.7, 1.0, (height, width, 3)) - (0.0, 0.6, 0.5), 0.0, 1.0)
+        return (
+            image,
+            samples(red, dtype),
+            plate,
+            trimap,
+            rng.random((height, width)).astype(np.float32),
+        )
+
+    return make
+
+
+def project_cases() -> Iterator[Case]:
+    options: dict[str, Any]
+    for dtype in DTYPES:
+        for channels, cells, options in (
+            (3, None, {}),
+            (4, (1, 1), {"noise": 0.1}),
+            (3, (4, 9), {"noise": 0.02, "cell": 8}),
+            (3, (40, 150), {"cell": 1}),
+            (4, (3, 5), {}),
+            (3, (90, 200), {"noise": 0.4}),
+        ):
+            name = "image" if cells is None else f"{cells[0]}x{cells[1]}"
+            yield Case(
+                f"project-{dtype}x{channels}-{name}",
+                "project_alpha",
+                a_layer_before_a_screen(dtype, channels, cells),
+                options,
+                # Colours good to 1e-6, over a distance of 0.3 or more, and 1 - 2 noise.
+                atol=4e-6 / (1.0 - 2.0 * options.get("noise", 0.0)),
+                sizes=(*EVERY_SMALL_SIZE, "wide"),
+            )
+
+
 # An image that is not empty can be resized, and only such a one.
 RESIZED = ("tiny", "line", "odd")
 
@@ -819,6 +875,8 @@ CASES: tuple[Case, ...] = (
     *keyed_despill_cases(),
     *edge_cases(),
     *composite_cases(),
+    *transfer_cases(),
+    *project_cases(),
     *resize_cases(),
     *network_cases(),
 )

@@ -16,6 +16,7 @@ IMAGE = np.full((HEIGHT, WIDTH, 3), 100, dtype=np.uint8)
 RGBA = np.full((HEIGHT, WIDTH, 4), 100, dtype=np.uint8)
 PLANE = np.full((HEIGHT, WIDTH), 100, dtype=np.uint8)
 PREDICTION = np.linspace(0, 1, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)
+LIGHT = np.full((HEIGHT, WIDTH, 3), 0.5, np.float32)
 LOGITS = np.zeros((3, HEIGHT, WIDTH), np.float32)
 TRIMAP = np.repeat(np.array([[0, 0, 128, 128, 128, 255, 255]], dtype=np.uint8), HEIGHT, axis=0)
 
@@ -40,6 +41,15 @@ VALID: dict[str, dict[str, Any]] = {
     "cutout": {"foreground": IMAGE, "alpha": PLANE},
     "limit_alpha": {"alpha": PLANE.astype(np.float32) / 255, "rgba": RGBA},
     "composite": {"foreground": IMAGE, "alpha": PLANE, "background": IMAGE},
+    "to_linear": {"image": IMAGE},
+    "to_srgb": {"image": LIGHT},
+    "project_alpha": {
+        "image": IMAGE,
+        "foreground": IMAGE,
+        "plate": LIGHT,
+        "trimap": TRIMAP,
+        "alpha": PLANE.astype(np.float32) / 255,
+    },
     "resize": {"image": IMAGE, "size": (4, 5)},
     "to_tensor": {"image": IMAGE, "size": (4, 5), "mean": (0.5, 0.5, 0.5), "std": (1, 1, 1)},
     "class_probability": {"prediction": LOGITS, "classes": [1]},
@@ -127,14 +137,17 @@ def bad_sizes() -> list[Bad]:
         ("estimate_foreground", "alpha"),
         ("estimate_foreground", "background"),
         ("cutout", "alpha"),
+        ("project_alpha", "foreground"),
+        ("project_alpha", "trimap"),
         ("composite", "alpha"),
         ("composite", "background"),
     ):
-        tail = (3,) if argument == "background" else ()
+        tail = (3,) if argument in ("background", "foreground") else ()
         for shape in ((WIDTH, HEIGHT, *tail), (HEIGHT + 1, WIDTH, *tail), (0, WIDTH, *tail)):
             value = np.zeros(shape, np.uint8)
             rows.append(Bad(operation, argument, value, str(shape), f"({HEIGHT}, {WIDTH}, 3)"))
     other_depth = np.zeros(IMAGE.shape, np.uint16)
+    rows.append(Bad("project_alpha", "foreground", other_depth, "uint16", "uint8"))
     for operation in ("composite", "estimate_foreground"):
         rows.append(Bad(operation, "background", other_depth, "uint16", "uint8"))
     return rows
@@ -261,6 +274,33 @@ def bad_options() -> list[Bad]:
     return rows
 
 
+def bad_screens() -> list[Bad]:
+    """What linear light and alpha between known colours take."""
+    rows = []
+    for value, came in (("float64", "float64"), ("bool", "bool"), (None, "float64"), ("x", "x")):
+        rows.append(Bad("to_srgb", "dtype", value, came, "uint8, uint16 or float32"))
+    for value in (IMAGE, IMAGE.astype(np.uint16)):
+        rows.append(Bad("to_srgb", "image", value, str(value.dtype), "float32"))
+        rows.append(Bad("project_alpha", "plate", value, str(value.dtype), "float32"))
+    for shape in ((HEIGHT, WIDTH, 4), (0, 3, 3), (3, 0, 3)):
+        value = np.zeros(shape, np.float32)
+        rows.append(Bad("project_alpha", "plate", value, str(shape), "(h, w, 3)"))
+    rows.append(Bad("project_alpha", "alpha", PLANE, "uint8", "float32"))
+    for value in (-0.01, 0.41, float("nan")):
+        rows.append(Bad("project_alpha", "noise", value, str(value), "0.4"))
+    for value in ("0.1", None):
+        rows.append(Bad("project_alpha", "noise", value, repr(value), "number"))
+    for value, came in (
+        (0, "0"),
+        (-1, "-1"),
+        (2**24 + 1, "16777217"),
+        (8.0, "8.0"),
+        (True, "True"),
+    ):
+        rows.append(Bad("project_alpha", "cell", value, came, "int"))
+    return rows
+
+
 def bad_resizes() -> list[Bad]:
     """What only resizing takes: sizes, predictions and a network's numbers."""
     rows = []
@@ -349,7 +389,7 @@ def call(operation: str, arguments: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize(
     "bad",
-    [*bad_arrays(), *bad_sizes(), *bad_options(), *bad_resizes(), *bad_devices()],
+    [*bad_arrays(), *bad_sizes(), *bad_options(), *bad_screens(), *bad_resizes(), *bad_devices()],
     ids=str,
 )
 def test_wrong_argument_is_refused_in_words(bad: Bad) -> None:

@@ -19,6 +19,7 @@
 #include "pixel/key.hpp"
 #include "pixel/key_soft.hpp"
 #include "pixel/matting.hpp"
+#include "pixel/project.hpp"
 #include "pixel/resize.hpp"
 #include "pixel/sampling.hpp"
 #include "pixel/stabilize.hpp"
@@ -87,7 +88,14 @@ void estimate_foreground(ImageView<const T> image, ImageView<const A> alpha,
                          ImageView<const T> plate, ImageView<T> foreground, ImageView<T> background,
                          const ForegroundOptions&, Stream);
 
-// Where `kept` is 255 colours stay as they are; it may be empty: they do nowhere then.
+// Alpha on the line from background to foreground colour, of the pixels that the trimap leaves
+// unknown; `plate` is the background's colour in float, of any size.
+template <DeviceKind D, class T>
+void project_alpha(ImageView<const T> image, ImageView<const T> foreground,
+                   ImageView<const float> plate, ImageView<const std::uint8_t> trimap,
+                   ImageView<const float> alpha, ImageView<float> out, const ProjectOptions&,
+                   Stream);
+
 template <DeviceKind D, class T>
 void despill(ImageView<const T> image, ImageView<const std::uint8_t> kept, ImageView<T> out,
              const DespillOptions&, Stream);
@@ -127,6 +135,13 @@ void limit_alpha(ImageView<const float> alpha, ImageView<const T> rgba, ImageVie
 template <DeviceKind D, class T, class A>
 void composite(ImageView<const T> foreground, ImageView<const A> alpha,
                ImageView<const T> background, ImageView<T> out, const CompositeOptions&, Stream);
+
+// Linear light of an image in sRGB, and the way back; a fourth channel keeps its scale.
+template <DeviceKind D, class T>
+void to_linear(ImageView<const T> image, ImageView<float> light, Stream);
+
+template <DeviceKind D, class T>
+void to_srgb(ImageView<const float> light, ImageView<T> image, Stream);
 
 // Any number of channels from 1 to 4; those that `out` has fewer are left out.
 template <DeviceKind D, class T>

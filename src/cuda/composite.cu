@@ -3,6 +3,7 @@
 #include "ops.hpp"
 #include "pixel/composite.hpp"
 #include "pixel/depth.hpp"
+#include "pixel/transfer.hpp"
 #include "runs.cuh"
 
 namespace trimatte {

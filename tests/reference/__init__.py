@@ -15,10 +15,12 @@ from .foreground import estimate_foreground
 from .guided import guide_alpha
 from .key import chroma_key, key_cutout
 from .matting import estimate_alpha as closed_form_alpha
+from .project import project_alpha
 from .resize import resize
 from .sampling import sample_alpha
 from .stabilize import stabilize_alpha
 from .tensor import class_probability, matte_from_prediction, to_tensor
+from .transfer import to_linear, to_srgb
 from .trimap import make_trimap
 
 
@@ -45,6 +47,9 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "cutout": cutout,
     "limit_alpha": limit_alpha,
     "composite": composite,
+    "to_linear": to_linear,
+    "to_srgb": to_srgb,
+    "project_alpha": project_alpha,
     "resize": resize,
     "to_tensor": to_tensor,
     "class_probability": class_probability,

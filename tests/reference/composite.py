@@ -1,25 +1,13 @@
-"""Definition of compositing: Porter and Duff, Compositing Digital Images, SIGGRAPH 1984.
-
-Linear light is that of IEC 61966-2-1 (sRGB).
-"""
+"""Definition of compositing: Porter and Duff, Compositing Digital Images, SIGGRAPH 1984."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from .pixels import Array, from_unit, full_scale, round_samples, to_unit
+from .transfer import decode_srgb, encode_srgb
 
 NAMED = {"white": (255.0, 255.0, 255.0), "black": (0.0, 0.0, 0.0)}
-
-
-def decode_srgb(encoded: Array) -> Array:
-    """Linear light of sRGB-encoded values, both in [0, 1]."""
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-
-
-def encode_srgb(linear: Array) -> Array:
-    """sRGB-encoded values of linear light, both in [0, 1]."""
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1.0 / 2.4) - 0.055)
 
 
 def premultiply(rgba: Array) -> Array:

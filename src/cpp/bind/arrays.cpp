@@ -259,6 +259,12 @@ void require_range(const std::string& operation, const char* name, double value,
                       "], got " + text(value));
 }
 
+void require_trimap(const Argument& trimap, const Argument& image) {
+  trimap.require_size_of(image);
+  if (trimap.depth() != Depth::kUint8)
+    trimap.refuse("must be uint8 (0 background, 128 unknown, 255 foreground)", trimap.describe());
+}
+
 // Makes the argument readable by work on a stream of a GPU, which is current.
 void Argument::move_to(int device, const StreamArgument& stream) {
   if (host_) {

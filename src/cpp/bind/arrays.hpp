@@ -73,6 +73,9 @@ class Argument {
 void require_range(const std::string& operation, const char* name, double value, double low,
                    double high);
 
+// A trimap in uint8, of the image's size.
+void require_trimap(const Argument& trimap, const Argument& image);
+
 // A result: memory where the operation runs.
 template <class T>
 class Output {

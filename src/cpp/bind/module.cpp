@@ -88,6 +88,7 @@ PYBIND11_MODULE(_core, m) {
   trimatte::bind::define_operations(m);
   trimatte::bind::define_edge_operations(m);
   trimatte::bind::define_resize_operations(m);
-  trimatte::bind::define_screen(m);
+  trimatte::bind::define_fit_screen(m);
+  trimatte::bind::define_screen_operations(m);
   trimatte::bind::define_work_stream(m);
 }

@@ -7,7 +7,8 @@ namespace trimatte::bind {
 void define_operations(pybind11::module_& m);
 void define_edge_operations(pybind11::module_& m);
 void define_resize_operations(pybind11::module_& m);
-void define_screen(pybind11::module_& m);
+void define_fit_screen(pybind11::module_& m);
+void define_screen_operations(pybind11::module_& m);
 void define_work_stream(pybind11::module_& m);
 
 }  // namespace trimatte::bind

@@ -197,12 +197,6 @@ TrimapResult make_trimap_op(const py::object& mask_array, double low, double hig
       {reduced(used.lost_background, used.outside), reduced(used.lost_foreground, used.inside)}};
 }
 
-void require_trimap(const Argument& trimap, const Argument& image) {
-  trimap.require_size_of(image);
-  if (trimap.depth() != Depth::kUint8)
-    trimap.refuse("must be uint8 (0 background, 128 unknown, 255 foreground)", trimap.describe());
-}
-
 // (alpha, info or None); the info is (unknown, iterations, residual, levels, seconds by level).
 using AlphaInfo = std::tuple<std::int64_t, int, double, int, std::vector<double>>;
 using AlphaResult = std::tuple<py::object, std::optional<AlphaInfo>>;

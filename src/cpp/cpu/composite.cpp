@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <cstring>
 #include <utility>
-#include <vector>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -16,10 +15,12 @@
 #include "ops.hpp"
 #include "pixel/composite.hpp"
 #include "pixel/depth.hpp"
+#include "pixel/transfer.hpp"
 
 TRIMATTE_TARGET_BEGIN
 #include "cpu/strip-inl.hpp"
 #include "cpu/alpha-inl.hpp"
+#include "cpu/transfer-inl.hpp"
 
 template <class T>
 void premultiply_image(const ImageView<const T>& rgba, const ImageView<T>& out) {
@@ -63,27 +64,6 @@ void limit_alpha_image(const ImageView<const float>& alpha, const ImageView<cons
     }
   });
 }
-
-// Tables of the transfer curve for linear-light blending of integer images.
-template <class T>
-struct Transfer {
-  std::vector<float> decode;
-  explicit Transfer(bool wanted) {
-    if constexpr (!std::is_same_v<T, float>) {
-      if (!wanted) return;
-      decode.resize(static_cast<std::size_t>(kFullScale<T>) + 1);
-      for (std::size_t v = 0; v < decode.size(); ++v)
-        decode[v] = srgb_to_linear(static_cast<float>(v) / kFullScale<T>);
-    }
-  }
-  float operator()(T v) const {
-    if constexpr (std::is_same_v<T, float>) {
-      return srgb_to_linear(v);
-    } else {
-      return decode[v];
-    }
-  }
-};
 
 #if defined(TRIMATTE_BYTE_SHUFFLE)
 #if TRIMATTE_TARGET_ID == 2
@@ -157,17 +137,23 @@ inline const T* rgb_piece(const ImageView<const T>& image, std::ptrdiff_t y, std
   return buffer;
 }
 
-// Interleaved RGB over interleaved RGB.
+// Interleaved RGB over interleaved RGB, in linear light.
+template <class T, class A>
+inline void over_light(const T* front, const A* __restrict alpha, const T* back, int count,
+                       const Decode<T>& decode, T* out) {
+  alignas(64) float light[3 * kPiece], below[3 * kPiece], shown[3 * kPiece];
+  decode_samples(decode, front, 3 * count, light);
+  decode_samples(decode, back, 3 * count, below);
+  for (int i = 0; i < count; ++i)
+    for (int c = 0; c < 3; ++c) shown[3 * i + c] = to_unit(alpha[i]);
+  for (int i = 0; i < 3 * count; ++i) light[i] = over(light[i], shown[i], below[i]);
+  encode_samples(light, 3 * count, out);
+}
+
+// As the samples are encoded.
 template <class T, class A>
 inline void over_piece(const T* __restrict front, const A* __restrict alpha,
-                       const T* __restrict back, int count, const Transfer<T>* decode,
-                       T* __restrict out) {
-  if (decode) {
-    for (int i = 0; i < 3 * count; ++i)
-      out[i] = from_unit<T>(
-          linear_to_srgb(over((*decode)(front[i]), to_unit(alpha[i / 3]), (*decode)(back[i]))));
-    return;
-  }
+                       const T* __restrict back, int count, T* __restrict out) {
   int i = 0;
 #if defined(TRIMATTE_BYTE_SHUFFLE)
   if constexpr (sizeof(T) == 1 && sizeof(A) == 1) i = over_bytes(front, alpha, back, count, out);
@@ -180,7 +166,7 @@ inline void over_piece(const T* __restrict front, const A* __restrict alpha,
 template <class T, class A>
 void over_rows(const ImageView<const T>& foreground, const ImageView<const A>& alpha,
                const ImageView<const T>& background, const ImageView<T>& out,
-               const CompositeOptions& options, const Transfer<T>* decode, std::ptrdiff_t begin,
+               const CompositeOptions& options, const Decode<T>* decode, std::ptrdiff_t begin,
                std::ptrdiff_t end) {
   const A opaque = static_cast<A>(kFullScale<A>);
   const bool stream = worth_streaming(out);
@@ -207,8 +193,9 @@ void over_rows(const ImageView<const T>& foreground, const ImageView<const A>& a
         if (most <= A(0)) {
           result = back;
         } else {
-          over_piece(rgb_piece(foreground, y, x, count, front_buffer), a, back, count, decode,
-                     mixed);
+          const T* front = rgb_piece(foreground, y, x, count, front_buffer);
+          decode ? over_light(front, a, back, count, *decode, mixed)
+                 : over_piece(front, a, back, count, mixed);
         }
       }
       if (stream) {
@@ -224,7 +211,7 @@ template <class T, class A>
 void over_image(const ImageView<const T>& foreground, const ImageView<const A>& alpha,
                 const ImageView<const T>& background, const ImageView<T>& out,
                 const CompositeOptions& options) {
-  const Transfer<T> decode(options.linear);
+  const Decode<T> decode;
   parallel_rows(out.height, out.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     over_rows(foreground, alpha, background, out, options, options.linear ? &decode : nullptr,
               begin, end);

@@ -2,7 +2,6 @@
 // operator.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 #include <type_traits>
 
@@ -28,14 +27,6 @@ TRIMATTE_HD unsigned divide_65535(unsigned v) {
   // 64-bit: the rounding term would overflow
   const unsigned long long w = static_cast<unsigned long long>(v) + 32768ull;
   return static_cast<unsigned>((w + (w >> 16)) >> 16);
-}
-
-// IEC 61966-2-1.
-TRIMATTE_HD float srgb_to_linear(float v) {
-  return v <= 0.04045f ? v * (1.0f / 12.92f) : std::pow((v + 0.055f) * (1.0f / 1.055f), 2.4f);
-}
-TRIMATTE_HD float linear_to_srgb(float v) {
-  return v <= 0.0031308f ? 12.92f * v : 1.055f * std::pow(v, 1.0f / 2.4f) - 0.055f;
 }
 
 TRIMATTE_HD float over(float foreground, float alpha, float background) {

@@ -22,15 +22,22 @@ from trimatte.devices import (
 from trimatte.edges import choke, feather, hold_mattes
 from trimatte.errors import ArgumentError, DeviceError, EngineError, Error, TrimapWarning
 from trimatte.keying import chroma_key, key_cutout
-from trimatte.matting import MattingInfo, despill, estimate_alpha, estimate_foreground
+from trimatte.matting import (
+    MattingInfo,
+    despill,
+    estimate_alpha,
+    estimate_foreground,
+    project_alpha,
+)
 from trimatte.pipeline import Remover, Result, remove
 from trimatte.probing import Probe, probe
 from trimatte.refining import Refined, refine
 from trimatte.resizing import class_probability, matte_from_prediction, resize, to_tensor
-from trimatte.screens import Screen
+from trimatte.screens import Screen, fit_screen
 from trimatte.segmenting import Segmenter, segment
 from trimatte.sessions import MattingSession
 from trimatte.stabilizing import Stabilizer, stabilize_alpha
+from trimatte.transfer import to_linear, to_srgb
 from trimatte.trimap import make_trimap
 
 __all__ = [
@@ -63,6 +70,7 @@ __all__ = [
     "estimate_alpha",
     "estimate_foreground",
     "feather",
+    "fit_screen",
     "free_memory",
     "get_num_threads",
     "hold_mattes",
@@ -72,6 +80,7 @@ __all__ = [
     "matte_from_prediction",
     "premultiply",
     "probe",
+    "project_alpha",
     "refine",
     "remove",
     "resize",
@@ -80,6 +89,8 @@ __all__ = [
     "stabilize_alpha",
     "synchronize",
     "to_device",
+    "to_linear",
+    "to_srgb",
     "to_tensor",
     "unpremultiply",
 ]

@@ -29,11 +29,12 @@ from trimatte.errors import ArgumentError
 from trimatte.keying import KeyColor
 from trimatte.sessions import MattingSession, alpha_of_session
 
-__all__ = ["MattingInfo", "despill", "estimate_alpha", "estimate_foreground"]
+__all__ = ["MattingInfo", "despill", "estimate_alpha", "estimate_foreground", "project_alpha"]
 
 _DESPILL_METHODS = {**DESPILL_METHODS, "plate": DESPILL_METHODS["average"]}
 _QUALITIES = {"fast": 0, "balanced": 1, "exact": 2}
 _FOREGROUND_QUALITIES = {"fast": 0, "balanced": 1}
+_LARGEST_CELL = 2**24
 
 
 @dataclass(frozen=True)
@@ -373,4 +374,72 @@ def despill(
         kept,
         device,
         stream,
+    )
+
+
+def project_alpha(
+    image: ArrayLike,
+    foreground: ArrayLike,
+    plate: ArrayLike,
+    trimap: ArrayLike,
+    alpha: ArrayLike,
+    *,
+    noise: float = 0.0,
+    cell: int | None = None,
+    device: str | None = None,
+    stream: Any = None,
+) -> Array:
+    """Alpha of the unknown pixels between known colours F of the foreground and B of the
+    background.
+
+    The point of the line from B to F that is nearest to the image's colour I, in a metric that
+    counts the brightness less, for light and shade change that more than they do the hue: with
+    d = F - B and w = d - 0.75 mean(d), mean over the three channels,
+    ``t = w . (I - B) / (w . d)``, then ``alpha = clip((t - noise) / (1 - 2 noise), 0, 1)``. Where
+    w . d < 1e-6, F and B do not tell: the given alpha stays. Works on the values as they are given;
+    `to_linear` makes linear light of them.
+
+    Args:
+        image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
+            ignored.
+        foreground: F, of the image's size and dtype, as `estimate_foreground` returns it;
+            (H, W, 3) or (H, W, 4), a fourth channel is ignored.
+        plate: B, (h, w, 3) float32 in [0, 1], not empty, of any size: interpolated bilinearly over
+            the image, pixel x at column (x + 0.5) w / W - 0.5, rows likewise; beyond the middles of
+            the outermost cells their colours go on.
+        trimap: (H, W), as of `estimate_alpha`.
+        alpha: (H, W) float32 in [0, 1].
+        noise: in [0, 0.4]: of alpha, what lies as near to 0 or to 1 becomes that.
+        cell: the plate's cells are squares of so many pixels, an int of at least 1, from the
+            image's first pixel on: pixel x at column (x + 0.5) / cell - 0.5. None: they span the
+            image.
+        device: see `trimatte.devices`.
+        stream: likewise.
+
+    Returns:
+        (H, W) float32 in [0, 1]: 0 and 1 where the trimap knows.
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+    """
+    return _core.project_alpha(
+        as_array(image, "project_alpha", "image", stream),
+        as_array(foreground, "project_alpha", "foreground", stream),
+        as_array(plate, "project_alpha", "plate", stream),
+        as_trimap(trimap, "project_alpha", "trimap", stream),
+        as_array(alpha, "project_alpha", "alpha", stream),
+        number(noise, "project_alpha", "noise"),
+        0 if cell is None else _cell(cell, "project_alpha"),
+        device,
+        stream,
+    )
+
+
+def _cell(value: Any, operation: str) -> int:
+    """Pixels a side of a grid's cell."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if whole and 1 <= value <= _LARGEST_CELL:
+        return int(value)
+    raise ArgumentError(
+        f"{operation}: cell must be None or an int in [1, {_LARGEST_CELL}], got {value!r:.80}"
     )

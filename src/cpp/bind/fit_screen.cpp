@@ -49,7 +49,7 @@ Learned fit_screen_op(const py::object& image_array, const py::object& plate_arr
 
 }  // namespace
 
-void define_screen(py::module_& m) {
+void define_fit_screen(py::module_& m) {
   using py::arg;
   m.def("fit_screen", &fit_screen_op, arg("image"), arg("plate"), arg("key"), arg("channel"),
         arg("transfer"), arg("cell"));
