@@ -96,6 +96,11 @@ void project_alpha(ImageView<const T> image, ImageView<const T> foreground,
                    ImageView<const float> alpha, ImageView<float> out, const ProjectOptions&,
                    Stream);
 
+// A plate in the image's size, of a coarse one: with cells of that many pixels, or stretched if 0.
+template <DeviceKind D, class T>
+void plate_image(ImageView<const float> plate, ImageView<T> out, int cell, Stream);
+
+// Where `kept` is 255 colours stay as they are; it may be empty: they do nowhere then.
 template <DeviceKind D, class T>
 void despill(ImageView<const T> image, ImageView<const std::uint8_t> kept, ImageView<T> out,
              const DespillOptions&, Stream);

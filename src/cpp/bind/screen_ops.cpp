@@ -1,4 +1,9 @@
 // What keying wants beside the keys: linear light, and alpha from known colours.
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <array>
+
 #include "bind/arrays.hpp"
 #include "bind/operations.hpp"
 #include "ops.hpp"
@@ -6,7 +11,15 @@
 namespace trimatte::bind {
 namespace {
 
+using Size = std::array<std::ptrdiff_t, 2>;  // (height, width)
+
 constexpr double kMostNoise = 0.4;
+
+void require_size(const std::string& operation, const Size& size) {
+  if (std::min(size[0], size[1]) >= 0) return;
+  throw ArgumentError(operation + ": size must have no negative side, got (" +
+                      std::to_string(size[0]) + ", " + std::to_string(size[1]) + ")");
+}
 
 py::object to_linear_op(const py::object& image_array, const py::object& device,
                         const py::object& stream) {
@@ -75,6 +88,24 @@ py::object project_alpha_op(const py::object& image_array, const py::object& for
   return call.give(out);
 }
 
+py::object plate_image_op(const py::object& plate_array, const Size& size, int cell, int depth,
+                          const py::object& device, const py::object& stream) {
+  const std::string operation = "plate_image";
+  Argument plate(operation, "plate", plate_array, Layout::kColor);
+  require_plate(plate);
+  require_size(operation, size);
+  if (cell < 0) throw ArgumentError(operation + ": cell must not be negative");
+  Call call(operation, device, stream, {&plate});
+  return with_depth(static_cast<Depth>(depth), [&](auto t) {
+    using T = decltype(t);
+    auto out = call.output<T>(size[0], size[1], 3);
+    call.run([&](auto d, Stream s) {
+      plate_image<d.value, T>(plate.view<float>(), out.view(), cell, s);
+    });
+    return call.give(out);
+  });
+}
+
 }  // namespace
 
 void define_screen_operations(py::module_& m) {
@@ -83,6 +114,8 @@ void define_screen_operations(py::module_& m) {
   m.def("to_srgb", &to_srgb_op, arg("image"), arg("depth"), arg("device"), arg("stream"));
   m.def("project_alpha", &project_alpha_op, arg("image"), arg("foreground"), arg("plate"),
         arg("trimap"), arg("alpha"), arg("noise"), arg("cell"), arg("device"), arg("stream"));
+  m.def("plate_image", &plate_image_op, arg("plate"), arg("size"), arg("cell"), arg("depth"),
+        arg("device"), arg("stream"));
 }
 
 }  // namespace trimatte::bind

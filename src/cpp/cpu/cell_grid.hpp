@@ -1,31 +1,15 @@
-// Coarse grids over an image: a few values a cell, interpolated between the cells' centres.
+// Coarse grids over an image: a few values a cell of 8 x 8 pixels, interpolated between the cells'
+// centres.
 #pragma once
 
 #include <cstddef>
 #include <vector>
 
+#include "pixel/grid.hpp"
+
 namespace trimatte {
 
-// Where pixels lie between the centres of cells, along one side of an image.
-struct CellTaps {
-  std::vector<int> before;      // the cell before; the next one, or the same at the end, is after
-  std::vector<float> fraction;  // of the way to the next one
-
-  CellTaps(std::ptrdiff_t pixels, std::ptrdiff_t cells, int cell) {
-    before.reserve(static_cast<std::size_t>(pixels));
-    fraction.reserve(static_cast<std::size_t>(pixels));
-    for (std::ptrdiff_t x = 0; x < pixels; ++x) {
-      float u = (static_cast<float>(x) + 0.5f) / static_cast<float>(cell) - 0.5f;
-      u = u < 0.0f ? 0.0f : u;
-      const float last = static_cast<float>(cells - 1);
-      u = u > last ? last : u;
-      int first = static_cast<int>(u);
-      if (first > 0 && first == cells - 1) --first;
-      before.push_back(first);
-      fraction.push_back(cells > 1 ? u - static_cast<float>(first) : 0.0f);
-    }
-  }
-};
+inline constexpr int kCellSide = 8;  // pixels
 
 // N values a cell.
 template <int N>
@@ -40,48 +24,45 @@ struct CellGrid {
   const float* at(std::ptrdiff_t y, std::ptrdiff_t x) const {
     return values.data() + (y * width + x) * N;
   }
-
-  // Value n at a pixel.
-  float between(const CellTaps& rows, const CellTaps& columns, std::ptrdiff_t y, std::ptrdiff_t x,
-                int n) const {
-    const auto i = static_cast<std::size_t>(y), j = static_cast<std::size_t>(x);
-    const std::ptrdiff_t top = rows.before[i], left = columns.before[j];
-    const std::ptrdiff_t bottom = top + (top + 1 < height), right = left + (left + 1 < width);
-    const float across = columns.fraction[j];
-    const float above = at(top, left)[n] + across * (at(top, right)[n] - at(top, left)[n]);
-    const float below = at(bottom, left)[n] + across * (at(bottom, right)[n] - at(bottom, left)[n]);
-    return above + rows.fraction[i] * (below - above);
-  }
 };
 
-// A grid row by row of the image.
+// A grid row by row of the image that it lies over.
 template <int N>
 class GridRows {
  public:
-  GridRows(const CellGrid<N>& grid, std::ptrdiff_t height, std::ptrdiff_t width, int cell)
-      : grid_(grid), rows_(height, grid.height, cell), columns_(width, grid.width, cell) {}
+  GridRows(const CellGrid<N>& grid, std::ptrdiff_t width) : grid_(grid), width_(width) {}
 
-  // row[n][x], n < N
+  // row[n][x], n < N; `line` is room that the next call may use again.
   void read(std::ptrdiff_t y, std::vector<float>& line, float* const* row) const {
-    const auto i = static_cast<std::size_t>(y);
-    const std::ptrdiff_t above = rows_.before[i];
-    const std::ptrdiff_t below = above + (above + 1 < grid_.height);
-    const float down = rows_.fraction[i];
-    const auto count = static_cast<std::size_t>(grid_.width * N);
-    line.resize(count);
-    const float *a = grid_.at(above, 0), *b = grid_.at(below, 0);
-    for (std::size_t k = 0; k < count; ++k) line[k] = a[k] + down * (b[k] - a[k]);
-    const std::ptrdiff_t step = grid_.width > 1 ? N : 0;
-    for (std::size_t x = 0; x < columns_.before.size(); ++x) {
-      const float* cell = line.data() + columns_.before[x] * N;
-      const float t = columns_.fraction[x];
-      for (int n = 0; n < N; ++n) row[n][x] = cell[n] + t * (cell[step + n] - cell[n]);
-    }
+    const auto at = grid_point(y, 1.0f / kCellSide, grid_.height);
+    line.resize(static_cast<std::size_t>(grid_.width * N));
+    const float *above = grid_.at(at.low, 0), *below = grid_.at(at.high, 0);
+    for (std::size_t k = 0; k < line.size(); ++k) line[k] = mix(above[k], below[k], at.t);
+    for (int n = 0; n < N; ++n) spread(line.data() + n, row[n]);
   }
 
  private:
+  // One of the N values of a line of cells over a row's pixels.
+  void spread(const float* line, float* __restrict row) const {
+    constexpr int kHalf = kCellSide / 2;
+    const std::ptrdiff_t last = grid_.width - 1;
+    std::ptrdiff_t x = 0;
+    for (; x < kHalf && x < width_; ++x) row[x] = line[0];
+    for (std::ptrdiff_t cell = 0; cell < last; ++cell, x += kCellSide) {
+      const float from = line[cell * N], slope = (line[(cell + 1) * N] - from) / kCellSide;
+      if (x + kCellSide > width_) {
+        for (int i = 0; x + i < width_; ++i)
+          row[x + i] = from + slope * (static_cast<float>(i) + 0.5f);
+        return;
+      }
+      for (int i = 0; i < kCellSide; ++i)
+        row[x + i] = from + slope * (static_cast<float>(i) + 0.5f);
+    }
+    for (; x < width_; ++x) row[x] = line[last * N];
+  }
+
   const CellGrid<N>& grid_;
-  CellTaps rows_, columns_;
+  std::ptrdiff_t width_;
 };
 
 // Two by two cells as one, their values added.
@@ -103,17 +84,20 @@ CellGrid<N> push_pull(const CellGrid<N + 1>& sums, float enough) {
   const bool coarsest = sums.height == 1 && sums.width == 1;
   CellGrid<N> coarser;
   if (!coarsest) coarser = push_pull<N>(halved(sums), enough);
-  const CellTaps rows(sums.height, coarser.height, 2), columns(sums.width, coarser.width, 2);
   for (std::ptrdiff_t y = 0; y < sums.height; ++y)
     for (std::ptrdiff_t x = 0; x < sums.width; ++x) {
       const float* sum = sums.at(y, x);
+      float* to = filled.at(y, x);
       const float known = sum[N];
       const float share = coarsest || known >= enough ? 1.0f : known / enough;
-      for (int n = 0; n < N; ++n) {
-        const float mean = known > 0.0f ? sum[n] / known : 0.0f;
-        const float around = coarsest ? 0.0f : coarser.between(rows, columns, y, x, n);
-        filled.at(y, x)[n] = share * mean + (1.0f - share) * around;
-      }
+      for (int n = 0; n < N; ++n) to[n] = known > 0.0f ? share * sum[n] / known : 0.0f;
+      if (share == 1.0f) continue;
+      const auto row = grid_point(y, 0.5f, coarser.height);
+      const auto column = grid_point(x, 0.5f, coarser.width);
+      const float *a = coarser.at(row.low, column.low), *b = coarser.at(row.low, column.high);
+      const float *c = coarser.at(row.high, column.low), *d = coarser.at(row.high, column.high);
+      for (int n = 0; n < N; ++n)
+        to[n] += (1.0f - share) * mix(mix(a[n], b[n], column.t), mix(c[n], d[n], column.t), row.t);
     }
   return filled;
 }

@@ -8,76 +8,68 @@
 namespace trimatte {
 namespace {
 
-// out[i] = the extreme of in[i - radius ... i + radius] within [0, count).
-template <class Better>
-void slide(const std::uint8_t* in, std::ptrdiff_t step, std::ptrdiff_t count, int radius,
-           std::uint8_t* out, const Better& better) {
-  for (std::ptrdiff_t i = 0; i < count; ++i) {
-    const std::ptrdiff_t first = std::max<std::ptrdiff_t>(0, i - radius);
-    const std::ptrdiff_t last = std::min(count - 1, i + radius);
-    std::uint8_t best = in[first * step];
-    for (std::ptrdiff_t j = first + 1; j <= last; ++j) best = better(best, in[j * step]);
-    out[i * step] = best;
+// out[x] = the join of in[x - radius ... x + radius], as far as they are in the row.
+template <class T, class Join>
+void join_along(const T* in, std::ptrdiff_t count, int radius, T* out, const Join& join) {
+  std::copy_n(in, count, out);
+  for (int step = 1; step <= radius; ++step) {
+    for (std::ptrdiff_t x = step; x < count; ++x) out[x] = join(out[x], in[x - step]);
+    for (std::ptrdiff_t x = 0; x < count - step; ++x) out[x] = join(out[x], in[x + step]);
   }
 }
 
-template <class Better>
-Map<std::uint8_t> slide_square(const Map<std::uint8_t>& mask, int radius, const Better& better) {
-  Map<std::uint8_t> along(mask.height, mask.width), out(mask.height, mask.width);
-  parallel_rows(mask.height, mask.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+// The same in both directions.
+template <class T, class Join>
+Map<T> join_square(const Map<T>& in, int radius, const Join& join) {
+  Map<T> along(in.height, in.width), out(in.height, in.width);
+  parallel_rows(in.height, in.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     for (std::ptrdiff_t y = begin; y < end; ++y)
-      slide(mask.row(y), 1, mask.width, radius, along.row(y), better);
+      join_along(in.row(y), in.width, radius, along.row(y), join);
   });
-  parallel_rows(mask.height, mask.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+  parallel_rows(in.height, in.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     for (std::ptrdiff_t y = begin; y < end; ++y) {
       const std::ptrdiff_t first = std::max<std::ptrdiff_t>(0, y - radius);
-      const std::ptrdiff_t last = std::min(mask.height - 1, y + radius);
-      std::copy_n(along.row(first), mask.width, out.row(y));
-      for (std::ptrdiff_t j = first + 1; j <= last; ++j)
-        for (std::ptrdiff_t x = 0; x < mask.width; ++x)
-          out.row(y)[x] = better(out.row(y)[x], along.row(j)[x]);
+      const std::ptrdiff_t last = std::min(in.height - 1, y + radius);
+      T* __restrict to = out.row(y);
+      std::copy_n(along.row(first), in.width, to);
+      for (std::ptrdiff_t j = first + 1; j <= last; ++j) {
+        const T* __restrict from = along.row(j);
+        for (std::ptrdiff_t x = 0; x < in.width; ++x) to[x] = join(to[x], from[x]);
+      }
     }
   });
   return out;
+}
+
+// How many of a place and its neighbours up to the radius lie in a side of that many pixels.
+float within(std::ptrdiff_t at, std::ptrdiff_t count, int radius) {
+  return static_cast<float>(std::min(count - 1, at + radius) -
+                            std::max<std::ptrdiff_t>(0, at - radius) + 1);
 }
 
 }  // namespace
 
 Map<std::uint8_t> erode_square(const Map<std::uint8_t>& mask, int radius) {
-  return slide_square(mask, radius, [](std::uint8_t a, std::uint8_t b) { return std::min(a, b); });
+  return join_square(mask, radius, [](std::uint8_t a, std::uint8_t b) { return a < b ? a : b; });
 }
 
 Map<std::uint8_t> dilate_square(const Map<std::uint8_t>& mask, int radius) {
-  return slide_square(mask, radius, [](std::uint8_t a, std::uint8_t b) { return std::max(a, b); });
+  return join_square(mask, radius, [](std::uint8_t a, std::uint8_t b) { return a > b ? a : b; });
 }
 
 Map<float> box_mean(const Map<float>& values, int radius) {
-  Map<float> along(values.height, values.width), out(values.height, values.width);
+  Map<float> mean = join_square(values, radius, [](float a, float b) { return a + b; });
+  std::vector<float> across(static_cast<std::size_t>(values.width));
+  for (std::size_t x = 0; x < across.size(); ++x)
+    across[x] = 1.0f / within(static_cast<std::ptrdiff_t>(x), values.width, radius);
   parallel_rows(values.height, values.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     for (std::ptrdiff_t y = begin; y < end; ++y) {
-      const float* in = values.row(y);
-      for (std::ptrdiff_t x = 0; x < values.width; ++x) {
-        const std::ptrdiff_t first = std::max<std::ptrdiff_t>(0, x - radius);
-        const std::ptrdiff_t last = std::min(values.width - 1, x + radius);
-        float sum = 0.0f;
-        for (std::ptrdiff_t j = first; j <= last; ++j) sum += in[j];
-        along.row(y)[x] = sum / static_cast<float>(last - first + 1);
-      }
+      const float down = 1.0f / within(y, values.height, radius);
+      float* row = mean.row(y);
+      for (std::size_t x = 0; x < across.size(); ++x) row[x] *= down * across[x];
     }
   });
-  parallel_rows(values.height, values.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-    for (std::ptrdiff_t y = begin; y < end; ++y) {
-      const std::ptrdiff_t first = std::max<std::ptrdiff_t>(0, y - radius);
-      const std::ptrdiff_t last = std::min(values.height - 1, y + radius);
-      float* to = out.row(y);
-      std::copy_n(along.row(first), values.width, to);
-      for (std::ptrdiff_t j = first + 1; j <= last; ++j)
-        for (std::ptrdiff_t x = 0; x < values.width; ++x) to[x] += along.row(j)[x];
-      const float share = 1.0f / static_cast<float>(last - first + 1);
-      for (std::ptrdiff_t x = 0; x < values.width; ++x) to[x] *= share;
-    }
-  });
-  return out;
+  return mean;
 }
 
 Spread spread_of(std::vector<float>& samples) {

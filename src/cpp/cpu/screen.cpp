@@ -16,7 +16,7 @@
 #include "core/parallel.hpp"
 #include "cpu/map.hpp"
 #include "ops.hpp"
-#include "pixel/composite.hpp"
+#include "pixel/transfer.hpp"
 #include "pixel/depth.hpp"
 
 namespace trimatte {
@@ -35,7 +35,11 @@ constexpr float kOpaqueDistance = 0.7f;  // of the chroma, in the screen's own
 constexpr float kLeastShare = 0.005f;    // of the image, to be called a screen
 constexpr std::size_t kSamples = 1 << 16;
 
-// Colours as planes, with rows of their own.
+struct Rows {
+  const float *r, *g, *b;
+};
+
+// Colours as planes.
 struct Colors {
   Map<float> planes[3];
   Colors(std::ptrdiff_t height, std::ptrdiff_t width)
@@ -43,6 +47,9 @@ struct Colors {
   std::ptrdiff_t height() const { return planes[0].height; }
   std::ptrdiff_t width() const { return planes[0].width; }
   float at(int c, std::ptrdiff_t y, std::ptrdiff_t x) const { return planes[c].row(y)[x]; }
+  Rows row(std::ptrdiff_t y) const {
+    return {planes[0].row(y), planes[1].row(y), planes[2].row(y)};
+  }
 };
 
 template <class Body>
@@ -181,14 +188,13 @@ Inverse inverse_of(const Inverse& m) {
 
 class Fitting {
  public:
-  Fitting(const Colors& colors, const Colors* plate, const ScreenFit& known, int cell)
+  Fitting(const Colors& colors, const Colors* plate, const ScreenFit& known)
       : colors_(colors),
         given_plate_(plate),
-        cell_(cell),
         height_(colors.height()),
         width_(colors.width()),
-        rows_((height_ + cell - 1) / cell),
-        columns_((width_ + cell - 1) / cell),
+        rows_((height_ + kCellSide - 1) / kCellSide),
+        columns_((width_ + kCellSide - 1) / kCellSide),
         key_(key_channel_of(known.key.data())),
         side_(std::sqrt(static_cast<float>(height_ * width_))) {}
 
@@ -201,7 +207,9 @@ class Fitting {
 
  private:
   Mask first_screen(const Colors& encoded, const std::array<float, 3>& key) const;
+  Mask bare_screen(const Mask& sure) const;
   void grow_plate(Mask& sure);
+  Mask take_plate(const CellGrid<3>& before, float fresh);
   Mask surely_foreground(const Mask& sure) const;
   Map<float> first_alpha(float most) const;
   Map<float> chroma_distance() const;
@@ -214,15 +222,10 @@ class Fitting {
   CellGrid<3> means(const Mask& mask, std::array<float, 3> otherwise) const;
   std::vector<float> samples(const Map<float>& values, const Mask& mask) const;
 
-  template <int N>
-  GridRows<N> rows_of(const CellGrid<N>& grid) const {
-    return {grid, height_, width_, cell_};
-  }
-
   // body(y, planes of the grid interpolated along that row)
   template <int N, class Body>
   void with_grid(const CellGrid<N>& grid, const Body& body) const {
-    const GridRows<N> rows = rows_of(grid);
+    const GridRows<N> rows(grid, width_);
     parallel_rows(
         height_, width_,
         [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
@@ -239,7 +242,6 @@ class Fitting {
 
   const Colors& colors_;
   const Colors* given_plate_;
-  int cell_;
   std::ptrdiff_t height_, width_, rows_, columns_;
   int key_;
   float side_;
@@ -255,30 +257,47 @@ Mask Fitting::first_screen(const Colors& encoded, const std::array<float, 3>& ke
   const float purity = difference / key[static_cast<std::size_t>(key_)];
   Mask sure(height_, width_);
   for_each_row(height_, width_, [&](std::ptrdiff_t y) {
+    const Rows v = encoded.row(y);
+    std::uint8_t* to = sure.row(y);
     for (std::ptrdiff_t x = 0; x < width_; ++x) {
-      const float d =
-          key_difference(encoded.at(0, y, x), encoded.at(1, y, x), encoded.at(2, y, x), key_);
-      const float k = std::max(encoded.at(key_, y, x), 1.0f / 255.0f);
-      sure.row(y)[x] = d > kLight * difference && d > kHue * purity * k;
+      const float d = key_difference(v.r[x], v.g[x], v.b[x], key_);
+      const float k = std::max(key_ == 0 ? v.r[x] : key_ == 1 ? v.g[x] : v.b[x], 1.0f / 255.0f);
+      to[x] = d > kLight * difference && d > kHue * purity * k;
     }
   });
   return erode_square(sure, kErosion);
 }
 
-CellGrid<3> Fitting::means(const Mask& mask, std::array<float, 3> otherwise) const {
-  CellGrid<4> sums(rows_, columns_);
-  bool any = false;
-  for (std::ptrdiff_t y = 0; y < height_; ++y) {
-    const std::uint8_t* known = mask.row(y);
-    for (std::ptrdiff_t x = 0; x < width_; ++x) {
-      if (!known[x]) continue;
-      float* sum = sums.at(y / cell_, x / cell_);
-      for (int c = 0; c < 3; ++c) sum[c] += colors_.at(c, y, x);
-      sum[3] += 1.0f;
-      any = true;
+// Each cell's sums of the colours that a mask is 1 for, and their number.
+CellGrid<4> sums_of(const Colors& colors, const Mask& mask) {
+  CellGrid<4> sums((colors.height() + kCellSide - 1) / kCellSide,
+                   (colors.width() + kCellSide - 1) / kCellSide);
+  parallel_for(sums.height, 4, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+    std::vector<float> known(static_cast<std::size_t>(colors.width()));
+    for (std::ptrdiff_t y = begin * kCellSide; y < std::min(end * kCellSide, colors.height());
+         ++y) {
+      const std::uint8_t* marks = mask.row(y);
+      for (std::size_t x = 0; x < known.size(); ++x) known[x] = marks[x] ? 1.0f : 0.0f;
+      const float *r = colors.planes[0].row(y), *g = colors.planes[1].row(y),
+                  *b = colors.planes[2].row(y);
+      for (std::ptrdiff_t x = 0; x < colors.width(); ++x) {
+        float* sum = sums.at(y / kCellSide, x / kCellSide);
+        const float w = known[static_cast<std::size_t>(x)];
+        sum[0] += w * r[x];
+        sum[1] += w * g[x];
+        sum[2] += w * b[x];
+        sum[3] += w;
+      }
     }
-  }
-  if (any) return push_pull<3>(sums, kEnough);
+  });
+  return sums;
+}
+
+// What is known under a mask, pushed and pulled over the rest; a constant where nothing is.
+CellGrid<3> Fitting::means(const Mask& mask, std::array<float, 3> otherwise) const {
+  const CellGrid<4> sums = sums_of(colors_, mask);
+  for (std::size_t i = 3; i < sums.values.size(); i += 4)
+    if (sums.values[i] > 0.0f) return push_pull<3>(sums, kEnough);
   CellGrid<3> constant(rows_, columns_);
   for (std::size_t i = 0; i < constant.values.size(); ++i) constant.values[i] = otherwise[i % 3];
   return constant;
@@ -288,10 +307,10 @@ CellGrid<3> Fitting::means(const Mask& mask, std::array<float, 3> otherwise) con
 Map<float> Fitting::first_alpha(float most) const {
   Map<float> out(height_, width_);
   with_grid(plate_, [&](std::ptrdiff_t y, float* const* plate) {
-    float* to = out.row(y);
+    const Rows v = colors_.row(y);
+    float* __restrict to = out.row(y);
     for (std::ptrdiff_t x = 0; x < width_; ++x) {
-      const float d =
-          key_difference(colors_.at(0, y, x), colors_.at(1, y, x), colors_.at(2, y, x), key_);
+      const float d = key_difference(v.r[x], v.g[x], v.b[x], key_);
       const float full =
           std::max(key_difference(plate[0][x], plate[1][x], plate[2][x], key_), 1e-3f);
       to[x] = std::min(std::max(1.0f - d / full, 0.0f), most);
@@ -300,39 +319,55 @@ Map<float> Fitting::first_alpha(float most) const {
   return out;
 }
 
+// What the plate of each pixel calls screen; what is smooth may differ more.
+Mask Fitting::bare_screen(const Mask& sure) const {
+  const Map<float> a = first_alpha(1.5f);
+  const Texture texture = texture_of(a);
+  std::vector<float> usual = samples(texture.deviation, sure);
+  const float smooth = kSmoothScreen + spread_of(usual).median;
+  Mask bare(height_, width_);
+  for (std::ptrdiff_t i = 0; i < bare.size(); ++i)
+    bare[i] = a[i] < kBare || (texture.mean[i] < kBareIfSmooth && texture.deviation[i] < smooth);
+  return erode_square(bare, kErosion);
+}
+
 // Each turn reaches what the plate of the turn before, pulled over it, knows for screen: a screen
-// that falls off into the dark, or changes its hue, is followed. What is smooth may differ more.
+// that falls off into the dark, or changes its hue, is followed.
 void Fitting::grow_plate(Mask& sure) {
   for (int turn = 0; turn < kPlateTurns; ++turn) {
     plate_ = means(sure, {});
-    const Map<float> a = first_alpha(1.5f);
-    const Texture texture = texture_of(a);
-    std::vector<float> usual = samples(texture.deviation, sure);
-    const float smooth = kSmoothScreen + spread_of(usual).median;
-    Mask bare(height_, width_);
-    for (std::ptrdiff_t i = 0; i < bare.size(); ++i)
-      bare[i] = a[i] < kBare || (texture.mean[i] < kBareIfSmooth && texture.deviation[i] < smooth);
-    sure = erode_square(bare, kErosion);
+    sure = bare_screen(sure);
   }
-  if (!given_plate_) return;
-  CellGrid<4> sums(rows_, columns_);
-  for (std::ptrdiff_t y = 0; y < height_; ++y)
-    for (std::ptrdiff_t x = 0; x < width_; ++x) {
-      float* sum = sums.at(y / cell_, x / cell_);
-      for (int c = 0; c < 3; ++c) sum[c] += given_plate_->at(c, y, x);
-      sum[3] += 1.0f;
+}
+
+// A plate from before, of an earlier frame or of the empty screen. Of a frame's it takes what is
+// seen now a little into account, for light changes.
+Mask Fitting::take_plate(const CellGrid<3>& before, float fresh) {
+  plate_ = before;
+  Mask sure(height_, width_);
+  const Map<float> a = first_alpha(1.0f);
+  for (std::ptrdiff_t i = 0; i < sure.size(); ++i) sure[i] = a[i] < kBare;
+  sure = bare_screen(erode_square(sure, kErosion));
+  if (fresh > 0.0f) {
+    const CellGrid<4> sums = sums_of(colors_, sure);
+    for (std::size_t i = 0; i < sums.values.size() / 4; ++i) {
+      const float *sum = sums.values.data() + 4 * i, known = sum[3];
+      if (known < kEnough) continue;
+      for (std::size_t c = 0; c < 3; ++c)
+        plate_.values[3 * i + c] = mix(plate_.values[3 * i + c], sum[c] / known, fresh);
     }
-  plate_ = push_pull<3>(sums, 1.0f);
+  }
+  return sure;
 }
 
 // From the plate's chroma, in units of its own; the mean of 3 x 3.
 Map<float> Fitting::chroma_distance() const {
   Map<float> out(height_, width_);
   with_grid(plate_, [&](std::ptrdiff_t y, float* const* plate) {
-    float* to = out.row(y);
+    const Rows v = colors_.row(y);
+    float* __restrict to = out.row(y);
     for (std::ptrdiff_t x = 0; x < width_; ++x) {
-      const ChromaDirection a =
-          chroma_direction(colors_.at(0, y, x), colors_.at(1, y, x), colors_.at(2, y, x));
+      const ChromaDirection a = chroma_direction(v.r[x], v.g[x], v.b[x]);
       const ChromaDirection b = chroma_direction(plate[0][x], plate[1][x], plate[2][x]);
       to[x] = length({a.r - b.r, a.g - b.g, a.b - b.b}) / std::max(length(b), 1e-3f);
     }
@@ -403,22 +438,28 @@ std::vector<float> Fitting::samples(const Map<float>& values, const Mask& mask) 
 // The inverse of the mean of the covariances of screen and foreground about their grids.
 Inverse Fitting::metric(const CellGrid<3>& foreground, const Mask& opaque, const Mask& bare) const {
   constexpr double kRidge = 1e-6;
+  constexpr int kEvery = 5;  // rows
   Inverse total{};
   const auto add = [&](const CellGrid<3>& grid, const Mask& mask) {
-    const CellTaps rows(height_, rows_, cell_), columns(width_, columns_, cell_);
+    const GridRows<3> rows(grid, width_);
+    std::vector<float> line, values(static_cast<std::size_t>(3 * width_));
+    float* row[3] = {values.data(), values.data() + width_, values.data() + 2 * width_};
     double sums[3] = {}, products[3][3] = {}, count = 0.0;
-    for (std::ptrdiff_t y = 0; y < height_; ++y)
-      for (std::ptrdiff_t x = (2 * y) % 5; x < width_; x += 5) {
-        if (!mask.row(y)[x]) continue;
-        double apart[3];
-        for (int c = 0; c < 3; ++c)
-          apart[c] = double{colors_.at(c, y, x)} - grid.between(rows, columns, y, x, c);
+    for (std::ptrdiff_t y = 0; y < height_; y += kEvery) {
+      rows.read(y, line, row);
+      const std::uint8_t* marks = mask.row(y);
+      for (std::ptrdiff_t x = 0; x < width_; ++x) {
+        if (!marks[x]) continue;
+        const double apart[3] = {double{colors_.at(0, y, x)} - row[0][x],
+                                 double{colors_.at(1, y, x)} - row[1][x],
+                                 double{colors_.at(2, y, x)} - row[2][x]};
         for (int i = 0; i < 3; ++i) {
           sums[i] += apart[i];
           for (int j = 0; j < 3; ++j) products[i][j] += apart[i] * apart[j];
         }
         count += 1.0;
       }
+    }
     if (count < 2.0) return;
     for (std::size_t i = 0; i < 3; ++i)
       for (std::size_t j = 0; j < 3; ++j)
@@ -460,11 +501,11 @@ void Fitting::solve(const Mask& opaque, const Mask& bare) {
 Map<float> Fitting::alpha() const {
   Map<float> out(height_, width_);
   with_grid(model_, [&](std::ptrdiff_t y, float* const* m) {
-    const float *r = colors_.planes[0].row(y), *g = colors_.planes[1].row(y),
-                *b = colors_.planes[2].row(y);
-    float* to = out.row(y);
+    const Rows v = colors_.row(y);
+    const float *m0 = m[0], *m1 = m[1], *m2 = m[2], *m3 = m[3];
+    float* __restrict to = out.row(y);
     for (std::ptrdiff_t x = 0; x < width_; ++x)
-      to[x] = m[0][x] * r[x] + m[1][x] * g[x] + m[2][x] * b[x] + m[3][x];
+      to[x] = m0[x] * v.r[x] + m1[x] * v.g[x] + m2[x] * v.b[x] + m3[x];
   });
   return out;
 }
@@ -493,12 +534,12 @@ void Fitting::settle_cells(const Mask& enclosed) {
   Map<float> clipped = alpha();
   for (std::ptrdiff_t i = 0; i < clipped.size(); ++i) clipped[i] = clip_unit(clipped[i]);
   const Map<float> smooth = box_mean(clipped, 1);
-  for (std::ptrdiff_t y = 0; y < rows_; ++y)
+  for_each_row(rows_, kCellSide * width_, [&](std::ptrdiff_t y) {
     for (std::ptrdiff_t x = 0; x < columns_; ++x) {
       float least = 1.0f, most = 0.0f;
       bool inside = true;
-      for (std::ptrdiff_t j = y * cell_; j < std::min((y + 1) * cell_, height_); ++j)
-        for (std::ptrdiff_t i = x * cell_; i < std::min((x + 1) * cell_, width_); ++i) {
+      for (std::ptrdiff_t j = y * kCellSide; j < std::min((y + 1) * kCellSide, height_); ++j)
+        for (std::ptrdiff_t i = x * kCellSide; i < std::min((x + 1) * kCellSide, width_); ++i) {
           least = std::min(least, smooth.row(j)[i]);
           most = std::max(most, smooth.row(j)[i]);
           inside = inside && enclosed.row(j)[i] == 2;
@@ -509,15 +550,26 @@ void Fitting::settle_cells(const Mask& enclosed) {
       m[0] = m[1] = m[2] = 0.0f;
       m[3] = full ? 1.0f : 0.0f;
     }
+  });
 }
 
 ScreenFit Fitting::run(const Colors& encoded, const ScreenFit& known) {
+  constexpr float kFresh = 0.25f;
   ScreenFit fit = known;
-  Mask sure = first_screen(encoded, known.key);
+  const bool has_plate = !known.plate.values.empty() || given_plate_;
+  Mask sure;
+  if (given_plate_) {
+    Mask all(height_, width_);
+    for (std::ptrdiff_t i = 0; i < all.size(); ++i) all[i] = 1;
+    sure = take_plate(push_pull<3>(sums_of(*given_plate_, all), 1.0f), 0.0f);
+  } else if (has_plate) {
+    sure = take_plate(known.plate, kFresh);
+  } else {
+    sure = first_screen(encoded, known.key);
+    if (share_of(sure) >= kLeastShare) grow_plate(sure);
+  }
   fit.share = share_of(sure);
   if (fit.share < kLeastShare) return fit;
-  grow_plate(sure);
-  fit.share = share_of(sure);
 
   const Mask first = surely_foreground(sure);
   Mask opaque(height_, width_), bare(height_, width_);
@@ -554,31 +606,45 @@ ScreenFit Fitting::run(const Colors& encoded, const ScreenFit& known) {
 
 double Fitting::misfit(const ScreenFit& fit) const {
   constexpr float kLow = 0.15f, kHigh = 0.85f;
+  constexpr std::size_t kSoftSamples = 1 << 13;
   const Map<float> a = alpha();
-  const CellTaps rows(height_, rows_, cell_), columns(width_, columns_, cell_);
-  std::vector<float> by_key, by_line;
-  for (std::ptrdiff_t y = 0; y < height_; ++y)
+  Mask soft(height_, width_);
+  std::size_t count = 0;
+  for (std::ptrdiff_t i = 0; i < soft.size(); ++i) {
+    soft[i] = a[i] > kLow && a[i] < kHigh;
+    count += soft[i];
+  }
+  const std::size_t every = count / kSoftSamples + 1;
+  const GridRows<3> screen(plate_, width_), front(foreground_, width_);
+  std::vector<float> line, values(static_cast<std::size_t>(6 * width_)), by_key, by_line;
+  float* row[6];
+  for (int n = 0; n < 6; ++n) row[n] = values.data() + n * width_;
+  const auto encoded = [&](float v) { return fit.linear ? linear_to_srgb(clip_unit(v)) : v; };
+  std::size_t seen = 0;
+  for (std::ptrdiff_t y = 0; y < height_; ++y) {
+    const std::uint8_t* marks = soft.row(y);
+    if (std::none_of(marks, marks + width_, [](std::uint8_t mark) { return mark; })) continue;
+    screen.read(y, line, row);
+    front.read(y, line, row + 3);
     for (std::ptrdiff_t x = 0; x < width_; ++x) {
-      const float alpha = a.row(y)[x];
-      if (alpha <= kLow || alpha >= kHigh) continue;
-      float base[3], apart[3], along = 0.0f, squared = 1e-9f;
+      if (!marks[x] || seen++ % every != 0) continue;
+      float apart[3], along = 0.0f, squared = 1e-9f;
       for (int c = 0; c < 3; ++c) {
-        base[c] = plate_.between(rows, columns, y, x, c);
-        apart[c] = foreground_.between(rows, columns, y, x, c) - base[c];
-        along += (colors_.at(c, y, x) - base[c]) * apart[c];
+        apart[c] = row[3 + c][x] - row[c][x];
+        along += (colors_.at(c, y, x) - row[c][x]) * apart[c];
         squared += apart[c] * apart[c];
       }
       const float nearest = clip_unit(along / squared);
       float key_miss = 0.0f, line_miss = 0.0f;
-      const auto encoded = [&](float v) { return fit.linear ? linear_to_srgb(clip_unit(v)) : v; };
       for (int c = 0; c < 3; ++c) {
-        const float seen = encoded(colors_.at(c, y, x));
-        key_miss += std::fabs(encoded(base[c] + alpha * apart[c]) - seen);
-        line_miss += std::fabs(encoded(base[c] + nearest * apart[c]) - seen);
+        const float color = encoded(colors_.at(c, y, x));
+        key_miss += std::fabs(encoded(row[c][x] + a.row(y)[x] * apart[c]) - color);
+        line_miss += std::fabs(encoded(row[c][x] + nearest * apart[c]) - color);
       }
       by_key.push_back(key_miss);
       by_line.push_back(line_miss);
     }
+  }
   return std::sqrt(double{spread_of(by_key).median} * spread_of(by_line).median);
 }
 
@@ -589,10 +655,10 @@ struct Attempt {
   ScreenFit fit;
 
   Attempt(const ImageView<const T>& image, const ImageView<const T>& clean, const Colors& encoded,
-          ScreenFit known, bool linear, int cell)
+          ScreenFit known, bool linear)
       : colors(colors_of(image, linear)),
         plate(clean.data ? colors_of(clean, linear) : Colors(0, 0)),
-        fitting(colors, clean.data ? &plate : nullptr, known, cell) {
+        fitting(colors, clean.data ? &plate : nullptr, known) {
     known.linear = linear;
     fit = fitting.run(encoded, known);
   }
@@ -602,16 +668,14 @@ struct Attempt {
 
 template <class T>
 ScreenFit fit_screen(ImageView<const T> image, ImageView<const T> plate,
-                     const ScreenOptions& options) {
+                     const ScreenOptions& options, ScreenFit known) {
   using Transfer = ScreenOptions::Transfer;
-  ScreenFit known;
   if (image.empty()) return known;
   const Colors encoded = colors_of(image, false);
-  std::copy_n(options.key, 3, known.key.begin());
   if (known.key[0] < 0.0f) known.key = find_key(encoded, options.channel);
   if (known.key[0] < 0.0f) return known;
   const auto attempt = [&](bool linear) {
-    return Attempt<T>(image, plate, encoded, known, linear, options.cell);
+    return Attempt<T>(image, plate, encoded, known, linear);
   };
   if (options.transfer != Transfer::kAuto)
     return attempt(options.transfer == Transfer::kLinear).fit;
@@ -623,8 +687,9 @@ ScreenFit fit_screen(ImageView<const T> image, ImageView<const T> plate,
   return lighter ? linear.fit : srgb.fit;
 }
 
-#define TRIMATTE_INSTANTIATE(T) \
-  template ScreenFit fit_screen<T>(ImageView<const T>, ImageView<const T>, const ScreenOptions&);
+#define TRIMATTE_INSTANTIATE(T)                                                                  \
+  template ScreenFit fit_screen<T>(ImageView<const T>, ImageView<const T>, const ScreenOptions&, \
+                                   ScreenFit);
 TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
 

@@ -9,12 +9,9 @@
 namespace trimatte {
 
 struct ScreenOptions {
-  // The screen's colour in [0, 1], encoded; below 0 it is to be found.
-  float key[3] = {-1.0f, -1.0f, -1.0f};
-  int channel = -1;  // that it is to light most: 0 red, 1 green, 2 blue; -1 any
+  int channel = -1;  // that the screen is to light most: 0 red, 1 green, 2 blue; -1 any
   // Values are compared as they are encoded, in linear light, or as explains the image better.
   enum class Transfer { kSrgb, kLinear, kAuto } transfer = Transfer::kAuto;
-  int cell = 8;  // side of a cell, pixels
 };
 
 // How much of an image's size what it does not show of a screen may be away from it.

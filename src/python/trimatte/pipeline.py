@@ -28,10 +28,12 @@ from trimatte.imageio import (
     to_pillow,
     write_image,
 )
-from trimatte.keying import chroma_key
+from trimatte.keyer import Mattes, solve_before_screen
+from trimatte.keying import KeyColor, chroma_key, key_rule
 from trimatte.matting import despill as remove_spill
 from trimatte.matting import estimate_alpha
 from trimatte.refining import Adjust, Radius, beside, solve, trimap_of_mask
+from trimatte.screens import Screen, check_screen_options, fit_screen
 from trimatte.segmenting import Classes, Model, Segmenter, as_segmenter, refuse_options
 from trimatte.trimap import make_trimap
 
@@ -46,6 +48,15 @@ _BAND = (4.0, 2.0)
 _NARROWEST_BAND = (2.0, 1.0)
 _BAND_SIDE = 320
 
+_NO_SCREEN = Screen(
+    (0.0, 255.0, 0.0),
+    "srgb",
+    8,
+    np.zeros((1, 1, 4), np.float32),
+    np.zeros((1, 1, 3), np.float32),
+    0.0,
+)
+
 
 class Result:
     """A cutout and what it was made from.
@@ -54,7 +65,8 @@ class Result:
     alpha: (H, W) float32 in [0, 1]. foreground: (H, W, 3), dtype of the image, spill removed.
     trimap: (H, W) uint8, 0 / 128 / 255. mask: the coarse mask the trimap was made from, (H, W);
     None where the trimap was given. engine: what ran the network that made the mask, and why it;
-    None where none did. timings: seconds by stage, in order; on a GPU stages run on
+    None where none did. screen: what was learnt of the screen that was keyed out, or None.
+    timings: seconds by stage, in order; on a GPU stages run on
     while the next is given to it, and the last one given here, "wait", is what was left of them.
     device: where it ran: "cpu", "cuda:0". icc_profile: the colour profile of the file read, which
     `image` and `save` pass on.
@@ -71,6 +83,7 @@ class Result:
         *,
         on_host: bool = True,
         engine: str | None = None,
+        screen: Screen | None = None,
         icc_profile: bytes | None = None,
     ) -> None:
         self._arrays = dict(arrays)
@@ -78,6 +91,7 @@ class Result:
         self.timings = timings
         self.device = device
         self.engine = engine
+        self.screen = screen
         self.icc_profile = icc_profile
 
     def _array(self, name: str) -> Any:
@@ -149,7 +163,13 @@ class Remover:
         model: of a `Segmenter`, or one: it makes the coarse mask. None: `chroma_key` does.
         card, runtime, precision, accept_license: of the Segmenter.
         classes: those that are foreground, of a network that tells classes apart.
-        key_color, tolerance, softness: of `chroma_key`.
+        key_color: of `chroma_key` or `fit_screen`. None: ``"auto"`` with the method ``"plate"``,
+            else ``"green"``. Beside a model it asks for both: the network says what is surely
+            inside and surely outside, where green clothes and the studio's walls are, and the key
+            the rest.
+        method: of `chroma_key`. None: ``"plate"``, the best, with nothing to tune; where a
+            tolerance or softness is given, ``"difference"``.
+        tolerance, softness, transfer: of `chroma_key`; transfer for ``"plate"`` of `fit_screen`.
         radius: the unknown band's width in pixels, a number or (outside, inside). None: around a
             key 1/80 of the image's side outside and 1/160 inside (the side of a square of its area;
             at least 2 and 1); of a mask as wide as its softness asks for, see `make_trimap` with
@@ -175,9 +195,11 @@ class Remover:
         runtime: str = "auto",
         precision: str | None = None,
         accept_license: bool | str = False,
-        key_color: str | tuple[float, float, float] = "green",
-        tolerance: float = 30.0,
-        softness: float = 0.0,
+        key_color: KeyColor | None = None,
+        method: str | None = None,
+        tolerance: float | None = None,
+        softness: float | None = None,
+        transfer: str | None = None,
         radius: Radius | None = None,
         quality: str = "balanced",
         despill: str | None = "average",
@@ -185,9 +207,14 @@ class Remover:
         device: Any = None,
     ) -> None:
         self.classes = classes
-        self.key_color = key_color
+        self.method = method or (
+            "plate" if tolerance is None and softness is None else "difference"
+        )
+        self.keys = model is None or key_color is not None
+        self.key_color = key_color or ("auto" if self.method == "plate" else "green")
         self.tolerance = tolerance
         self.softness = softness
+        self.transfer = transfer
         self.radius = radius
         self.quality = quality
         self.despill = despill
@@ -215,6 +242,9 @@ class Remover:
         *,
         mask: ImageSource | None = None,
         trimap: ImageSource | None = None,
+        garbage: ImageSource | None = None,
+        core: ImageSource | None = None,
+        screen: Screen | None = None,
         adjust: Adjust | None = None,
     ) -> Result:
         """Cut the foreground out of image.
@@ -223,7 +253,9 @@ class Remover:
         (read_image says more). mask: what is foreground, roughly, as for `refine`; one of another
         size is resized to the image's. trimap: 0 background, 255 foreground, the rest unknown, of
         the image's size. Either replaces the model or the colour key; spill is only removed from
-        keyed images. An image's own alpha limits the result's. adjust: what alpha becomes before
+        keyed images. garbage, core: mattes of the image's size, 1 (white) where a key is never to
+        find foreground, and where it always is. screen: what is known of the screen, instead of
+        `fit_screen`. An image's own alpha limits the result's. adjust: what alpha becomes before
         the foreground is estimated by it: adjust(pixels, alpha), both where the work is done,
         gives (H, W) float32 there.
 
@@ -237,9 +269,24 @@ class Remover:
             on_host = not is_on_gpu(image)
             pixels, icc_profile = self._pixels(image)
             given = trimap if mask is None else mask
-            coarse: Any = None if given is None else self._given(given, mask is None, pixels)
+            coarse: Any = (
+                None
+                if given is None
+                else (
+                    self._given(given, mask is None, pixels, "trimap" if mask is None else "mask")
+                )
+            )
 
+            mattes = Mattes(
+                *(
+                    None if matte is None else self._given(matte, True, pixels, name)
+                    for name, matte in (("garbage", garbage), ("core", core))
+                )
+            )
+
+        stage = partial(_timed, timings)
         segmenter = self.segmenter if given is None else None
+        keys = given is None and self.keys
         if trimap is not None:
             known, coarse = three_valued(coarse, "Remover", "trimap"), None
         elif mask is not None:
@@ -247,15 +294,33 @@ class Remover:
                 coarse, known = trimap_of_mask(coarse, pixels, radius=self.radius)
         elif segmenter is not None:
             coarse, known = self._segmented(segmenter, pixels, timings)
+        if keys and self.method == "plate":
+            if segmenter is not None:
+                mattes = mattes.within(known)
+            if screen is None:
+                with stage("screen"):
+                    screen = fit_screen(
+                        pixels, key_color=self.key_color, transfer=self.transfer or "auto"
+                    )
+            coarse, solved = solve_before_screen(
+                pixels,
+                screen,
+                mattes,
+                radius=self.radius,
+                quality=self.quality,
+                stage=stage,
+                adjust=adjust,
+            )
+            known = solved.trimap
         else:
-            coarse, known = self._keyed(pixels, timings)
-
-        stage = partial(_timed, timings)
-        solved = solve(pixels, known, quality=self.quality, stage=stage, adjust=adjust)
+            if keys:
+                coarse, known = self._keyed(pixels, mattes, timings)
+            solved = solve(pixels, known, quality=self.quality, stage=stage, adjust=adjust)
         alpha, foreground = solved.alpha, solved.foreground
-        if given is None and segmenter is None and self.despill is not None:
+        if keys and self.despill is not None:
             with _timed(timings, "despill"):
-                foreground = self._despilled(foreground, self.despill)
+                color = self.key_color if screen is None else screen.key_color
+                foreground = self._despilled(foreground, alpha, color, self.despill)
         with _timed(timings, "cutout"):
             if pixels.shape[2] == 4:
                 alpha = limit_alpha(alpha, pixels)
@@ -271,7 +336,13 @@ class Remover:
         device = pixels.device if isinstance(pixels, DeviceArray) else "cpu"
         engine = None if segmenter is None else segmenter.engine
         result = Result(
-            arrays, timings, device, on_host=on_host, engine=engine, icc_profile=icc_profile
+            arrays,
+            timings,
+            device,
+            on_host=on_host,
+            engine=engine,
+            screen=screen,
+            icc_profile=icc_profile,
         )
         if on_host and device != "cpu":
             with _timed(timings, "wait"):
@@ -292,19 +363,26 @@ class Remover:
                 radius=self.radius,
             )
 
-    def _keyed(self, pixels: Array, timings: dict[str, float]) -> tuple[Array, Array]:
-        """The colour key's mask, and the trimap of it."""
+    def _keyed(
+        self, pixels: Array, mattes: Mattes, timings: dict[str, float]
+    ) -> tuple[Array, Array]:
+        """The mask of a key that knows no screen, and the trimap of it."""
         with _timed(timings, "key"):
-            mask = chroma_key(
-                pixels,
-                key_color=self.key_color,
-                tolerance=self.tolerance,
-                softness=self.softness,
-                dtype=np.uint8,
-            )
+            mask = mattes.hold(self._chroma_key(pixels))
         radius = default_radius(*mask.shape) if self.radius is None else self.radius
         with _timed(timings, "trimap"):
             return mask, make_trimap(mask, radius)
+
+    def _chroma_key(self, pixels: Array) -> Array:
+        return chroma_key(
+            pixels,
+            key_color=self.key_color,
+            method=self.method,
+            tolerance=self.tolerance,
+            softness=self.softness,
+            transfer=self.transfer,
+            dtype=np.uint8,
+        )
 
     def _pixels(self, image: ImageSource) -> tuple[Array, bytes | None]:
         """The image where it is to be worked on, and its colour profile."""
@@ -315,36 +393,48 @@ class Remover:
             pixels, icc_profile = load_picture(image)
         return _core.place(pixels, self.device, "Remover"), icc_profile
 
-    def _given(self, source: ImageSource, is_trimap: bool, pixels: Array) -> Any:
-        """The mask or trimap beside the pixels."""
-        name = "trimap" if is_trimap else "mask"
+    def _given(self, source: ImageSource, sized: bool, pixels: Array, name: str) -> Any:
+        """A mask, matte or trimap beside the pixels."""
         array = as_array(source, "Remover", name) if is_on_gpu(source) else read_mask(source)
-        if is_trimap and array.shape != pixels.shape[:2]:
+        if sized and array.shape != pixels.shape[:2]:
             raise ArgumentError(
-                f"Remover: the trimap must have the image's size {pixels.shape[:2]}, "
+                f"Remover: the {name} must have the image's size {pixels.shape[:2]}, "
                 f"got {array.shape}"
             )
         return beside(array, pixels)
 
-    def _despilled(self, foreground: Array, method: str) -> Array:
+    def _despilled(
+        self, foreground: Array, alpha: Array, key_color: KeyColor, method: str
+    ) -> Array:
         return remove_spill(
             foreground,
-            key_color=self.key_color,
+            key_color=key_color,
             method=method,
             strength=self.despill_strength,
+            alpha=alpha,
         )
 
     def _try_options(self) -> None:
         """Let every operation judge its options now, on a few pixels, and not in the first call."""
         pixels = np.zeros((3, 3, 3), np.uint8)
         _core.place(pixels, self.device, "Remover")
-        mask = chroma_key(
-            pixels, key_color=self.key_color, tolerance=self.tolerance, softness=self.softness
-        )
+        mask = np.zeros((3, 3), np.uint8)
+        if self.method == "plate":
+            check_screen_options("Remover", self.key_color, self.transfer)
+            key_rule(
+                "Remover",
+                pixels,
+                method=self.method,
+                tolerance=self.tolerance,
+                softness=self.softness,
+                screen=_NO_SCREEN,
+            )
+        else:
+            mask = self._chroma_key(pixels)
         trimap = make_trimap(mask, 1 if self.radius is None else self.radius)
-        estimate_alpha(pixels, trimap, quality=self.quality)
+        alpha = estimate_alpha(pixels, trimap, quality=self.quality)
         if self.despill is not None:
-            self._despilled(pixels, self.despill)
+            self._despilled(pixels, alpha, "green", self.despill)
 
 
 def remove(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from trimatte import _core
-from trimatte.arrays import Array, ArrayLike, as_array, choice, key_channel
+from trimatte.arrays import Array, ArrayLike, as_array, choice, depth_code, key_channel
 from trimatte.devices import DeviceArray
 from trimatte.errors import ArgumentError
 
-__all__ = ["Screen", "fit_screen"]
+__all__ = ["Screen", "check_screen_options", "fit_screen"]
 
 KeyColor = str | tuple[float, float, float]
 
@@ -26,7 +27,8 @@ _CHANNELS = ("red", "green", "blue")
 @dataclass(frozen=True, eq=False)
 class Screen:
     """A screen as `fit_screen` finds it, on a coarse grid of square cells: all that
-    ``chroma_key(method="plate")`` needs. It serves every frame of a shot.
+    ``chroma_key(method="plate")`` needs. It is one image's, for it knows where the foreground is;
+    ``fit_screen(next_frame, like=screen)`` takes what the frames of a shot share to the next.
 
     Alpha at a pixel is ``clip(m0 R + m1 G + m2 B + m3)``, where m is bilinearly interpolated from
     ``model``; the screen's own colour there likewise from ``plate``. Pixel x lies at
@@ -72,6 +74,19 @@ class Screen:
             self._placed[key] = _core.place(grid, image.device, "Screen")
         return self._placed[key]
 
+    def plate_of(self, image: Array, *, stream: Any = None) -> Array:
+        """The clean plate of an image, of its size and dtype, where it lies; in the working
+        space."""
+        height, width = image.shape[:2]
+        return _core.plate_image(
+            self.beside("plate", image),
+            (height, width),
+            self.cell,
+            depth_code(image.dtype, "Screen"),
+            None,
+            stream,
+        )
+
 
 def fit_screen(
     image: ArrayLike,
@@ -79,6 +94,7 @@ def fit_screen(
     key_color: KeyColor = "auto",
     plate: ArrayLike | None = None,
     transfer: str = "auto",
+    like: Screen | None = None,
 ) -> Screen:
     """Learns a screen from an image of it: its colour, how it is lit, and what tells it from the
     foreground.
@@ -103,6 +119,9 @@ def fit_screen(
         transfer: the space in which foreground and screen were mixed: ``"linear"`` light, as in a
             camera, ``"srgb"``, of the encoded values, as image programs do; ``"auto"``: in which
             the mixtures lie nearer to straight lines.
+        like: the screen of an earlier frame of the same shot: key colour, plate and transfer are
+            its own, the plate following slowly what is seen of it now; key_color, plate and
+            transfer say nothing then. The image has its image's size.
 
     Returns:
         A `Screen`.
@@ -118,9 +137,14 @@ def fit_screen(
     step = math.ceil(math.sqrt(pixels.shape[0] * pixels.shape[1] / _MOST_PIXELS))
     clean = None if plate is None else _every(as_array(plate, operation, "plate"), step)
     color, channel = _key(key_color, operation)
+    known = None
+    if like is not None:
+        known = _known_plate(like, pixels, step)
+        color, channel = _key(like.key_color, operation)
+        transfer = like.transfer
     mode = choice(_TRANSFERS, transfer, operation, "transfer")
     key, linear, noise, share, model, own_plate = _core.fit_screen(
-        _every(pixels, step), clean, color, channel, mode, _CELL
+        _every(pixels, step), clean, color, channel, mode, known
     )
     if share < _LEAST_SHARE:
         wanted = "no colour" if key_color == "auto" else repr(key_color)
@@ -137,6 +161,23 @@ def fit_screen(
         noise=noise,
         share=share,
     )
+
+
+def check_screen_options(operation: str, key_color: KeyColor, transfer: str | None) -> None:
+    """Raises ArgumentError where `fit_screen` would, whatever the image."""
+    _key(key_color, operation)
+    if transfer is not None:
+        choice(_TRANSFERS, transfer, operation, "transfer")
+
+
+def _known_plate(like: Screen, image: Array, step: int) -> Array:
+    rows, columns = (math.ceil(math.ceil(side / step) / _CELL) for side in image.shape[:2])
+    if like.cell != _CELL * step or like.plate.shape != (rows, columns, 3):
+        raise ArgumentError(
+            f"fit_screen: like must be the screen of an image of {image.shape}, got one with a "
+            f"plate of {like.plate.shape} and cells of {like.cell} pixels"
+        )
+    return like.plate
 
 
 def _every(array: Array, step: int) -> Array:
