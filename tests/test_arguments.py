@@ -36,6 +36,9 @@ VALID: dict[str, dict[str, Any]] = {
     "refine": {"image": IMAGE, "mask": TRIMAP},
     "key_cutout": {"image": IMAGE},
     "despill": {"image": IMAGE},
+    "choke": {"alpha": PLANE, "radius": 1.5},
+    "feather": {"alpha": PLANE, "radius": 1.5},
+    "hold_mattes": {"alpha": PLANE, "garbage": PLANE, "core": PLANE},
     "premultiply": {"rgba": RGBA},
     "unpremultiply": {"rgba": RGBA},
     "cutout": {"foreground": IMAGE, "alpha": PLANE},
@@ -122,7 +125,7 @@ def bad_arrays() -> list[Bad]:
                 # Numbers are meant for a colour: not refused as an image.
                 if argument != "background" or len(shape) > 1:
                     rows.append(Bad(operation, argument, value, str(shape), accepted))
-            if argument != "background":
+            if argument not in ("background", "garbage", "core"):
                 rows.append(Bad(operation, argument, None, "()", accepted))
                 rows.append(Bad(operation, argument, "photo.png", "()", accepted))
                 rows.append(Bad(operation, argument, [[1, 2], [3]], "[[1, 2], [3]]", "array"))
@@ -141,11 +144,15 @@ def bad_sizes() -> list[Bad]:
         ("project_alpha", "trimap"),
         ("composite", "alpha"),
         ("composite", "background"),
+        ("hold_mattes", "garbage"),
+        ("hold_mattes", "core"),
     ):
         tail = (3,) if argument in ("background", "foreground") else ()
+        whole = f"({HEIGHT}, {WIDTH}" + (")" if operation == "hold_mattes" else ", 3)")
+        tail = (3,) if argument == "background" else ()
         for shape in ((WIDTH, HEIGHT, *tail), (HEIGHT + 1, WIDTH, *tail), (0, WIDTH, *tail)):
             value = np.zeros(shape, np.uint8)
-            rows.append(Bad(operation, argument, value, str(shape), f"({HEIGHT}, {WIDTH}, 3)"))
+            rows.append(Bad(operation, argument, value, str(shape), whole))
     other_depth = np.zeros(IMAGE.shape, np.uint16)
     rows.append(Bad("project_alpha", "foreground", other_depth, "uint16", "uint8"))
     for operation in ("composite", "estimate_foreground"):
@@ -258,6 +265,29 @@ def bad_options() -> list[Bad]:
     for value in ("1", None):
         rows.append(Bad("despill", "strength", value, repr(value), "number"))
         rows.append(Bad("stabilize_alpha", "strength", value, repr(value), "number"))
+    for value in (-0.1, 1.1, float("nan")):
+        rows.append(Bad("despill", "restore", value, str(value), "1"))
+    shown: dict[str, Any] = {"alpha": PLANE}
+    for value in (-0.5, 1001, float("nan")):
+        rows.append(Bad("despill", "reach", value, str(value), "[0, 1000]", shown))
+    for argument, others in (("restore", {}), ("reach", shown)):
+        for value in ("1", [2]):
+            rows.append(Bad("despill", argument, value, repr(value), "number", others))
+    screen = {"method": "plate", "plate": (0, 255, 0)}
+    for value in (np.zeros((WIDTH, HEIGHT), np.uint8), np.zeros((HEIGHT, WIDTH, 3), np.uint8)):
+        for others in ({}, screen):
+            rows.append(Bad("despill", "alpha", value, str(value.shape), "(", others))
+    plated = {"method": "plate", **shown}
+    for value, came in (("no such color", "no such color"), ((1, 2), "(1, 2)"), (7, "7")):
+        rows.append(Bad("despill", "plate", value, came, "(r, g, b)", plated))
+    other_plates = (np.zeros((2, 3, 3), np.uint8), np.zeros(IMAGE.shape, np.uint16))
+    for value, came in zip(other_plates, ("(2, 3, 3)", "uint16"), strict=True):
+        rows.append(Bad("despill", "plate", value, came, f"({HEIGHT}, {WIDTH}, 3)", plated))
+    for operation, low in (("choke", -64), ("feather", 0)):
+        for value in (low - 0.5, 64.5, float("nan"), float("inf")):
+            rows.append(Bad(operation, "radius", value, str(value), "64"))
+        for value in ("1", None, [2]):
+            rows.append(Bad(operation, "radius", value, repr(value), "number"))
     for value, came in (
         ("no such color", "no such color"),
         ((1, 2), "(1, 2)"),
@@ -463,6 +493,8 @@ def test_options_go_by_name_only(operation: str) -> None:
     positional = list(VALID[operation].values())
     if operation == "composite":
         positional = [IMAGE, PLANE, IMAGE]
+    if operation == "hold_mattes":
+        positional = [PLANE]
     with pytest.raises(TypeError, match="positional"):
         getattr(trimatte, operation)(*positional, "green")
 
