@@ -37,16 +37,21 @@ TRIMATTE_HD float quick_power(float v, float e) {
   return result;
 }
 
-// Both sides of the curve are worked out for every sample, without a branch, for vectors: of what
-// lies below 0 the power is a number, though a wrong one.
+// Both sides of the curve are worked out for every sample, and chosen by a product: compilers would
+// make a branch of a choice, and no vectors. Of what lies below 0 the power is a number, though a
+// wrong one.
+TRIMATTE_HD float by_side(bool above, float curve, float line) {
+  const float share = above ? 1.0f : 0.0f;
+  return share * curve + (1.0f - share) * line;
+}
 TRIMATTE_HD float srgb_to_linear(float v) {
   const float curve = quick_power(v * (1.0f / 1.055f) + 0.055f / 1.055f, 2.4f);
-  return v > 0.04045f ? curve : v * (1.0f / 12.92f);
+  return by_side(v > 0.04045f, curve, v * (1.0f / 12.92f));
 }
 TRIMATTE_HD float linear_to_srgb(float v) {
   const float power = quick_power(v, 1.0f / 2.4f);
   const float curve = power + 0.055f * (power - 1.0f);  // 1 at 1
-  return v > 0.0031308f ? curve : 12.92f * v;
+  return by_side(v > 0.0031308f, curve, 12.92f * v);
 }
 
 }  // namespace trimatte
