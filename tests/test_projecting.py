@@ -32,15 +32,15 @@ def test_a_mixture_is_taken_apart(cell: int | None) -> None:
     np.testing.assert_allclose(result, alpha, rtol=0, atol=4e-6)
 
 
-def test_shade_on_the_screen_counts_less_than_its_hue() -> None:
-    front = np.full((1, 1, 3), (0.8, 0.1, 0.1), np.float32)
+def test_light_counts_less_than_hue() -> None:
+    front = np.full((1, 1, 3), (0.9, 0.7, 0.6), np.float32)
     back = np.full((1, 1, 3), (0.1, 0.6, 0.1), np.float32)
     unknown, zero = np.full((1, 1), 128, np.uint8), np.zeros((1, 1), np.float32)
-    shaded = trimatte.project_alpha(0.6 * back, front, back, unknown, zero)
+    lit = trimatte.project_alpha(back + np.float32(0.2), front, back, unknown, zero)
     d = front - back
-    plain = (d * (-0.4 * back)).sum() / (d * d).sum()  # by the plain distance
-    assert plain > 0.2
-    assert shaded[0, 0] < plain
+    plain = (d * 0.2).sum() / (d * d).sum()  # by the plain distance
+    assert plain == pytest.approx(0.311, abs=1e-3)
+    assert lit[0, 0] == pytest.approx(0.171, abs=1e-3)
 
 
 def test_noise_takes_both_ends() -> None:

@@ -12,15 +12,15 @@ namespace trimatte {
 // 1e-6 of the result, and exact at 1. v is 2^n (1 + s) / (1 - s) with |s| < 0.172; polynomials in s
 // and in what of the exponent is no integer are minimax fits.
 TRIMATTE_HD float quick_power(float v, float e) {
-  constexpr std::int32_t kSqrtHalf = 0x3f3504f3;  // its bits
-  std::int32_t bits;
+  constexpr std::uint32_t kSqrtHalf = 0x3f3504f3u;  // its bits
+  std::uint32_t bits;
   std::memcpy(&bits, &v, sizeof(bits));
-  const std::int32_t above = bits - kSqrtHalf;
-  bits = (above & 0x7fffff) + kSqrtHalf;
+  const std::uint32_t above = bits - kSqrtHalf;
+  bits = (above & 0x7fffffu) + kSqrtHalf;
   float m;
   std::memcpy(&m, &bits, sizeof(m));
   const float s = (m - 1.0f) / (m + 1.0f), z = s * s;
-  const float log2 = static_cast<float>(above >> 23) +
+  const float log2 = static_cast<float>(static_cast<std::int32_t>(above) >> 23) +
                      s * (2.88539008f + z * (0.961798854f + z * (0.576713839f + z * 0.431748249f)));
 
   const float power = e * log2;
@@ -31,22 +31,27 @@ TRIMATTE_HD float quick_power(float v, float e) {
       f * (0.693146978f +
            f * (0.240222421f + f * (0.0555073360f + f * (0.00967151156f + f * 0.00132647665f))));
   std::memcpy(&bits, &fraction, sizeof(bits));
-  bits += whole * (1 << 23);
+  bits += static_cast<std::uint32_t>(whole) << 23;
   float result;
   std::memcpy(&result, &bits, sizeof(result));
   return result;
 }
 
-// Both sides of the curve are worked out for every sample: without a branch, for vectors.
+// Both sides of the curve are worked out for every sample, and chosen by a product: compilers would
+// make a branch of a choice, and no vectors. Of what lies below 0 the power is a number, though a
+// wrong one.
+TRIMATTE_HD float by_side(bool above, float curve, float line) {
+  const float share = above ? 1.0f : 0.0f;
+  return share * curve + (1.0f - share) * line;
+}
 TRIMATTE_HD float srgb_to_linear(float v) {
-  constexpr float kToe = 0.04045f;
-  const float curve = quick_power((v > kToe ? v : kToe) * (1.0f / 1.055f) + 0.055f / 1.055f, 2.4f);
-  return v > kToe ? curve : v * (1.0f / 12.92f);
+  const float curve = quick_power(v * (1.0f / 1.055f) + 0.055f / 1.055f, 2.4f);
+  return by_side(v > 0.04045f, curve, v * (1.0f / 12.92f));
 }
 TRIMATTE_HD float linear_to_srgb(float v) {
-  constexpr float kToe = 0.0031308f;
-  const float power = quick_power(v > kToe ? v : kToe, 1.0f / 2.4f);
-  return v > kToe ? power + 0.055f * (power - 1.0f) : 12.92f * v;  // 1 at 1
+  const float power = quick_power(v, 1.0f / 2.4f);
+  const float curve = power + 0.055f * (power - 1.0f);  // 1 at 1
+  return by_side(v > 0.0031308f, curve, 12.92f * v);
 }
 
 }  // namespace trimatte
