@@ -1,6 +1,12 @@
-// A coarse grid's bilinear samples for the pixels of a strip.
+// A coarse grid's bilinear samples for a piece of a strip.
 //
 // Included between TRIMATTE_TARGET_BEGIN and _END, after cpu/strip-inl.hpp.
+
+// Pieces are short: the planes of floats that a pixel's way takes stay in the L1 cache together,
+// and do not fall on the same places of it.
+inline constexpr int kPiece = 256;
+inline constexpr int kLanes = 16;
+typedef float PiecePlane[kPiece + kLanes];  // stretches are written by whole vectors
 
 struct StripGrid {
   ImageView<const float> cells;
@@ -8,13 +14,20 @@ struct StripGrid {
 
   // planes[c][i] = channel c at pixel (y, x + i).
   template <int C>
-  void sample(std::ptrdiff_t y, std::ptrdiff_t x, int count, float (*planes)[kStrip]) const {
+  void sample(std::ptrdiff_t y, std::ptrdiff_t x, int count, PiecePlane* planes) const {
     const auto row = grid_point(y, scale_y, cells.height);
     const float *top = cells.row(row.low), *bottom = cells.row(row.high);
     const auto column = [&](std::ptrdiff_t i, float* out) {
       for (int c = 0; c < C; ++c)
         out[c] = mix(top[C * i + c], bottom[C * i + c], static_cast<float>(row.t));
     };
+    if (scale_x == 1.0 && x + count <= cells.width) {  // a plate of the image's own size
+      for (int i = 0; i < count; ++i)
+        for (int c = 0; c < C; ++c)
+          planes[c][i] =
+              mix(top[C * (x + i) + c], bottom[C * (x + i) + c], static_cast<float>(row.t));
+      return;
+    }
     for (int i = 0; i < count;) {
       const auto at = grid_point(x + i, scale_x, cells.width);
       float left[C], right[C];
@@ -34,13 +47,16 @@ struct StripGrid {
   }
 
   template <int C>
-  void ramp(const float* left, const float* right, float t, int count, float (*planes)[kStrip],
+  void ramp(const float* left, const float* right, float t, int count, PiecePlane* planes,
             int first) const {
     const float step = static_cast<float>(scale_x);
     for (int c = 0; c < C; ++c) {
       const float slope = (right[c] - left[c]) * step, start = mix(left[c], right[c], t);
       float* __restrict out = planes[c] + first;
-      for (int i = 0; i < count; ++i) out[i] = start + static_cast<float>(i) * slope;
+      for (int from = 0; from < count; from += kLanes) {
+        const float base = start + static_cast<float>(from) * slope;
+        for (int i = 0; i < kLanes; ++i) out[from + i] = base + static_cast<float>(i) * slope;
+      }
     }
   }
 };

@@ -1,4 +1,4 @@
-// Soft chroma keys of a strip.
+// Soft chroma keys of a strip, piece by piece.
 //
 // Included between TRIMATTE_TARGET_BEGIN and _END, after cpu/strip-inl.hpp and cpu/grid-inl.hpp.
 
@@ -8,10 +8,12 @@ inline float light_of(T sample, bool linear) {
   return linear ? quick_srgb_to_linear(v) : v;
 }
 
+// Of `count` pixels from `first`.
 template <class T>
-inline void to_light(const T (*planes)[kStrip], int count, bool linear, float (*light)[kStrip]) {
+inline void to_light(const T (*planes)[kStrip], int first, int count, bool linear,
+                     PiecePlane* light) {
   for (int c = 0; c < 3; ++c) {
-    const T* __restrict from = planes[c];
+    const T* __restrict from = planes[c] + first;
     float* __restrict to = light[c];
     if (linear) {
       for (int i = 0; i < count; ++i) to[i] = light_of(from[i], true);
@@ -36,19 +38,31 @@ class SoftKeyStrip {
   // `planes` are the image's at (y, x).
   void operator()(std::ptrdiff_t y, std::ptrdiff_t x, int count, const T (*planes)[kStrip],
                   float* alpha) const {
+    for (int first = 0; first < count; first += kPiece) {
+      const int some = std::min(kPiece, count - first);
+      piece(y, x + first, first, some, planes, alpha + first);
+    }
+  }
+
+ private:
+  void piece(std::ptrdiff_t y, std::ptrdiff_t x, int first, int count, const T (*planes)[kStrip],
+             float* alpha) const {
+    alignas(64) PiecePlane light[3];
     switch (method_) {
-      case SoftKeyMethod::kVlahos: return vlahos(y, x, count, planes, alpha);
-      case SoftKeyMethod::kPlate: return plate(y, x, count, planes, alpha);
+      case SoftKeyMethod::kVlahos:
+        to_light(planes, first, count, rule_.linear, light);
+        return vlahos(y, x, count, light, alpha);
+      case SoftKeyMethod::kPlate:
+        to_light(planes, first, count, rule_.linear, light);
+        return plate(y, x, count, light, alpha);
       case SoftKeyMethod::kFfmpeg: return ffmpeg(y, x, count, alpha);
       case SoftKeyMethod::kObs: return obs(y, x, count, alpha);
     }
   }
 
- private:
-  void vlahos(std::ptrdiff_t y, std::ptrdiff_t x, int count, const T (*planes)[kStrip],
+  void vlahos(std::ptrdiff_t y, std::ptrdiff_t x, int count, const PiecePlane* light,
               float* __restrict alpha) const {
-    alignas(64) float light[3][kStrip], screen[3][kStrip];
-    to_light(planes, count, rule_.linear, light);
+    alignas(64) PiecePlane screen[3];
     const float *__restrict k = light[rule_.k], *__restrict a = light[rule_.a],
                 *__restrict b = light[rule_.b];
     const SoftKeyRule rule = rule_;
@@ -62,10 +76,9 @@ class SoftKeyStrip {
       alpha[i] = vlahos_alpha(k[i], a[i], b[i], inverse_difference(sk[i], sa[i], sb[i]), rule);
   }
 
-  void plate(std::ptrdiff_t y, std::ptrdiff_t x, int count, const T (*planes)[kStrip],
+  void plate(std::ptrdiff_t y, std::ptrdiff_t x, int count, const PiecePlane* light,
              float* __restrict alpha) const {
-    alignas(64) float light[3][kStrip], m[4][kStrip];
-    to_light(planes, count, rule_.linear, light);
+    alignas(64) PiecePlane m[4];
     grid_.template sample<4>(y, x, count, m);
     const SoftKeyRule rule = rule_;
     for (int i = 0; i < count; ++i)
@@ -75,17 +88,17 @@ class SoftKeyStrip {
 
   // Chromas of a row, with one pixel more on each side; the image's borders go on outward.
   struct ChromaRow {
-    alignas(64) float u[kStrip + 2], v[kStrip + 2];
+    alignas(64) float u[kPiece + 2], v[kPiece + 2];
     Chroma at(int i) const { return {u[i], v[i]}; }
   };
   void chromas(std::ptrdiff_t y, std::ptrdiff_t x, int count, ChromaRow& row) const {
     alignas(64) T planes[3][kStrip];
-    alignas(64) float light[3][kStrip];
+    alignas(64) PiecePlane light[3];
     const std::ptrdiff_t held = std::clamp<std::ptrdiff_t>(y, 0, image_.height - 1);
     const T* pixels = image_.row(held);
     image_.channels == 3 ? deinterleave<3, 3>(pixels + 3 * x, count, planes)
                          : deinterleave<4, 3>(pixels + 4 * x, count, planes);
-    to_light(planes, count, rule_.linear, light);
+    to_light(planes, 0, count, rule_.linear, light);
     const ChromaWeights w = rule_.chroma;
     float* __restrict u = row.u + 1, * __restrict v = row.v + 1;
     for (int i = 0; i < count; ++i) {
@@ -108,7 +121,7 @@ class SoftKeyStrip {
 
   void ffmpeg(std::ptrdiff_t y, std::ptrdiff_t x, int count, float* __restrict alpha) const {
     ChromaRow row;
-    alignas(64) float sums[kStrip + 2] = {};
+    alignas(64) float sums[kPiece + 2] = {};
     for (int dy = -1; dy <= 1; ++dy) {
       chromas(y + dy, x, count, row);
       for (int i = 0; i < count + 2; ++i) sums[i] += length_of(row.at(i));
