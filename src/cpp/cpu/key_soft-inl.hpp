@@ -38,52 +38,62 @@ class SoftKeyStrip {
   // `planes` are the image's at (y, x).
   void operator()(std::ptrdiff_t y, std::ptrdiff_t x, int count, const T (*planes)[kStrip],
                   float* alpha) const {
-    for (int first = 0; first < count; first += kPiece) {
-      const int some = std::min(kPiece, count - first);
-      piece(y, x + first, first, some, planes, alpha + first);
-    }
+    for (int i = 0; i < count; i += kPiece)
+      piece(y, x + i, i, std::min(kPiece, count - i), planes, alpha + i);
   }
 
  private:
+  // Of `count` pixels from (y, x), which are those from `first` in the planes.
   void piece(std::ptrdiff_t y, std::ptrdiff_t x, int first, int count, const T (*planes)[kStrip],
              float* alpha) const {
+    if (method_ == SoftKeyMethod::kFfmpeg) return ffmpeg(y, x, count, alpha);
+    if (method_ == SoftKeyMethod::kObs) return obs(y, x, count, alpha);
     alignas(64) PiecePlane light[3];
-    switch (method_) {
-      case SoftKeyMethod::kVlahos:
-        to_light(planes, first, count, rule_.linear, light);
-        return vlahos(y, x, count, light, alpha);
-      case SoftKeyMethod::kPlate:
-        to_light(planes, first, count, rule_.linear, light);
-        return plate(y, x, count, light, alpha);
-      case SoftKeyMethod::kFfmpeg: return ffmpeg(y, x, count, alpha);
-      case SoftKeyMethod::kObs: return obs(y, x, count, alpha);
-    }
+    to_light(planes, first, count, rule_.linear, light);
+    if (method_ == SoftKeyMethod::kPlate) return plate(y, x, count, light, alpha);
+    vlahos(y, x, count, light, alpha);
   }
 
   void vlahos(std::ptrdiff_t y, std::ptrdiff_t x, int count, const PiecePlane* light,
               float* __restrict alpha) const {
-    alignas(64) PiecePlane screen[3];
-    const float *__restrict k = light[rule_.k], *__restrict a = light[rule_.a],
-                *__restrict b = light[rule_.b];
     const SoftKeyRule rule = rule_;
+    const float* __restrict k = light[rule.k];
+    const float* __restrict a = light[rule.a];
+    const float* __restrict b = light[rule.b];
     if (!grid_.cells.data) {
       for (int i = 0; i < count; ++i) alpha[i] = vlahos_alpha(k[i], a[i], b[i], rule.inverse, rule);
       return;
     }
+    alignas(64) PiecePlane screen[3];
     grid_.template sample<3>(y, x, count, screen);
-    const float* __restrict sk = screen[rule.k], * __restrict sa = screen[rule.a], * __restrict sb = screen[rule.b];
+    const float* __restrict sk = screen[rule.k];
+    const float* __restrict sa = screen[rule.a];
+    const float* __restrict sb = screen[rule.b];
     for (int i = 0; i < count; ++i)
       alpha[i] = vlahos_alpha(k[i], a[i], b[i], inverse_difference(sk[i], sa[i], sb[i]), rule);
   }
 
   void plate(std::ptrdiff_t y, std::ptrdiff_t x, int count, const PiecePlane* light,
-             float* __restrict alpha) const {
-    alignas(64) PiecePlane m[4];
-    grid_.template sample<4>(y, x, count, m);
-    const SoftKeyRule rule = rule_;
-    for (int i = 0; i < count; ++i)
-      alpha[i] = plate_alpha(light[0][i], light[1][i], light[2][i], m[0][i], m[1][i], m[2][i],
-                             m[3][i], rule);
+             float* alpha) const {
+    grid_.template for_stretches<4>(y, x, count,
+                                    [&](int i, int end, const float* start, const float* slope) {
+                                      plate_stretch(light[0] + i, light[1] + i, light[2] + i,
+                                                    end - i, start, slope, rule_, alpha + i);
+                                    });
+  }
+
+  // The models stay in registers: planes of them would take longer than the key.
+  static void plate_stretch(const float* __restrict r, const float* __restrict g,
+                            const float* __restrict b, int count, const float* start,
+                            const float* slope, const SoftKeyRule& given, float* __restrict alpha) {
+    const SoftKeyRule rule = given;
+    const float s0 = start[0], s1 = start[1], s2 = start[2], s3 = start[3];
+    const float d0 = slope[0], d1 = slope[1], d2 = slope[2], d3 = slope[3];
+    for (int i = 0; i < count; ++i) {
+      const auto n = static_cast<float>(i);
+      alpha[i] =
+          plate_alpha(r[i], g[i], b[i], s0 + n * d0, s1 + n * d1, s2 + n * d2, s3 + n * d3, rule);
+    }
   }
 
   // Chromas of a row, with one pixel more on each side; the image's borders go on outward.
@@ -100,7 +110,8 @@ class SoftKeyStrip {
                          : deinterleave<4, 3>(pixels + 4 * x, count, planes);
     to_light(planes, 0, count, rule_.linear, light);
     const ChromaWeights w = rule_.chroma;
-    float* __restrict u = row.u + 1, * __restrict v = row.v + 1;
+    float* __restrict u = row.u + 1;
+    float* __restrict v = row.v + 1;
     for (int i = 0; i < count; ++i) {
       const Chroma c = chroma_of(light[0][i], light[1][i], light[2][i], w);
       u[i] = c.u;
