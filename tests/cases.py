@@ -291,7 +291,7 @@ def a_screen(cells: tuple[int, int], cell: int, transfer: str = "srgb") -> trima
 # Float32, and in linear light a decoding good to 2.5e-5, in units of alpha.
 SOFT = {"srgb": 4e-6, "linear": 3e-4}
 # Distances of uneven plates may be small: errors grow by their inverse, up to 255.
-UNEVEN = {"srgb": 5e-5, "linear": 7e-3}
+UNEVEN = {"srgb": 3e-4, "linear": 7e-3}
 
 
 def samples_of(dtype: str, error: float) -> float:

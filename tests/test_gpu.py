@@ -188,3 +188,14 @@ def test_empty_images(kind: type[Lent], shape: tuple[int, int]) -> None:
     result = trimatte.chroma_key(kind(np.zeros((*shape, 3), np.uint8)))
     assert result.shape == shape
     assert result.to_host().shape == shape
+
+
+def test_screen_is_copied_to_a_gpu_once() -> None:
+    screen = cases.a_screen((4, 6), 8)
+    image = cases.noise(np.random.default_rng(1), 32, 48, 3, "uint8")
+    ours = trimatte.to_device(image)
+    assert screen.beside("model", ours) is screen.beside("model", ours)
+    options: dict[str, Any] = {"method": "plate", "screen": screen}
+    alpha = trimatte.chroma_key(ours, **options)
+    difference = alpha.to_host().astype(int) - trimatte.chroma_key(image, **options)
+    assert np.abs(difference).max() <= 1

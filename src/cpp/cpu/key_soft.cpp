@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 #include "core/parallel.hpp"
@@ -23,9 +24,13 @@ TRIMATTE_TARGET_BEGIN
 #include "cpu/grid-inl.hpp"
 #include "cpu/key_soft-inl.hpp"
 
+// Alpha in [0, 1] as samples.
 template <class A>
 void put_alpha(const float* __restrict alpha, int count, A* __restrict out) {
-  for (int i = 0; i < count; ++i) out[i] = from_unit<A>(alpha[i]);
+  for (int i = 0; i < count; ++i)
+    out[i] = std::is_same_v<A, float>
+                 ? static_cast<A>(alpha[i])
+                 : static_cast<A>(static_cast<int>(alpha[i] * kFullScale<A> + 0.5f));
 }
 
 template <class T, class A>

@@ -106,8 +106,14 @@ TRIMATTE_HD float quick_srgb_to_linear(float v) {
   return v <= 0.04045f ? v * (1.0f / 12.92f) : p * w * w;
 }
 
+// clip_unit as compilers have one instruction for each side of.
+TRIMATTE_HD float held_to_unit(float v) {
+  v = larger(v, 0.0f);
+  return v < 1.0f ? v : 1.0f;
+}
+
 TRIMATTE_HD float leveled(float alpha, const SoftKeyRule& rule) {
-  return clip_unit(alpha * rule.gain + rule.offset);
+  return held_to_unit(alpha * rule.gain + rule.offset);
 }
 
 // Vlahos' colour difference k - max(a, b), as a part of the screen's own.
@@ -123,7 +129,7 @@ TRIMATTE_HD float plate_alpha(float r, float g, float b, float m0, float m1, flo
 // FFmpeg's chromakey: the mean of nine distances, of which here is the sum.
 TRIMATTE_HD float ffmpeg_alpha(float distances, const SoftKeyRule& rule) {
   const float mean = distances * (1.0f / 9.0f);
-  return leveled(clip_unit((mean - rule.tolerance) * rule.steepness), rule);
+  return leveled(held_to_unit((mean - rule.tolerance) * rule.steepness), rule);
 }
 
 // The distance of a tap half-way between two pixels, as a texture unit reads it.
@@ -134,7 +140,7 @@ TRIMATTE_HD float tap_distance(Chroma one, Chroma other) {
 // OBS Studio's chroma key: four taps weigh two each, the pixel itself one.
 TRIMATTE_HD float obs_alpha(float taps, float own, const SoftKeyRule& rule) {
   const float mean = (2.0f * taps + own) * (1.0f / 9.0f);
-  const float part = clip_unit((mean - rule.tolerance) * rule.steepness);
+  const float part = held_to_unit((mean - rule.tolerance) * rule.steepness);
   return leveled(part * std::sqrt(part), rule);
 }
 

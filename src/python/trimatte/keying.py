@@ -112,7 +112,8 @@ def chroma_key(
             the key colour's distance from grey, by default 0.2. The others have none.
         softness: width of the ramp, in the same units: by default 0, and 0.5.
         plate: (h, w, 3 or 4) of any size, uint8, uint16 or float32: the empty screen, stretched
-            over the image; of low resolution it costs the least. For ``"vlahos"``, and for
+            over the image; of low resolution it costs the least, and for an image on a GPU if it
+            lies there too. For ``"vlahos"``, and for
             ``"plate"`` where no screen is given.
         screen: for ``"plate"``: the `trimatte.Screen`; None: `trimatte.fit_screen` finds it in the
             image.
@@ -227,7 +228,7 @@ def key_rule(
     if screen is not None:
         return replace(found, grid=screen.beside("model", image), cell=int(screen.cell))
     if plate is not None:
-        return replace(found, grid=_plate_grid(operation, plate, space, stream))
+        return replace(found, grid=_plate_grid(operation, image, plate, space, stream))
     return found
 
 
@@ -266,18 +267,20 @@ def _color(key_color: KeyColor) -> tuple[float, float, float]:
     return r / 255.0, g / 255.0, b / 255.0
 
 
-def _plate_grid(operation: str, plate: ArrayLike, transfer: str, stream: Any) -> Array:
-    """A clean plate as (h, w, 3) float32 of the working space."""
+def _plate_grid(
+    operation: str, image: Array, plate: ArrayLike, transfer: str, stream: Any
+) -> Array:
+    """A clean plate as (h, w, 3) float32 of the working space, where the image lies."""
     array = as_array(plate, operation, "plate", stream)
-    ours = stream if isinstance(array, DeviceArray) else None
-    return _core.decode(
+    grid = _core.decode(
         array,
         linear=transfer == "linear",
         operation=operation,
         name="plate",
         device=None,
-        stream=ours,
+        stream=stream if isinstance(array, DeviceArray) else None,
     )
+    return _core.place(grid, image.device, operation) if isinstance(image, DeviceArray) else grid
 
 
 def run_key(
