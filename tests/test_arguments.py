@@ -149,7 +149,6 @@ def bad_sizes() -> list[Bad]:
     ):
         tail = (3,) if argument in ("background", "foreground") else ()
         whole = f"({HEIGHT}, {WIDTH}" + (")" if operation == "hold_mattes" else ", 3)")
-        tail = (3,) if argument == "background" else ()
         for shape in ((WIDTH, HEIGHT, *tail), (HEIGHT + 1, WIDTH, *tail), (0, WIDTH, *tail)):
             value = np.zeros(shape, np.uint8)
             rows.append(Bad(operation, argument, value, str(shape), whole))

@@ -8,6 +8,13 @@ inline constexpr int kPiece = 256;
 inline constexpr int kLanes = 16;
 typedef float PiecePlane[kPiece + kLanes];  // stretches are written by whole vectors
 
+// Walks a row piece by piece: body(first pixel, pixel count).
+template <class Body>
+inline void for_pieces(std::ptrdiff_t width, const Body& body) {
+  for (std::ptrdiff_t x = 0; x < width; x += kPiece)
+    body(x, static_cast<int>(width - x < kPiece ? width - x : kPiece));
+}
+
 struct StripGrid {
   ImageView<const float> cells;
   double scale_x, scale_y;  // cells a pixel

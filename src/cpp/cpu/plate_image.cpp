@@ -22,10 +22,10 @@ void plate_rows(const ImageView<const float>& plate, const ImageView<T>& out, in
   const StripGrid grid{plate, grid_scale(plate.width, out.width, cell),
                        grid_scale(plate.height, out.height, cell)};
   parallel_rows(out.height, out.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-    alignas(64) float light[3][kStrip];
+    alignas(64) PiecePlane light[3];
     alignas(64) T planes[3][kStrip];
     for (std::ptrdiff_t y = begin; y < end; ++y)
-      for_strips(out.width, [&](std::ptrdiff_t x, int count) {
+      for_pieces(out.width, [&](std::ptrdiff_t x, int count) {
         grid.sample<3>(y, x, count, light);
         for (int c = 0; c < 3; ++c)
           for (int i = 0; i < count; ++i) planes[c][i] = from_unit<T>(light[c][i]);

@@ -38,8 +38,8 @@ inline void color_planes(const ImageView<const T>& image, std::ptrdiff_t y, std:
 
 template <class T>
 inline void project_strip(const T (*__restrict image)[kStrip], const T (*__restrict front)[kStrip],
-                          const float (*__restrict back)[kStrip], const float* __restrict alpha,
-                          int count, const ProjectLevels& levels, float* __restrict out) {
+                          const PiecePlane* back, const float* __restrict alpha, int count,
+                          const ProjectLevels& levels, float* __restrict out) {
   for (int i = 0; i < count; ++i)
     out[i] = project_pixel(to_unit(image[0][i]), to_unit(image[1][i]), to_unit(image[2][i]),
                            to_unit(front[0][i]), to_unit(front[1][i]), to_unit(front[2][i]),
@@ -56,9 +56,9 @@ void project_image(const ImageView<const T>& image, const ImageView<const T>& fo
   const ProjectLevels levels = project_levels(options.noise);
   parallel_rows(image.height, image.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     alignas(64) T pixels[3][kStrip], front[3][kStrip];
-    alignas(64) float back[3][kStrip];
+    alignas(64) PiecePlane back[3];
     for (std::ptrdiff_t y = begin; y < end; ++y) {
-      for_strips(image.width, [&](std::ptrdiff_t x, int count) {
+      for_pieces(image.width, [&](std::ptrdiff_t x, int count) {
         const std::uint8_t* __restrict marks = trimap.row(y) + x;
         float* __restrict to = out.row(y) + x;
         const auto [first, last] = unknown_stretch(marks, count);
