@@ -64,12 +64,14 @@ class StripGrid {
   template <int C>
   void sample(std::ptrdiff_t y, std::ptrdiff_t x, int count, PiecePlane* planes) const {
     if (scale_x_ == 1.0 && x + count <= cells_.width) return copy<C>(y, x, count, planes);
+    typedef float Lanes __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+    Lanes ramp;
+    for (int n = 0; n < kLanes; ++n) ramp[n] = static_cast<float>(n);
     for_stretches<C>(y, x, count, [&](int i, int end, const float* start, const float* slope) {
       for (int c = 0; c < C; ++c)
         for (int from = i; from < end; from += kLanes) {
-          float* __restrict out = planes[c] + from;
           const float base = start[c] + static_cast<float>(from - i) * slope[c];
-          for (int n = 0; n < kLanes; ++n) out[n] = base + static_cast<float>(n) * slope[c];
+          *reinterpret_cast<Lanes*>(planes[c] + from) = base + ramp * slope[c];
         }
     });
   }
