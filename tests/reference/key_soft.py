@@ -120,7 +120,7 @@ def soft_alpha(
         )
         of = np.maximum(difference(back, channel), 1.0 / 255.0)
         return np.clip(1.0 - difference(colors, channel) / of, 0.0, 1.0)
-    tolerance = 0.2 if tolerance is None else tolerance
+    tolerance = 0.3 if tolerance is None else tolerance
     softness = 0.5 if softness is None else softness
     if method == "ffmpeg":
         return ramp(ffmpeg_distance(colors, key), tolerance, softness)

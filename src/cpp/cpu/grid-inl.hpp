@@ -8,33 +8,52 @@ inline constexpr int kPiece = 256;
 inline constexpr int kLanes = 16;
 typedef float PiecePlane[kPiece + kLanes];  // stretches are written by whole vectors
 
-// Walks a row piece by piece: body(first pixel, pixel count).
-template <class Body>
-inline void for_pieces(std::ptrdiff_t width, const Body& body) {
-  for (std::ptrdiff_t x = 0; x < width; x += kPiece)
-    body(x, static_cast<int>(width - x < kPiece ? width - x : kPiece));
-}
+class StripGrid {
+ public:
+  // `cell` as for grid_scale; cells without data are none.
+  StripGrid(const ImageView<const float>& cells, std::ptrdiff_t height, std::ptrdiff_t width,
+            int cell)
+      : cells_(cells) {
+    if (!cells.data || width == 0 || height == 0) return;
+    scale_x_ = grid_scale(cells.width, width, cell);
+    scale_y_ = grid_scale(cells.height, height, cell);
+    begins_.resize(static_cast<std::size_t>(cells.width) + 2);
+    for (std::size_t j = 0; j < begins_.size(); ++j) {
+      const double first = std::ceil((static_cast<double>(j) - 0.5) / scale_x_ - 0.5);
+      begins_[j] = std::clamp<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(first), 0, width);
+    }
+    begins_.back() = width;
+  }
 
-struct StripGrid {
-  ImageView<const float> cells;
-  double scale_x, scale_y;  // cells a pixel
+  bool empty() const { return !cells_.data; }
 
   // Calls body(i, end, start, slope) for stretches of the pixels from (y, x): channel c of pixel
   // x + i + n is start[c] + n * slope[c], up to `end`.
   template <int C, class Body>
   void for_stretches(std::ptrdiff_t y, std::ptrdiff_t x, int count, const Body& body) const {
-    const auto row = grid_point(y, scale_y, cells.height);
-    const float *top = cells.row(row.low), *bottom = cells.row(row.high);
-    const auto down = static_cast<float>(row.t);
+    const auto row = grid_point(y, scale_y_, cells_.height);
+    const float *top = cells_.row(row.low), *bottom = cells_.row(row.high);
+    const auto down = static_cast<float>(row.t), step = static_cast<float>(scale_x_);
+    const auto read = [&](std::ptrdiff_t column, float (&out)[C]) {
+      const std::ptrdiff_t at = C * std::clamp<std::ptrdiff_t>(column, 0, cells_.width - 1);
+      for (int c = 0; c < C; ++c) out[c] = mix(top[at + c], bottom[at + c], down);
+    };
+    std::ptrdiff_t j = stretch_of(x);
+    float left[C], right[C], start[C], slope[C];
+    read(j - 1, left);
+    read(j, right);
     for (int i = 0; i < count;) {
-      const auto at = grid_point(x + i, scale_x, cells.width);
-      const int end = std::max(i + 1, std::min(count, stretch_end(x + i) - static_cast<int>(x)));
-      float start[C], slope[C];
+      while (begins_[static_cast<std::size_t>(j) + 1] <= x + i) {
+        std::copy(right, right + C, left);
+        read(++j, right);
+      }
+      const std::ptrdiff_t next = begins_[static_cast<std::size_t>(j) + 1] - x;
+      const int end = static_cast<int>(std::min<std::ptrdiff_t>(count, next));
+      const double u = (static_cast<double>(x + i) + 0.5) * scale_x_ - 0.5;
+      const auto t = static_cast<float>(u - static_cast<double>(j - 1));
       for (int c = 0; c < C; ++c) {
-        const float left = mix(top[C * at.low + c], bottom[C * at.low + c], down);
-        const float right = mix(top[C * at.high + c], bottom[C * at.high + c], down);
-        start[c] = mix(left, right, static_cast<float>(at.t));
-        slope[c] = (right - left) * static_cast<float>(scale_x);
+        start[c] = mix(left[c], right[c], t);
+        slope[c] = (right[c] - left[c]) * step;
       }
       body(i, end, start, slope);
       i = end;
@@ -44,13 +63,15 @@ struct StripGrid {
   // planes[c][i] = channel c at pixel (y, x + i), for up to kPiece of them.
   template <int C>
   void sample(std::ptrdiff_t y, std::ptrdiff_t x, int count, PiecePlane* planes) const {
-    if (scale_x == 1.0 && x + count <= cells.width) return copy<C>(y, x, count, planes);
+    if (scale_x_ == 1.0 && x + count <= cells_.width) return copy<C>(y, x, count, planes);
+    typedef float Lanes __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+    Lanes ramp;
+    for (int n = 0; n < kLanes; ++n) ramp[n] = static_cast<float>(n);
     for_stretches<C>(y, x, count, [&](int i, int end, const float* start, const float* slope) {
       for (int c = 0; c < C; ++c)
         for (int from = i; from < end; from += kLanes) {
-          float* __restrict out = planes[c] + from;
           const float base = start[c] + static_cast<float>(from - i) * slope[c];
-          for (int n = 0; n < kLanes; ++n) out[n] = base + static_cast<float>(n) * slope[c];
+          *reinterpret_cast<Lanes*>(planes[c] + from) = base + ramp * slope[c];
         }
     });
   }
@@ -59,16 +80,20 @@ struct StripGrid {
   // The same of a grid with a cell for every pixel.
   template <int C>
   void copy(std::ptrdiff_t y, std::ptrdiff_t x, int count, PiecePlane* planes) const {
-    const auto row = grid_point(y, scale_y, cells.height);
-    const float *top = cells.row(row.low) + C * x, *bottom = cells.row(row.high) + C * x;
-    for (int c = 0; c < C; ++c)
-      for (int i = 0; i < count; ++i)
-        planes[c][i] = mix(top[C * i + c], bottom[C * i + c], static_cast<float>(row.t));
+    const auto row = grid_point(y, scale_y_, cells_.height);
+    const float *top = cells_.row(row.low) + C * x, *bottom = cells_.row(row.high) + C * x;
+    const auto down = static_cast<float>(row.t);
+    for (int i = 0; i < count; ++i)
+      for (int c = 0; c < C; ++c) planes[c][i] = mix(top[C * i + c], bottom[C * i + c], down);
   }
 
-  // The first pixel behind `x` with another pair of neighbours.
-  int stretch_end(std::ptrdiff_t x) const {
-    const double next = std::floor((static_cast<double>(x) + 0.5) * scale_x - 0.5) + 1.5;
-    return static_cast<int>(std::ceil(next / scale_x - 0.5));
+  // Between the cells j - 1 and j; the first and the last lie outside of them all.
+  std::ptrdiff_t stretch_of(std::ptrdiff_t x) const {
+    const double u = (static_cast<double>(x) + 0.5) * scale_x_ - 0.5;
+    return std::min(static_cast<std::ptrdiff_t>(u + 1.0), cells_.width);
   }
+
+  ImageView<const float> cells_;
+  double scale_x_ = 1.0, scale_y_ = 1.0;  // cells a pixel
+  std::vector<std::ptrdiff_t> begins_;    // the first pixel of each stretch, and the width
 };

@@ -32,8 +32,7 @@ class SoftKeyStrip {
       : image_(image),
         method_(options.method),
         rule_(soft_key_rule(options)),
-        grid_{cells, grid_scale(cells.width, image.width, options.cell),
-              grid_scale(cells.height, image.height, options.cell)} {}
+        grid_(cells, image.height, image.width, options.cell) {}
 
   // `planes` are the image's at (y, x).
   void operator()(std::ptrdiff_t y, std::ptrdiff_t x, int count, const T (*planes)[kStrip],
@@ -60,7 +59,7 @@ class SoftKeyStrip {
     const float* __restrict k = light[rule.k];
     const float* __restrict a = light[rule.a];
     const float* __restrict b = light[rule.b];
-    if (!grid_.cells.data) {
+    if (grid_.empty()) {
       for (int i = 0; i < count; ++i) alpha[i] = vlahos_alpha(k[i], a[i], b[i], rule.inverse, rule);
       return;
     }

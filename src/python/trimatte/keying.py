@@ -38,8 +38,8 @@ SCREEN_COLORS = {
 _SOFT_METHODS = {"ffmpeg": 0, "obs": 1, "vlahos": 2, "plate": 3}
 _DEFAULTS = {  # tolerance and softness
     "difference": (30.0, 0.0),
-    "ffmpeg": (0.2, 0.5),
-    "obs": (0.2, 0.5),
+    "ffmpeg": (0.3, 0.5),
+    "obs": (0.3, 0.5),
     "vlahos": (0.0, 0.0),
     "plate": (0.0, 0.0),
 }
@@ -109,7 +109,7 @@ def chroma_key(
         method: ``"difference"``, ``"ffmpeg"``, ``"obs"``, ``"vlahos"`` or ``"plate"``.
         tolerance: for ``"difference"`` in [0, 255], in units of 1/255 of full scale whatever the
             image's dtype, by default 30. For ``"ffmpeg"`` and ``"obs"`` in [0, 100], a fraction of
-            the key colour's distance from grey, by default 0.2. The others have none.
+            the key colour's distance from grey, by default 0.3. The others have none.
         softness: width of the ramp, in the same units: by default 0, and 0.5.
         plate: (h, w, 3 or 4) of any size, uint8, uint16 or float32: the empty screen, stretched
             over the image; of low resolution it costs the least, and for an image on a GPU if it
