@@ -19,18 +19,18 @@ TRIMATTE_TARGET_BEGIN
 
 template <class T>
 void plate_rows(const ImageView<const float>& plate, const ImageView<T>& out, int cell) {
-  const StripGrid grid{plate, grid_scale(plate.width, out.width, cell),
-                       grid_scale(plate.height, out.height, cell)};
+  const StripGrid grid(plate, out.height, out.width, cell);
   parallel_rows(out.height, out.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     alignas(64) PiecePlane light[3];
     alignas(64) T planes[3][kStrip];
     for (std::ptrdiff_t y = begin; y < end; ++y)
-      for_pieces(out.width, [&](std::ptrdiff_t x, int count) {
+      for (std::ptrdiff_t x = 0; x < out.width; x += kPiece) {
+        const int count = static_cast<int>(std::min<std::ptrdiff_t>(kPiece, out.width - x));
         grid.sample<3>(y, x, count, light);
         for (int c = 0; c < 3; ++c)
           for (int i = 0; i < count; ++i) planes[c][i] = from_unit<T>(light[c][i]);
         interleave<3>(planes, count, out.row(y) + 3 * x);
-      });
+      }
   });
 }
 TRIMATTE_TARGET_END

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "core/parallel.hpp"
 #include "cpu/stream_out.hpp"
@@ -17,7 +18,7 @@ TRIMATTE_TARGET_BEGIN
 #include "cpu/strip-inl.hpp"
 #include "cpu/grid-inl.hpp"
 
-// From the first to behind the last unknown pixel of a strip.
+// From the first to behind the last unknown pixel of a piece.
 inline std::pair<int, int> unknown_stretch(const std::uint8_t* trimap, int count) {
   const auto known = [&](int i) {
     return trimap_is_background(trimap[i]) || trimap_is_foreground(trimap[i]);
@@ -37,9 +38,9 @@ inline void color_planes(const ImageView<const T>& image, std::ptrdiff_t y, std:
 }
 
 template <class T>
-inline void project_strip(const T (*__restrict image)[kStrip], const T (*__restrict front)[kStrip],
-                          const PiecePlane* back, const float* __restrict alpha, int count,
-                          const ProjectLevels& levels, float* __restrict out) {
+inline void project_piece(const T (*__restrict image)[kStrip], const T (*__restrict front)[kStrip],
+                          const PiecePlane* __restrict back, const float* __restrict alpha,
+                          int count, const ProjectLevels& levels, float* __restrict out) {
   for (int i = 0; i < count; ++i)
     out[i] = project_pixel(to_unit(image[0][i]), to_unit(image[1][i]), to_unit(image[2][i]),
                            to_unit(front[0][i]), to_unit(front[1][i]), to_unit(front[2][i]),
@@ -51,14 +52,14 @@ void project_image(const ImageView<const T>& image, const ImageView<const T>& fo
                    const ImageView<const float>& plate, const ImageView<const std::uint8_t>& trimap,
                    const ImageView<const float>& alpha, const ImageView<float>& out,
                    const ProjectOptions& options) {
-  const StripGrid grid{plate, grid_scale(plate.width, image.width, options.cell),
-                       grid_scale(plate.height, image.height, options.cell)};
+  const StripGrid grid(plate, image.height, image.width, options.cell);
   const ProjectLevels levels = project_levels(options.noise);
   parallel_rows(image.height, image.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     alignas(64) T pixels[3][kStrip], front[3][kStrip];
     alignas(64) PiecePlane back[3];
     for (std::ptrdiff_t y = begin; y < end; ++y) {
-      for_pieces(image.width, [&](std::ptrdiff_t x, int count) {
+      for (std::ptrdiff_t x = 0; x < image.width; x += kPiece) {
+        const int count = static_cast<int>(std::min<std::ptrdiff_t>(kPiece, image.width - x));
         const std::uint8_t* __restrict marks = trimap.row(y) + x;
         float* __restrict to = out.row(y) + x;
         const auto [first, last] = unknown_stretch(marks, count);
@@ -66,11 +67,11 @@ void project_image(const ImageView<const T>& image, const ImageView<const T>& fo
           color_planes(image, y, x + first, last - first, pixels);
           color_planes(foreground, y, x + first, last - first, front);
           grid.sample<3>(y, x + first, last - first, back);
-          project_strip(pixels, front, back, alpha.row(y) + x + first, last - first, levels,
+          project_piece(pixels, front, back, alpha.row(y) + x + first, last - first, levels,
                         to + first);
         }
         for (int i = 0; i < count; ++i) to[i] = trimap_alpha(marks[i], to[i]);
-      });
+      }
     }
   });
 }
