@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "core/parallel.hpp"
 #include "cpu/stream_out.hpp"
