@@ -124,6 +124,8 @@ def chroma_key(
                 f"{operation}: method must be None or 'plate' with a quality, got {method!r:.80}"
             )
         method = "plate"
+    if quality == "best" and dtype is not None and np.dtype(dtype) != np.float32:
+        raise ArgumentError(f"{operation}: dtype must be float32 or None with quality='best'")
     array = as_array(image, operation, "image", stream)
     _core.check(array, operation, "image", color=True)
     mattes = Mattes(garbage, core)
@@ -146,8 +148,6 @@ def chroma_key(
         stream=stream,
     )
     if quality == "best":
-        if dtype is not None and np.dtype(dtype) != np.float32:
-            raise ArgumentError(f"{operation}: dtype must be float32 or None with quality='best'")
         alpha = key_alpha(here, rule, mattes, stream=stream)
     else:
         alpha = run_key(operation, here, rule, dtype, device, stream)
