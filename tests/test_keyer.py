@@ -151,19 +151,3 @@ def test_files(drawn: Any, tmp_path: Path) -> None:
     assert (result.alpha[:60] == 0).all()
     with pytest.raises(ArgumentError, match="garbage must have the image's size"):
         Remover()(drawn.image, garbage=garbage[:50])
-
-
-@pytest.mark.gpu
-def test_the_same_on_a_gpu(drawn: Any) -> None:
-    screen = trimatte.fit_screen(drawn.image)
-    frame = trimatte.to_device(drawn.image)
-    for quality, atol in (("fast", 1e-5), ("best", 5e-3)):
-        options: dict[str, Any] = {"screen": screen, "quality": quality, "dtype": "float32"}
-        alpha = trimatte.chroma_key(frame, **options)
-        assert isinstance(alpha, trimatte.DeviceArray)
-        assert np.abs(alpha.to_host() - trimatte.chroma_key(drawn.image, **options)).mean() < atol
-    core = np.zeros(drawn.alpha.shape, np.uint8)
-    core[:20] = 255
-    result = Remover(device="cuda")(drawn.image, core=core)
-    assert isinstance(result.alpha, np.ndarray)
-    assert (result.alpha[:20] == 1).all()
