@@ -112,6 +112,6 @@ def test_keys_by_a_learnt_screen_are_the_cpus() -> None:
         assert np.abs(alpha.to_host() - trimatte.chroma_key(drawn.image, **options)).mean() < atol
     core = np.zeros(drawn.alpha.shape, np.uint8)
     core[:20] = 255
-    result = Remover(device="cuda")(drawn.image, core=core)
+    result = trimatte.Remover(device="cuda")(drawn.image, core=core)
     assert isinstance(result.alpha, np.ndarray)
     assert (result.alpha[:20] == 1).all()
