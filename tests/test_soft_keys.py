@@ -9,7 +9,8 @@ import pytest
 
 import cases
 import trimatte
-from reference.key_soft import FFMPEG_UV
+from reference.key_soft import FFMPEG_UV, bilinear
+from reference.pixels import to_unit
 
 GREEN = (10.0, 200.0, 40.0)
 
@@ -127,6 +128,32 @@ def test_results_do_not_depend_on_threads(dtype: str, method: str) -> None:
     finally:
         trimatte.set_num_threads(threads)
     np.testing.assert_array_equal(*results)
+
+
+def on_gpu(array: cases.Array) -> Any:
+    if not trimatte.cuda_available():
+        pytest.skip(trimatte.cuda_status())
+    return trimatte.to_device(array)
+
+
+@pytest.mark.parametrize("place", [np.asarray, pytest.param(on_gpu, marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("dtype", cases.DTYPES)
+def test_plate_of_is_the_plate_between_its_cells(place: Any, dtype: str) -> None:
+    for cells, cell, size in (
+        ((4, 6), 8, (32, 48)),
+        ((4, 6), 8, (27, 41)),  # a part of the last cells
+        ((4, 6), 5, (60, 700)),  # and beyond them
+        ((23, 37), 1, (23, 37)),
+        ((1, 1), 16, (3, 5)),
+    ):
+        screen = cases.a_screen(cells, cell)
+        found = screen.plate_of(place(np.zeros((*size, 3), dtype)))
+        plate = found if isinstance(found, np.ndarray) else found.to_host()
+        assert plate.dtype == dtype
+        wanted = bilinear(screen.plate, *size, cell)
+        # Integers are rounded.
+        error = 2e-6 if dtype == "float32" else 2e-6 + 0.5 / np.iinfo(dtype).max
+        np.testing.assert_allclose(to_unit(plate), wanted, rtol=0, atol=error)
 
 
 SCREEN = cases.a_screen((4, 6), 8)

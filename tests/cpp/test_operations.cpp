@@ -58,6 +58,30 @@ TEST(keys_of_all_depths_stay_in_range) {
     });
 }
 
+TEST(soft_keys_of_all_depths_stay_in_range) {
+  const auto grid = noise<float>(5, 7, 4, 14);
+  const Image<float> plate(1, 1, 3);
+  for (const auto& [h, w] : kSizes)
+    for_depths([&](auto t) {
+      using T = decltype(t);
+      const auto image = noise<T>(h, w, 3, 15);
+      const Image<float> alpha(h, w);
+      const Image<T> rgba(h, w, 4);
+      for (const auto method : {SoftKeyMethod::kFfmpeg, SoftKeyMethod::kObs, SoftKeyMethod::kVlahos,
+                                SoftKeyMethod::kPlate})
+        for (const bool linear : {false, true}) {
+          const SoftKeyOptions options{.method = method, .linear = linear};
+          const auto cells = method == SoftKeyMethod::kPlate ? grid.read() : plate.read();
+          soft_key<kCpu, T, float>(image.read(), alpha.view(), cells, options, {});
+          CHECK(std::all_of(alpha.begin(), alpha.end(),
+                            [](float v) { return v >= 0.0f && v <= 1.0f; }));
+          soft_key_cutout<kCpu, T>(image.read(), rgba.view(), cells, options, {}, linear, {});
+        }
+      const Image<float> light(h, w, 3);
+      decode<kCpu, T>(image.read(), light.view(), true, {});
+    });
+}
+
 TEST(trimap_is_the_brute_force_disk) {
   for (const auto& [h, w] : kSizes)
     for (const double radius : {0.0, 1.0, 2.5, 7.0, 40.0}) {
@@ -147,6 +171,42 @@ TEST(alpha_linear_in_the_colours_is_found) {
   CHECK(worst < 1e-3f);
 }
 
+TEST(steadied_alpha_of_equal_frames_is_that_alpha) {
+  for (const auto& [h, w] : kSizes)
+    for_depths([&](auto t) {
+      using T = decltype(t);
+      const auto image = noise<T>(h, w, 3, 16);
+      const auto alpha = noise<std::uint8_t>(h, w, 1, 17);
+      const Image<std::uint8_t> out(h, w);
+      stabilize_alpha<kCpu, T, std::uint8_t>(image.read(), alpha.read(), image.read(), alpha.read(),
+                                             out.view(), {}, {});
+      CHECK(std::equal(out.begin(), out.end(), alpha.begin()));
+    });
+}
+
+TEST(projected_alpha_is_sure_at_both_colours) {
+  const Image<float> plate(1, 1, 3);  // black
+  for (const auto& [h, w] : kSizes)
+    for_depths([&](auto t) {
+      using T = decltype(t);
+      const Image<T> front(h, w, 3), black(h, w, 3), plates(h, w, 3);
+      for (std::ptrdiff_t i = 1; i < h * w * 3; i += 3) front.begin()[i] = T(kFullScale<T>);
+      const auto trimap = trimap_of_disk(h, w, 100.0);  // all unknown, or not
+      const Image<float> alpha(h, w), out(h, w);
+      for (const auto* image : {&front, &black}) {
+        project_alpha<kCpu, T>(image->read(), front.read(), plate.read(), trimap.read(),
+                               alpha.read(), out.view(), {}, {});
+        const float wanted = image == &front ? 1.0f : 0.0f;
+        bool sure = true;
+        for (std::size_t i = 0; i < out.size(); ++i)
+          sure &= trimap.begin()[i] != kTrimapUnknown || out.begin()[i] == wanted;
+        CHECK(sure);
+      }
+      plate_image<kCpu, T>(plate.read(), plates.view(), 0, {});
+      CHECK(std::equal(plates.begin(), plates.end(), black.begin()));
+    });
+}
+
 TEST(foreground_and_background_recompose) {
   for (const auto& [h, w] : kSizes)
     for_depths([&](auto t) {
@@ -189,6 +249,45 @@ TEST(despill_never_raises_the_key) {
                                  : out.at(y, x, c) == image.at(y, x, c);
             CHECK(good);
           }
+    });
+}
+
+TEST(edges_of_all_depths) {
+  for (const auto& [h, w] : kSizes)
+    for_depths([&](auto t) {
+      using T = decltype(t);
+      const auto alpha = noise<T>(h, w, 1, 18), matte = noise<T>(h, w, 1, 19);
+      const auto image = noise<T>(h, w, 3, 20);
+      const Image<T> less(h, w), more(h, w), held(h, w), color(h, w, 3);
+      for (const double radius : {0.0, 0.5, 2.0, 64.0}) {
+        choke<kCpu, T>(alpha.read(), less.view(), {radius}, {});
+        choke<kCpu, T>(alpha.read(), more.view(), {-radius}, {});
+        hold_mattes<kCpu, T, T>(more.read(), {}, less.read(), held.view(), {});
+        CHECK(std::equal(held.begin(), held.end(), more.begin()));  // nowhere less
+        feather<kCpu, T>(alpha.read(), held.view(), {radius}, {});
+      }
+      hold_mattes<kCpu, T, T>(alpha.read(), matte.read(), {}, held.view(), {});
+      subtract_plate<kCpu, T, T>(image.read(), alpha.read(), image.read(), color.view(), {}, {});
+      subtract_plate<kCpu, T, T>(image.read(), alpha.read(), {}, color.view(), {}, {});
+    });
+}
+
+TEST(linear_light_and_back) {
+  for (const auto& [h, w] : kSizes)
+    for_depths([&](auto t) {
+      using T = decltype(t);
+      for (const int channels : {3, 4}) {
+        const auto image = noise<T>(h, w, channels, 21);
+        const Image<float> light(h, w, channels);
+        const Image<T> again(h, w, channels);
+        to_linear<kCpu, T>(image.read(), light.view(), {});
+        to_srgb<kCpu, T>(light.read(), again.view(), {});
+        double worst = 0.0;
+        for (std::size_t i = 0; i < image.size(); ++i)
+          worst = std::max(worst, std::abs(static_cast<double>(image.begin()[i]) -
+                                           static_cast<double>(again.begin()[i])));
+        CHECK(worst <= (sizeof(T) == 4 ? 2e-6 : 0.0));
+      }
     });
 }
 

@@ -35,7 +35,7 @@ struct Noise : DeviceImage<T> {
 struct Work {
   const Noise<std::uint8_t> image{3}, rgba{4}, alpha{1}, color_out{3}, back_out{3}, rgba_out{4},
       plane_out{1};
-  const Noise<float> prediction{1}, alpha_out{1};
+  const Noise<float> prediction{1}, alpha_out{1}, plate{3}, models{4}, light_out{3};
   const DeviceImage<std::uint8_t> trimap{trimap_of_disk(kHeight, kWidth, 2.0).read(), {}};
   const DeviceImage<std::uint8_t> small_out{20, 30, 3, {}};
   const DeviceImage<float> tensor_out{3 * 20, 30, 1, {}};
@@ -58,7 +58,8 @@ std::vector<Operation> operations(const Work& work) {
   const auto image = work.image.read(), rgba = work.rgba.read(), alpha = work.alpha.read();
   const auto color_out = work.color_out.view(), rgba_out = work.rgba_out.view(),
              plane_out = work.plane_out.view();
-  const auto alpha_out = work.alpha_out.view();
+  const auto alpha_out = work.alpha_out.view(), light_out = work.light_out.view();
+  const auto plate = work.plate.read(), models = work.models.read();
   const auto classes = work.trimap.read();
   const auto trimap = [=](double radius, int square, double network_pixel = 0.0) {
     make_trimap<kCuda, Byte>(alpha, plane_out, {10, 240, radius, radius, square, network_pixel},
@@ -68,9 +69,19 @@ std::vector<Operation> operations(const Work& work) {
     estimate_alpha<kCuda, Byte>(first_rows(image, rows), first_rows(classes, rows),
                                 first_rows(alpha_out, rows), {MattingQuality::kFast}, nullptr, {});
   };
+  const auto key = [=](SoftKeyMethod method, ImageView<const float> grid) {
+    soft_key<kCuda, Byte, Byte>(image, plane_out, grid, {.method = method}, {});
+  };
   return {
       {"chroma_key", [=] { chroma_key<kCuda, Byte, Byte>(image, plane_out, {}, {}); }},
       {"key_cutout", [=] { key_cutout<kCuda, Byte>(image, rgba_out, {}, {}, true, {}); }},
+      {"soft_key, ffmpeg", [=] { key(SoftKeyMethod::kFfmpeg, {}); }},
+      {"soft_key, obs", [=] { key(SoftKeyMethod::kObs, {}); }},
+      {"soft_key, vlahos", [=] { key(SoftKeyMethod::kVlahos, plate); }},
+      {"soft_key, plate", [=] { key(SoftKeyMethod::kPlate, models); }},
+      {"soft_key_cutout",
+       [=] { soft_key_cutout<kCuda, Byte>(image, rgba_out, {}, {}, {}, true, {}); }},
+      {"decode", [=] { decode<kCuda, Byte>(image, light_out, true, {}); }},
       {"make_trimap, small disks", [=] { trimap(10.0, 0); }},
       {"make_trimap, large disks", [=] { trimap(200.0, 0); }},
       {"make_trimap, small disks of its own", [=] { trimap(0.0, 0, 2.0); }},
@@ -78,11 +89,23 @@ std::vector<Operation> operations(const Work& work) {
       {"make_trimap, squares", [=] { trimap(0.0, 10); }},
       {"estimate_alpha", [=] { solve(kHeight); }},
       {"estimate_alpha of a thin image", [=] { solve(2); }},
+      {"sample_alpha", [=] { sample_alpha<kCuda, Byte>(image, classes, alpha_out, {}, {}, {}); }},
+      {"guide_alpha", [=] { guide_alpha<kCuda, Byte>(image, classes, alpha_out, {}); }},
+      {"stabilize_alpha",
+       [=] {
+         stabilize_alpha<kCuda, Byte, Byte>(image, alpha, color_out, alpha, plane_out, {}, {});
+       }},
       {"estimate_foreground",
        [=, &work] {
          estimate_foreground<kCuda, Byte, Byte>(image, alpha, {}, color_out, work.back_out.view(),
                                                 {}, {});
        }},
+      {"project_alpha",
+       [=, &work] {
+         project_alpha<kCuda, Byte>(image, color_out, plate, classes, work.prediction.read(),
+                                    alpha_out, {}, {});
+       }},
+      {"plate_image", [=] { plate_image<kCuda, Byte>(plate, color_out, 0, {}); }},
       {"despill", [=] { despill<kCuda, Byte>(image, alpha, color_out, {}, {}); }},
       {"subtract_plate",
        [=] { subtract_plate<kCuda, Byte, Byte>(image, alpha, rgba, color_out, {}, {}); }},
@@ -93,6 +116,10 @@ std::vector<Operation> operations(const Work& work) {
       {"unpremultiply", [=] { unpremultiply<kCuda, Byte>(rgba, rgba_out, {}); }},
       {"cutout", [=] { cutout<kCuda, Byte, Byte>(image, alpha, rgba_out, {}); }},
       {"composite", [=] { composite<kCuda, Byte, Byte>(image, alpha, rgba, color_out, {}, {}); }},
+      {"limit_alpha",
+       [=, &work] { limit_alpha<kCuda, Byte>(work.prediction.read(), rgba, alpha_out, {}); }},
+      {"to_linear", [=] { to_linear<kCuda, Byte>(image, light_out, {}); }},
+      {"to_srgb", [=] { to_srgb<kCuda, Byte>(plate, color_out, {}); }},
       {"resize", [=, &work] { resize<kCuda, Byte>(image, work.small_out.view(), {}, {}); }},
       {"preprocess",
        [=, &work] {

@@ -4,24 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .key_soft import bilinear
 from .pixels import Array, to_unit
-
-
-def along(pixels: int, cells: int, cell: int | None) -> tuple[Array, Array, Array]:
-    """Of each pixel of a side the two cells that it lies between, and how far from the first."""
-    scale = cells / max(pixels, 1) if cell is None else 1.0 / cell
-    u = ((np.arange(pixels) + 0.5) * scale - 0.5).clip(0.0, cells - 1.0)
-    low = np.floor(u).astype(int)
-    return low, np.minimum(low + 1, cells - 1), u - low
-
-
-def sample_grid(grid: Array, height: int, width: int, cell: int | None) -> Array:
-    """A grid (h, w, C) interpolated bilinearly over an image."""
-    top, bottom, down = along(height, grid.shape[0], cell)
-    left, right, across = along(width, grid.shape[1], cell)
-    down, across = down[:, None, None], across[None, :, None]
-    rows = (1.0 - down) * grid[top] + down * grid[bottom]
-    return np.asarray((1.0 - across) * rows[:, left] + across * rows[:, right])
 
 
 def project_alpha(
@@ -35,7 +19,7 @@ def project_alpha(
     cell: int | None = None,
 ) -> Array:
     """Alpha (H, W) of the pixels that the trimap leaves unknown."""
-    back = sample_grid(plate.astype(np.float64), *trimap.shape, cell)
+    back = bilinear(plate, *trimap.shape, cell or 0)
     d = to_unit(foreground[..., :3]) - back
     w = d - 0.75 * d.mean(axis=-1, keepdims=True)
     length = (w * d).sum(axis=-1)
