@@ -452,11 +452,12 @@ def test_warnings_are_lines_not_tracebacks(run: Run, tmp_path: Path) -> None:
     image[18:21, 20:23] = 100
     photo = tmp_path / "dot.png"
     photo.write_bytes(encode_png(image))
-    code, _, err = run("key", photo, "-o", tmp_path / "out.png", "--radius", 8)
+    plain = ["--method", "difference", "--radius", 8]
+    code, _, err = run("key", photo, "-o", tmp_path / "out.png", *plain)
     assert code == 0
     assert re.search(r"^trimatte: .*dot\.png: .*foreground", err)
     assert "Warning" not in err
-    assert run("key", photo, "-o", tmp_path / "out.png", "--radius", 8, "-q")[2] == ""
+    assert run("key", photo, "-o", tmp_path / "out.png", *plain, "-q")[2] == ""
 
 
 def test_help_names_every_command_and_option(run: Run) -> None:
@@ -525,3 +526,37 @@ def test_real_photographs(run: Run, shared_data: Path, tmp_path: Path) -> None:
 def test_the_module_says_what_it_can_read() -> None:
     # Older Pillows have no AVIF: such a file is named as one that cannot be read.
     assert set(Image.registered_extensions()) >= cli._IMAGE_SUFFIXES - {".avif"}
+
+
+def test_keys_to_choose_from(run: Run, photo: Path, tmp_path: Path) -> None:
+    image = read_image(photo)
+    out = tmp_path / "cutout.png"
+    for options, remover in (
+        (["--key-color", "auto", "--choke", 1, "--feather", 0.7], Remover(choke=1, feather=0.7)),
+        (
+            ["--method", "vlahos", "--transfer", "linear"],
+            Remover(method="vlahos", transfer="linear"),
+        ),
+        (["--tolerance", 20], Remover(tolerance=20)),
+    ):
+        assert run("key", photo, "-o", out, *options)[::2] == (0, "")
+        np.testing.assert_array_equal(read_image(out), remover(image).rgba)
+    garbage = np.zeros(image.shape[:2], np.uint8)
+    garbage[:10] = 255
+    (tmp_path / "garbage.png").write_bytes(encode_png(garbage))
+    assert run("key", photo, "-o", out, "--garbage", tmp_path / "garbage.png")[0] == 0
+    assert (read_image(out)[:10, :, 3] == 0).all()
+    assert (tmp_path / "garbage.png").exists()
+    code, _, err = run(
+        "key", photo, "-o", tmp_path / "garbage.png", "--core", tmp_path / "garbage.png"
+    )
+    assert code == 1
+    assert "garbage.png" in err
+
+
+def test_no_screen_is_said(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "grey.png").write_bytes(encode_png(np.full((40, 50, 3), 90, np.uint8)))
+    code, _, err = run("key", tmp_path / "grey.png", "-o", tmp_path / "out.png")
+    assert code == 1
+    assert "must show a screen" in err
+    assert not (tmp_path / "out.png").exists()

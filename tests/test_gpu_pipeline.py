@@ -99,3 +99,19 @@ def test_command_line(image: Any, tmp_path: Path) -> None:
         assert main(["key", str(tmp_path / "in.png"), "-o", str(out), "--device", device]) == 0
     here, there = (np.asarray(Image.open(tmp_path / f"{d}.png")) for d in ("cpu", "cuda"))
     assert np.abs(here[..., 3].astype(int) - there[..., 3].astype(int)).mean() < 0.1
+
+
+def test_keys_by_a_learnt_screen_are_the_cpus() -> None:
+    drawn = scene(120, 200, seed=3)
+    screen = trimatte.fit_screen(drawn.image)
+    frame = trimatte.to_device(drawn.image)
+    for quality, atol in (("fast", 1e-5), ("best", 5e-3)):
+        options: dict[str, Any] = {"screen": screen, "quality": quality, "dtype": "float32"}
+        alpha = trimatte.chroma_key(frame, **options)
+        assert isinstance(alpha, trimatte.DeviceArray)
+        assert np.abs(alpha.to_host() - trimatte.chroma_key(drawn.image, **options)).mean() < atol
+    core = np.zeros(drawn.alpha.shape, np.uint8)
+    core[:20] = 255
+    result = trimatte.Remover(device="cuda")(drawn.image, core=core)
+    assert isinstance(result.alpha, np.ndarray)
+    assert (result.alpha[:20] == 1).all()

@@ -10,6 +10,7 @@ namespace trimatte {
 namespace {
 
 constexpr int kLanes = 32, kWarps = 8;
+constexpr int kBlocks = 4;     // a multiprocessor, at least: left alone, ptxas spills for more
 constexpr int kStretch = 256;  // pixels of a row
 constexpr int kHeld = kStretch + 2 * kLargestChoke;
 
@@ -60,7 +61,7 @@ __device__ void choke_stretch(const ImageView<const T>& alpha, std::ptrdiff_t y,
 }
 
 template <bool Spread, class T>
-__global__ void __launch_bounds__(kLanes* kWarps)
+__global__ void __launch_bounds__(kLanes* kWarps, kBlocks)
     choke_kernel(ImageView<const T> alpha, ImageView<T> out, ChokeDisks disks) {
   __shared__ T held[kWarps][2][kHeld];
   const std::ptrdiff_t x = std::ptrdiff_t{blockIdx.x} * kStretch, y = cuda::global_y();

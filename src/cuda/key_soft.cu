@@ -2,9 +2,9 @@
 // pixel; a kernel for each method.
 #include <type_traits>
 
+#include "grid.cuh"
 #include "ops.hpp"
 #include "pixel/composite.hpp"
-#include "pixel/grid.hpp"
 #include "pixel/key_soft.hpp"
 #include "pixels.cuh"
 #include "runs.cuh"
@@ -25,8 +25,7 @@ __device__ inline Pixel<float> light_at(const T* p, bool linear) {
 template <class T>
 struct Scene {
   ImageView<const T> image;
-  ImageView<const float> grid;
-  float scale_x, scale_y;  // the grid's cells a pixel
+  cuda::Grid grid;
   SoftKeyRule rule;
 
   __device__ Pixel<float> light(std::ptrdiff_t y, std::ptrdiff_t x) const {
@@ -37,15 +36,6 @@ struct Scene {
     x = x < 0 ? 0 : x < image.width ? x : image.width - 1;
     const Pixel<float> p = light(y, x);
     return chroma_of(p.r, p.g, p.b, rule.chroma);
-  }
-  template <int C>
-  __device__ void sample(std::ptrdiff_t y, std::ptrdiff_t x, float (&out)[C]) const {
-    const auto row = grid_point(y, scale_y, grid.height), at = grid_point(x, scale_x, grid.width);
-    const float *top = grid.row(row.low), *bottom = grid.row(row.high);
-#pragma unroll
-    for (int c = 0; c < C; ++c)
-      out[c] = mix(mix(top[C * at.low + c], bottom[C * at.low + c], row.t),
-                   mix(top[C * at.high + c], bottom[C * at.high + c], row.t), at.t);
   }
 };
 
@@ -59,9 +49,9 @@ __device__ inline float soft_alpha(const Scene<T>& s, std::ptrdiff_t y, std::ptr
   const Pixel<float> p = s.light(y, x);
   const SoftKeyRule& rule = s.rule;
   float inverse = rule.inverse;
-  if (s.grid.data) {
+  if (s.grid.cells.data) {
     float v[3];
-    s.sample(y, x, v);
+    s.grid.sample(y, x, v);
     const Pixel<float> screen(v);
     inverse = inverse_difference(screen[rule.k], screen[rule.a], screen[rule.b]);
   }
@@ -73,7 +63,7 @@ __device__ inline float soft_alpha(const Scene<T>& s, std::ptrdiff_t y, std::ptr
                                    MethodTag<SoftKeyMethod::kPlate>) {
   const Pixel<float> p = s.light(y, x);
   float m[4];
-  s.sample(y, x, m);
+  s.grid.sample(y, x, m);
   return plate_alpha(p.r, p.g, p.b, m[0], m[1], m[2], m[3], s.rule);
 }
 
@@ -138,9 +128,7 @@ __global__ void decode_kernel(ImageView<const T> image, ImageView<float> light, 
 template <class T>
 Scene<T> scene_of(const ImageView<const T>& image, const ImageView<const float>& grid,
                   const SoftKeyOptions& options) {
-  return {image, grid, static_cast<float>(grid_scale(grid.width, image.width, options.cell)),
-          static_cast<float>(grid_scale(grid.height, image.height, options.cell)),
-          soft_key_rule(options)};
+  return {image, cuda::Grid(grid, image.height, image.width, options.cell), soft_key_rule(options)};
 }
 
 // Calls body(tag of the method).

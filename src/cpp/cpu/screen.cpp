@@ -109,7 +109,9 @@ std::array<float, 3> commonest_color(const Colors& colors, int channel, const Vi
     std::array<int, 3> sorted = level;
     std::sort(sorted.begin(), sorted.end());
     if (sorted[2] - sorted[1] < kLeastChroma) return;
-    if (channel >= 0 && level[static_cast<std::size_t>(channel)] < sorted[2]) return;
+    // Red is too common a colour to be taken for a screen unasked.
+    const bool lit_most = level[static_cast<std::size_t>(std::max(channel, 0))] == sorted[2];
+    if (lit_most == (channel < 0)) return;
     ++histogram[static_cast<std::size_t>((level[0] * kKeyLevels + level[1]) * kKeyLevels +
                                          level[2])];
   });

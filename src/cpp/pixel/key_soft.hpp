@@ -7,6 +7,7 @@
 #include "pixel/composite.hpp"
 #include "pixel/depth.hpp"
 #include "pixel/key.hpp"
+#include "pixel/transfer.hpp"
 
 namespace trimatte {
 
@@ -91,19 +92,6 @@ inline SoftKeyRule soft_key_rule(const SoftKeyOptions& options) {
   rule.gain = static_cast<float>(1.0 / (options.white - options.black));
   rule.offset = static_cast<float>(-options.black / (options.white - options.black));
   return rule;
-}
-
-// srgb_to_linear within 2.5e-5: the power as a polynomial.
-TRIMATTE_HD float quick_srgb_to_linear(float v) {
-  const float w = (v + 0.055f) * (1.0f / 1.055f);
-  float p = -1.0808461f;
-  p = p * w + 4.6046075f;
-  p = p * w - 8.1627678f;
-  p = p * w + 7.8781762f;
-  p = p * w - 4.6664635f;
-  p = p * w + 2.2089945f;
-  p = p * w + 0.21828745f;
-  return v <= 0.04045f ? v * (1.0f / 12.92f) : p * w * w;
 }
 
 // clip_unit as compilers have one instruction for each side of.

@@ -54,4 +54,18 @@ TRIMATTE_HD float linear_to_srgb(float v) {
   return by_side(v > 0.0031308f, curve, 12.92f * v);
 }
 
+// srgb_to_linear for the keys, which linearise every pixel on their way and need no more
+// than 2.5e-5 of it: one polynomial for the power, at a third of the work.
+TRIMATTE_HD float quick_srgb_to_linear(float v) {
+  const float w = (v + 0.055f) * (1.0f / 1.055f);
+  float p = -1.0808461f;
+  p = p * w + 4.6046075f;
+  p = p * w - 8.1627678f;
+  p = p * w + 7.8781762f;
+  p = p * w - 4.6664635f;
+  p = p * w + 2.2089945f;
+  p = p * w + 0.21828745f;
+  return v <= 0.04045f ? v * (1.0f / 12.92f) : p * w * w;
+}
+
 }  // namespace trimatte

@@ -20,7 +20,14 @@ from trimatte.devices import (
     to_device,
 )
 from trimatte.edges import choke, feather, hold_mattes
-from trimatte.errors import ArgumentError, DeviceError, EngineError, Error, TrimapWarning
+from trimatte.errors import (
+    ArgumentError,
+    DeviceError,
+    EngineError,
+    Error,
+    ScreenError,
+    TrimapWarning,
+)
 from trimatte.keying import chroma_key, key_cutout
 from trimatte.matting import (
     MattingInfo,
@@ -53,6 +60,7 @@ __all__ = [
     "Remover",
     "Result",
     "Screen",
+    "ScreenError",
     "Segmenter",
     "Stabilizer",
     "TrimapWarning",

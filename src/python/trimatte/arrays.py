@@ -35,6 +35,7 @@ class SupportsCudaArrayInterface(Protocol):
 
 Array = npt.NDArray[Any]
 ArrayLike = npt.ArrayLike | SupportsDLPack | SupportsCudaArrayInterface
+KeyColor = str | tuple[float, float, float]  # a name, or (r, g, b) in 0..255
 V = TypeVar("V")
 
 _GPU_DEVICES = (2, 13)  # DLPack's kDLCUDA and kDLCUDAManaged

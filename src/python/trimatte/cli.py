@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -72,15 +73,17 @@ exit status: 0 done, 1 something failed (it is named on stderr), 2 wrong usage, 
 """
 
 _KEY_EXAMPLES = """\
-The screen is found by its colour: a pixel is screen where the key channel exceeds both others by
-more than --tolerance. A band around that rough outline is then solved for its opacity, the
-foreground's own colour is estimated, and what is left of the screen's light is taken out of it.
+The screen's colour and light are learnt from the image. What they do not decide, a narrow band, is
+solved for its opacity; the foreground's own colour is estimated, and what is left of the screen's
+light is taken out of it. There is nothing to tune; --method names plainer keys that can be tuned.
 
 examples:
   trimatte key photo.jpg -o cutout.png
   trimatte key photo.jpg -o cutout.webp --alpha alpha.png --trimap-out trimap.png
   trimatte key photo.jpg -o on-beach.jpg --background beach.jpg
-  trimatte key shots/ -r -o cutouts/ --key-color blue --tolerance 20 --radius 12,4
+  trimatte key shots/ -r -o cutouts/ --key-color blue
+  trimatte key photo.jpg -o cutout.png --garbage rig.png --core shirt.png
+  trimatte key photo.jpg -o cutout.png --tolerance 20 --radius 12,4       the plain difference
   trimatte key photo.jpg -o cutout.png --hard     no matting: the bare rule, opaque or not
 
 An output is never written onto an input. Files of the same name but of different kinds (a.jpg,
@@ -164,6 +167,10 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="only the rule: opaque or transparent, no matting, and no despill by default",
     )
+    screen.add_argument(
+        "--garbage", type=Path, metavar="M", help="white where nothing is ever foreground"
+    )
+    screen.add_argument("--core", type=Path, metavar="M", help="white where all of it always is")
     add_matting(key)
     _add_results(key)
     _add_folders(key)
@@ -310,10 +317,15 @@ def _key(arguments: argparse.Namespace) -> int:
             raise UsageError("--hard runs on the CPU: drop --device")
         if arguments.softness:
             raise UsageError("--hard has no soft ramp: drop --softness")
+        if arguments.method not in (None, "difference"):
+            raise UsageError(f"--hard is the method difference: drop --method {arguments.method}")
+        arguments.method = "difference"
     remover = key_remover(arguments, method)
     background = _background(arguments)
     plan = _plan(arguments)
     cut: Callable[[Path], Result] = remover
+    if arguments.garbage is not None or arguments.core is not None:
+        cut = partial(remover, garbage=arguments.garbage, core=arguments.core)
     if arguments.hard:
         cut = lambda source: _hard_key(source, remover)  # noqa: E731
     return _work(plan, cut, background, arguments)
@@ -562,7 +574,8 @@ def _admit(plan: _Plan, jobs: Sequence[_Job], also_read: Sequence[Path]) -> None
 
 def _also_read(arguments: argparse.Namespace) -> list[Path]:
     """The files read besides IN."""
-    names = (getattr(arguments, name, None) for name in ("mask", "trimap", "background", "model"))
+    read = ("mask", "trimap", "garbage", "core", "background", "model")
+    names = (getattr(arguments, name, None) for name in read)
     return [Path(name) for name in names if name is not None]
 
 

@@ -44,24 +44,39 @@ def add_screen(parser: argparse.ArgumentParser) -> Any:
     screen.add_argument(
         "--key-color",
         type=_key_color,
-        default="green",
         metavar="COLOR",
-        help="green, blue, red, or the screen's colour as r,g,b or #rrggbb (default: green)",
+        help="auto, green, blue, red, or the screen's colour as r,g,b or #rrggbb (default: auto, "
+        "the commonest of the borders; green for the method difference)",
+    )
+    screen.add_argument(
+        "--method",
+        choices=["plate", "difference", "ffmpeg", "obs", "vlahos"],
+        help="plate learns the screen and has nothing to tune; the others are formulas (default: "
+        "plate; difference with --tolerance or --softness)",
     )
     screen.add_argument(
         "--tolerance",
         type=float,
-        default=30.0,
         metavar="N",
-        help="how far the key channel exceeds the others on the screen, 0..255; less keys more "
-        "away (default: 30)",
+        help="difference: how far the key channel exceeds the others on the screen, 0..255 "
+        "(default: 30); ffmpeg, obs: distance from the key colour (default: 0.3)",
     )
     screen.add_argument(
         "--softness",
         type=float,
-        default=0.0,
         metavar="N",
-        help="width of a soft ramp above the tolerance; what lies on it is solved too (default: 0)",
+        help="width of the ramp above the tolerance (default: 0; 0.5)",
+    )
+    screen.add_argument(
+        "--transfer",
+        choices=["srgb", "linear"],
+        help="the space that foreground and screen were mixed in (default: which fits)",
+    )
+    screen.add_argument(
+        "--choke", type=float, default=0.0, metavar="N", help="tighten alpha by so many pixels"
+    )
+    screen.add_argument(
+        "--feather", type=float, default=0.0, metavar="N", help="soften its edge by so many"
     )
     screen.add_argument(
         "--despill",
@@ -149,7 +164,7 @@ def _colour(text: str) -> tuple[float, float, float]:
 
 
 def _key_color(text: str) -> str | tuple[float, float, float]:
-    return text if text in ("green", "blue", "red") else _colour(text)
+    return text if text in ("auto", "green", "blue", "red") else _colour(text)
 
 
 def key_remover(arguments: argparse.Namespace, despill: str) -> Remover:
@@ -157,8 +172,12 @@ def key_remover(arguments: argparse.Namespace, despill: str) -> Remover:
     try:
         return Remover(
             key_color=arguments.key_color,
+            method=arguments.method,
             tolerance=arguments.tolerance,
             softness=arguments.softness,
+            transfer=arguments.transfer,
+            choke=arguments.choke,
+            feather=arguments.feather,
             radius=arguments.radius,
             quality=arguments.quality,
             despill=None if despill == "none" else despill,

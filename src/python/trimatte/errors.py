@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from trimatte._core import ArgumentError, DeviceError, EngineError, Error
 
-__all__ = ["ArgumentError", "DeviceError", "EngineError", "Error", "TrimapWarning", "VideoWarning"]
+__all__ = [
+    "ArgumentError",
+    "DeviceError",
+    "EngineError",
+    "Error",
+    "ScreenError",
+    "TrimapWarning",
+    "VideoWarning",
+]
+
+
+class ScreenError(ArgumentError):
+    """An image shows no screen of the colour that was asked for."""
 
 
 class TrimapWarning(UserWarning):

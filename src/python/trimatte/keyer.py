@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from trimatte import _core
-from trimatte.arrays import Array, as_alpha
+from trimatte.arrays import Array, as_alpha, as_array
 from trimatte.devices import DeviceArray
 from trimatte.edges import hold_mattes
-from trimatte.keying import key_rule, run_key
+from trimatte.key_rules import KeyRule, key_rule, run_key
 from trimatte.matting import estimate_alpha, estimate_foreground, project_alpha
 from trimatte.refining import Adjust, Radius, Refined, Stage
 from trimatte.screens import Screen
@@ -49,9 +49,12 @@ class Mattes:
             )
         return Mattes(garbage, core)
 
+    def __bool__(self) -> bool:
+        return self.garbage is not None or self.core is not None
+
     def hold(self, alpha: Array, stream: Any = None) -> Array:
         """The alpha that they leave."""
-        if self.garbage is None and self.core is None:
+        if not self:
             return alpha
         return hold_mattes(alpha, garbage=self.garbage, core=self.core, stream=stream)
 
@@ -62,30 +65,24 @@ def _on_host(matte: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Unsure:
-    """A soft key and what of it is to be solved; light is the image in the screen's space."""
+    """A soft key and what of it is to be solved; light is the image in the screen's
+    space."""
 
+    screen: Screen
     light: Array
     mask: Array
     trimap: Array
 
 
-def key_alpha(
-    image: Array,
-    screen: Screen,
-    mattes: Mattes,
-    *,
-    radius: Radius | None = None,
-    quality: str = "balanced",
-    stream: Any = None,
-) -> Array:
-    """Alpha of an image before a screen, (H, W) float32, where the image lies.
+def key_alpha(image: Array, rule: KeyRule, mattes: Mattes, *, stream: Any = None) -> Array:
+    """Alpha of an image before the screen of a rule, (H, W) float32, where the image lies.
 
     The soft key says what is surely screen and surely foreground; between them alpha is solved by
     `estimate_alpha`, and then set to where the colour lies on the line from the screen's, which is
     known, to the foreground's, which that alpha tells.
     """
-    unsure = _key(image, screen, mattes, radius, stream, nullcontext)
-    return _alpha(unsure, screen, mattes, quality, stream)
+    unsure = _key(image, rule, mattes, None, stream, nullcontext)
+    return _alpha(unsure, mattes, "balanced", stream)
 
 
 def solve_before_screen(
@@ -101,9 +98,11 @@ def solve_before_screen(
 ) -> tuple[Array, Refined]:
     """The soft key, and alpha and foreground as `key_alpha` and the known screen tell them; each
     stage within stage(its name)."""
-    unsure = _key(image, screen, mattes, radius, stream, stage)
+    image = as_array(image, "chroma_key", "image", stream)
+    rule = key_rule("chroma_key", image, method="plate", screen=screen, stream=stream)
+    unsure = _key(image, rule, mattes, radius, stream, stage)
     with stage("alpha"):
-        alpha = _alpha(unsure, screen, mattes, quality, stream)
+        alpha = _alpha(unsure, mattes, quality, stream)
     if adjust is not None:
         with stage("adjust"):
             alpha = adjust(image, alpha)
@@ -117,26 +116,26 @@ def solve_before_screen(
 
 def _key(
     image: Array,
-    screen: Screen,
+    rule: KeyRule,
     mattes: Mattes,
     radius: Radius | None,
     stream: Any,
     stage: Stage,
 ) -> _Unsure:
+    assert rule.screen is not None
     with stage("key"):
-        light = to_linear(image, stream=stream) if screen.transfer == "linear" else image
-        rule = key_rule("chroma_key", image, method="plate", screen=screen, stream=stream)
+        light = to_linear(image, stream=stream) if rule.transfer == "linear" else image
         mask = mattes.hold(run_key("chroma_key", image, rule, "uint8", stream=stream), stream)
     with stage("trimap"):
         if radius is None:
             side = math.sqrt(mask.shape[0] * mask.shape[1])
             radius = max(_NARROWEST_RIM, side / _RIM_SIDE)
         trimap = make_trimap(mask, radius, thresholds=_SURE, stream=stream)
-    return _Unsure(light, mask, trimap)
+    return _Unsure(rule.screen, light, mask, trimap)
 
 
-def _alpha(unsure: _Unsure, screen: Screen, mattes: Mattes, quality: str, stream: Any) -> Array:
-    light, trimap = unsure.light, unsure.trimap
+def _alpha(unsure: _Unsure, mattes: Mattes, quality: str, stream: Any) -> Array:
+    screen, light, trimap = unsure.screen, unsure.light, unsure.trimap
     alpha = estimate_alpha(light, trimap, quality=quality, stream=stream)
     alpha = project_alpha(
         light,

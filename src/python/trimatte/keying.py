@@ -2,75 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from trimatte import _core
+from trimatte import _core, edges
 from trimatte._core import DeviceArray
-from trimatte.arrays import (
-    DESPILL_METHODS,
-    Array,
-    ArrayLike,
-    as_array,
-    choice,
-    depth_code,
-    is_number,
-    key_channel,
-    number,
-)
+from trimatte.arrays import DESPILL_METHODS, Array, ArrayLike, KeyColor, as_array, choice, number
 from trimatte.errors import ArgumentError
-from trimatte.screens import Screen, fit_screen
+from trimatte.key_rules import key_rule, run_key, usual_method
+from trimatte.keyer import Mattes, key_alpha
+from trimatte.screens import Screen
 
-__all__ = ["KeyRule", "chroma_key", "key_cutout", "key_rule", "run_key"]
-
-KeyColor = str | tuple[float, float, float]
-
-# What the names of screens stand for: the paints and cloths sold as chroma key green and blue.
-SCREEN_COLORS = {
-    "green": (0.0, 177.0, 64.0),
-    "blue": (0.0, 71.0, 187.0),
-    "red": (200.0, 16.0, 46.0),
-}
-
-_SOFT_METHODS = {"ffmpeg": 0, "obs": 1, "vlahos": 2, "plate": 3}
-_DEFAULTS = {  # tolerance and softness
-    "difference": (30.0, 0.0),
-    "ffmpeg": (0.3, 0.5),
-    "obs": (0.3, 0.5),
-    "vlahos": (0.0, 0.0),
-    "plate": (0.0, 0.0),
-}
-_OPTIONS = {
-    "difference": ("tolerance", "softness"),
-    "ffmpeg": ("tolerance", "softness"),
-    "obs": ("tolerance", "softness"),
-    "vlahos": ("plate",),
-    "plate": ("plate", "screen"),
-}
+__all__ = ["chroma_key", "key_cutout"]
 
 
 def chroma_key(
     image: ArrayLike,
     *,
     key_color: KeyColor = "green",
-    method: str = "difference",
+    method: str | None = None,
+    quality: str | None = None,
     tolerance: float | None = None,
     softness: float | None = None,
     plate: ArrayLike | None = None,
     screen: Screen | None = None,
     transfer: str | None = None,
     clip: tuple[float, float] = (0.0, 1.0),
+    choke: float = 0.0,
+    feather: float = 0.0,
+    garbage: ArrayLike | None = None,
+    core: ArrayLike | None = None,
     dtype: npt.DTypeLike | None = None,
     device: str | None = None,
     stream: Any = None,
 ) -> Array:
     """Alpha by colour: how much of a pixel is not screen.
 
-    ``"difference"``, the default, is hard or has a ramp. With k the key colour's channel and a, b
-    the two others, the hard rule is::
+    ``chroma_key(image, key_color="auto", quality="best")`` has nothing to tune. It learns the
+    screen by `fit_screen`, keys softly by the method ``"plate"``, and solves what that leaves
+    unsure: `estimate_alpha` in a narrow band, then `project_alpha` from the screen's colour, which
+    is known, to the foreground's. ``quality="fast"`` is the soft key alone.
+
+    By method: ``"difference"``, the default, is hard or has a ramp. With k the key colour's channel
+    and a, b the two others, the hard rule is::
 
         alpha = 0 if k > a + tolerance and k > b + tolerance else 1
 
@@ -103,26 +79,33 @@ def chroma_key(
     Args:
         image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
             ignored.
-        key_color: ``"green"``, ``"blue"``, ``"red"``, or (r, g, b) in 0..255. ``"difference"``
-            only takes its largest channel; to the others the names mean (0, 177, 64), (0, 71, 187)
-            and (200, 16, 46), the usual screens. A screen has its own.
-        method: ``"difference"``, ``"ffmpeg"``, ``"obs"``, ``"vlahos"`` or ``"plate"``.
+        key_color: ``"green"``, ``"blue"``, ``"red"``, (r, g, b) in 0..255, or ``"auto"``: the
+            commonest green or blue of the borders. ``"difference"`` only takes its
+            largest channel; to the soft methods the names mean (0, 177, 64), (0, 71, 187) and
+            (200, 16, 46), the usual screens, to ``"plate"`` the commonest colour of that kind. A
+            screen has its own.
+        method: ``"difference"``, ``"ffmpeg"``, ``"obs"``, ``"vlahos"`` or ``"plate"``. None:
+            ``"plate"`` where a quality or a screen is given, else ``"difference"``.
+        quality: ``"fast"`` or ``"best"``, both of the method ``"plate"``; or None.
         tolerance: for ``"difference"`` in [0, 255], in units of 1/255 of full scale whatever the
             image's dtype, by default 30. For ``"ffmpeg"`` and ``"obs"`` in [0, 100], a fraction of
             the key colour's distance from grey, by default 0.3. The others have none.
         softness: width of the ramp, in the same units: by default 0, and 0.5.
-        plate: (h, w, 3 or 4) of any size, uint8, uint16 or float32: the empty screen, stretched
-            over the image; of low resolution it costs the least, and for an image on a GPU if it
-            lies there too. For ``"vlahos"``, and for
-            ``"plate"`` where no screen is given.
+        plate: the empty screen, (h, w, 3 or 4), uint8, uint16 or float32. For ``"vlahos"`` of any
+            size, stretched over the image; of low resolution it costs the least, and for an image
+            on a GPU if it lies there too. For ``"plate"``, where no screen is given, of the image's
+            size and dtype.
         screen: for ``"plate"``: the `trimatte.Screen`; None: `trimatte.fit_screen` finds it in the
             image.
         transfer: ``"linear"`` compares in linear light (IEC 61966-2-1), ``"srgb"`` values as they
-            are encoded; None means the screen's, or ``"srgb"``, which is all that ``"difference"``
-            has.
+            are encoded; None means the screen's (see `fit_screen`), or
+            ``"srgb"``, which is all that ``"difference"`` has.
         clip: (black, white), 0 <= black < white <= 1: alphas that become 0 and 1, with those
-            between spread out.
-        dtype: of the result: uint8, uint16 or float32; None means the image's.
+            between spread out; with ``quality="best"`` those of the soft key.
+        choke, feather: of the functions of that name, in pixels, after all that.
+        garbage, core: of `hold_mattes`, last of all; ``"best"`` also heeds them in the solve.
+        dtype: of the result: uint8, uint16 or float32; None means the image's. ``"best"`` gives
+            float32.
         device: see `trimatte.devices`.
         stream: likewise.
 
@@ -133,12 +116,29 @@ def chroma_key(
     Raises:
         ArgumentError: an argument is not what is listed above, or one that the method has not.
     """
-    array = as_array(image, "chroma_key", "image", stream)
+    operation = "chroma_key"
+    if quality is not None:
+        choice({"fast": 0, "best": 1}, quality, operation, "quality")
+        if method not in (None, "plate"):
+            raise ArgumentError(
+                f"{operation}: method must be None or 'plate' with a quality, got {method!r:.80}"
+            )
+        method = "plate"
+    if quality == "best" and dtype is not None and np.dtype(dtype) != np.float32:
+        raise ArgumentError(f"{operation}: dtype must be float32 or None with quality='best'")
+    array = as_array(image, operation, "image", stream)
+    _core.check(array, operation, "image", color=True)
+    mattes = Mattes(garbage, core)
+    edited = bool(choke or feather or mattes)
+    here = array
+    if edited or quality == "best":
+        here = _core.place(array, device, operation)
+        device = None
     rule = key_rule(
-        "chroma_key",
-        array,
+        operation,
+        here,
         key_color=key_color,
-        method=method,
+        method=method or usual_method(screen),
         tolerance=tolerance,
         softness=softness,
         plate=plate,
@@ -147,169 +147,24 @@ def chroma_key(
         clip=clip,
         stream=stream,
     )
-    return run_key("chroma_key", array, rule, dtype, device, stream)
-
-
-@dataclass(frozen=True)
-class KeyRule:
-    """The options of a key, looked up."""
-
-    method: str
-    channel: int
-    color: tuple[float, float, float]  # encoded, in [0, 1]
-    tolerance: float
-    softness: float
-    transfer: str
-    clip: tuple[float, float]
-    grid: Array | None = None  # where the image lies
-    cell: int = 0
-
-    def arguments(self) -> dict[str, Any]:
-        """What `_core` takes."""
-        given: dict[str, Any] = {
-            "channel": self.channel,
-            "tolerance": self.tolerance,
-            "softness": self.softness,
-            "clip": self.clip,
-        }
-        if self.method == "difference":
-            return given
-        return {
-            **given,
-            "method": _SOFT_METHODS[self.method],
-            "grid": self.grid,
-            "color": self.color,
-            "linear": self.transfer == "linear",
-            "cell": self.cell,
-        }
-
-
-def key_rule(
-    operation: str,
-    image: Array,
-    *,
-    key_color: KeyColor = "green",
-    method: str,
-    tolerance: float | None = None,
-    softness: float | None = None,
-    plate: ArrayLike | None = None,
-    screen: Screen | None = None,
-    transfer: str | None = None,
-    clip: tuple[float, float] = (0.0, 1.0),
-    stream: Any = None,
-) -> KeyRule:
-    """The options of a key, and nothing that its method has not."""
-    defaults = choice(_DEFAULTS, method, operation, "method")
-    given = {"tolerance": tolerance, "softness": softness, "plate": plate, "screen": screen}
-    for name, value in given.items():
-        if value is not None and name not in _OPTIONS[method]:
-            raise ArgumentError(
-                f"{operation}: {name} must be None for method={method!r}, which has none, got "
-                f"{value!r:.80}"
-            )
-    if method == "plate" and screen is None:
-        choose = "auto" if transfer is None else transfer
-        screen = fit_screen(image, key_color=key_color, plate=plate, transfer=choose)
-        plate = None
-    space = _transfer(operation, method, transfer, screen)
-    if method == "plate" and screen is not None:
-        if plate is not None:
-            raise ArgumentError(f"{operation}: plate must be None where a screen is given")
-        key_color = screen.key_color
-    found = KeyRule(
-        method,
-        key_channel(key_color, operation),
-        _color(key_color),
-        defaults[0] if tolerance is None else number(tolerance, operation, "tolerance"),
-        defaults[1] if softness is None else number(softness, operation, "softness"),
-        space,
-        _levels(operation, clip),
-    )
-    if screen is not None:
-        return replace(found, grid=screen.beside("model", image), cell=int(screen.cell))
-    if plate is not None:
-        return replace(found, grid=_plate_grid(operation, image, plate, space, stream))
-    return found
-
-
-def _transfer(operation: str, method: str, transfer: str | None, screen: Screen | None) -> str:
-    if screen is not None and not isinstance(screen, Screen):
-        raise ArgumentError(f"{operation}: screen must be a trimatte.Screen, got {screen!r:.80}")
-    known = "srgb" if screen is None else screen.transfer
-    if transfer is None:
-        return known
-    choice({"srgb": 0, "linear": 1}, transfer, operation, "transfer")
-    if screen is not None and transfer != known:
-        raise ArgumentError(
-            f"{operation}: transfer must be the screen's, {known!r}, or None, got {transfer!r}"
-        )
-    if method == "difference" and transfer != "srgb":
-        raise ArgumentError(
-            f"{operation}: transfer must be 'srgb' for method='difference', got {transfer!r}"
-        )
-    return transfer
-
-
-def _levels(operation: str, clip: Any) -> tuple[float, float]:
-    """(black, white)"""
-    if isinstance(clip, (tuple, list)) and len(clip) == 2 and all(map(is_number, clip)):
-        black, white = float(clip[0]), float(clip[1])
-        if 0.0 <= black < white <= 1.0:
-            return black, white
-    raise ArgumentError(
-        f"{operation}: clip must be (black, white) with 0 <= black < white <= 1, got {clip!r:.80}"
-    )
-
-
-def _color(key_color: KeyColor) -> tuple[float, float, float]:
-    """A key colour, which `key_channel` has checked, in [0, 1]."""
-    r, g, b = SCREEN_COLORS[key_color] if isinstance(key_color, str) else key_color
-    return r / 255.0, g / 255.0, b / 255.0
-
-
-def _plate_grid(
-    operation: str, image: Array, plate: ArrayLike, transfer: str, stream: Any
-) -> Array:
-    """A clean plate as (h, w, 3) float32 of the working space, where the image lies."""
-    array = as_array(plate, operation, "plate", stream)
-    grid = _core.decode(
-        array,
-        linear=transfer == "linear",
-        operation=operation,
-        name="plate",
-        device=None,
-        stream=stream if isinstance(array, DeviceArray) else None,
-    )
-    return _core.place(grid, image.device, operation) if isinstance(image, DeviceArray) else grid
-
-
-def run_key(
-    operation: str,
-    array: Array,
-    rule: KeyRule,
-    dtype: npt.DTypeLike | None,
-    device: str | None = None,
-    stream: Any = None,
-) -> Array:
-    """`chroma_key` under the name of the operation that a message should name."""
-    # An image of a wrong dtype is refused by the core, which names it; any depth will do here.
-    known = array.dtype.name in ("uint8", "uint16", "float32")
-    run = _core.chroma_key if rule.method == "difference" else _core.soft_key
-    return run(
-        array,
-        **rule.arguments(),
-        depth=depth_code(array.dtype if dtype is None and known else dtype or np.uint8, operation),
-        operation=operation,
-        device=device,
-        stream=stream,
-    )
+    if quality == "best":
+        alpha = key_alpha(here, rule, mattes, stream=stream)
+    else:
+        alpha = run_key(operation, here, rule, dtype, device, stream)
+    if choke:
+        alpha = edges.choke(alpha, choke, stream=stream)
+    if feather:
+        alpha = edges.feather(alpha, feather, stream=stream)
+    alpha = mattes.hold(alpha, stream)
+    moved = here is not array and not isinstance(array, DeviceArray)
+    return alpha.to_host() if moved and isinstance(alpha, DeviceArray) else alpha
 
 
 def key_cutout(
     image: ArrayLike,
     *,
     key_color: KeyColor = "green",
-    method: str = "difference",
+    method: str | None = None,
     tolerance: float | None = None,
     softness: float | None = None,
     plate: ArrayLike | None = None,
@@ -349,7 +204,7 @@ def key_cutout(
         "key_cutout",
         array,
         key_color=key_color,
-        method=method,
+        method=method or usual_method(screen),
         tolerance=tolerance,
         softness=softness,
         plate=plate,

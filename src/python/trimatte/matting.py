@@ -16,6 +16,7 @@ from trimatte.arrays import (
     DESPILL_METHODS,
     Array,
     ArrayLike,
+    KeyColor,
     as_alpha,
     as_array,
     as_trimap,
@@ -26,7 +27,6 @@ from trimatte.arrays import (
 from trimatte.compositing import color_or_plate
 from trimatte.edges import out_of_reach
 from trimatte.errors import ArgumentError
-from trimatte.keying import KeyColor
 from trimatte.sessions import MattingSession, alpha_of_session
 
 __all__ = ["MattingInfo", "despill", "estimate_alpha", "estimate_foreground", "project_alpha"]

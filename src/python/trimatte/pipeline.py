@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trimatte import _core
-from trimatte.arrays import as_array, is_on_gpu, three_valued
+from trimatte.arrays import KeyColor, as_array, is_on_gpu, three_valued
 from trimatte.compositing import composite, cutout, limit_alpha
 from trimatte.devices import DeviceArray
+from trimatte.edges import choke, feather
 from trimatte.errors import ArgumentError
 from trimatte.imageio import (
     ImageSource,
@@ -28,8 +29,9 @@ from trimatte.imageio import (
     to_pillow,
     write_image,
 )
+from trimatte.key_rules import key_rule
 from trimatte.keyer import Mattes, solve_before_screen
-from trimatte.keying import KeyColor, chroma_key, key_rule
+from trimatte.keying import chroma_key
 from trimatte.matting import despill as remove_spill
 from trimatte.matting import estimate_alpha
 from trimatte.refining import Adjust, Radius, beside, solve, trimap_of_mask
@@ -175,6 +177,7 @@ class Remover:
             at least 2 and 1); of a mask as wide as its softness asks for, see `make_trimap` with
             ``band="auto"``.
         quality: of `estimate_alpha`.
+        choke, feather: of the functions of that name, for alpha, in pixels.
         despill: the method of `despill` for the foreground of keyed images, or None.
         despill_strength: in [0, 1].
         device: None or ``"cpu"``; ``"cuda"`` or ``"cuda:1"``, where the whole frame stays from the
@@ -202,6 +205,8 @@ class Remover:
         transfer: str | None = None,
         radius: Radius | None = None,
         quality: str = "balanced",
+        choke: float = 0.0,
+        feather: float = 0.0,
         despill: str | None = "average",
         despill_strength: float = 1.0,
         device: Any = None,
@@ -217,6 +222,8 @@ class Remover:
         self.transfer = transfer
         self.radius = radius
         self.quality = quality
+        self.choke = choke
+        self.feather = feather
         self.despill = despill
         self.despill_strength = despill_strength
         self.device = device
@@ -254,10 +261,10 @@ class Remover:
         size is resized to the image's. trimap: 0 background, 255 foreground, the rest unknown, of
         the image's size. Either replaces the model or the colour key; spill is only removed from
         keyed images. garbage, core: mattes of the image's size, 1 (white) where a key is never to
-        find foreground, and where it always is. screen: what is known of the screen, instead of
-        `fit_screen`. An image's own alpha limits the result's. adjust: what alpha becomes before
-        the foreground is estimated by it: adjust(pixels, alpha), both where the work is done,
-        gives (H, W) float32 there.
+        find foreground, and where it always is. screen: that of an earlier frame of the
+        same shot, which `fit_screen` then follows. An image's own alpha limits the result's.
+        adjust: what alpha becomes before the foreground is estimated by it: adjust(pixels, alpha),
+        both where the work is done, gives (H, W) float32 there.
 
         Raises ArgumentError: image or mask unreadable, sizes that do not match, both given;
         EngineError: the network failed.
@@ -285,6 +292,7 @@ class Remover:
             )
 
         stage = partial(_timed, timings)
+        adjust = self._edited(adjust)
         segmenter = self.segmenter if given is None else None
         keys = given is None and self.keys
         if trimap is not None:
@@ -297,11 +305,13 @@ class Remover:
         if keys and self.method == "plate":
             if segmenter is not None:
                 mattes = mattes.within(known)
-            if screen is None:
-                with stage("screen"):
-                    screen = fit_screen(
-                        pixels, key_color=self.key_color, transfer=self.transfer or "auto"
-                    )
+            with stage("screen"):
+                screen = fit_screen(
+                    pixels,
+                    key_color=self.key_color,
+                    transfer=self.transfer or "auto",
+                    like=screen,
+                )
             coarse, solved = solve_before_screen(
                 pixels,
                 screen,
@@ -362,6 +372,18 @@ class Remover:
                 network_size=segmenter.network_size(*mask.shape) if self.radius is None else None,
                 radius=self.radius,
             )
+
+    def _edited(self, adjust: Adjust | None) -> Adjust | None:
+        """`adjust`, and then choke and feather."""
+        if not self.choke and not self.feather:
+            return adjust
+
+        def edited(pixels: Array, alpha: Array) -> Array:
+            alpha = alpha if adjust is None else adjust(pixels, alpha)
+            alpha = choke(alpha, self.choke) if self.choke else alpha
+            return feather(alpha, self.feather) if self.feather else alpha
+
+        return edited
 
     def _keyed(
         self, pixels: Array, mattes: Mattes, timings: dict[str, float]
@@ -433,6 +455,7 @@ class Remover:
             mask = self._chroma_key(pixels)
         trimap = make_trimap(mask, 1 if self.radius is None else self.radius)
         alpha = estimate_alpha(pixels, trimap, quality=self.quality)
+        feather(choke(alpha, self.choke), self.feather)
         if self.despill is not None:
             self._despilled(pixels, alpha, "green", self.despill)
 

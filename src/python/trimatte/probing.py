@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from trimatte import _core
 from trimatte._core import DeviceArray
-from trimatte.arrays import Array, ArrayLike, as_array
+from trimatte.arrays import Array, ArrayLike, KeyColor, as_array
 from trimatte.errors import ArgumentError
-from trimatte.keying import KeyColor, KeyRule, key_rule, run_key
+from trimatte.key_rules import KeyRule, key_rule, run_key
 from trimatte.screens import Screen
 
 __all__ = ["Probe", "probe"]

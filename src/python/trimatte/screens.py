@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from trimatte import _core
-from trimatte.arrays import Array, ArrayLike, as_array, choice, depth_code, key_channel
+from trimatte.arrays import Array, ArrayLike, KeyColor, as_array, choice, depth_code, key_channel
 from trimatte.devices import DeviceArray
-from trimatte.errors import ArgumentError
+from trimatte.errors import ArgumentError, ScreenError
 
 __all__ = ["Screen", "check_screen_options", "fit_screen"]
 
-KeyColor = str | tuple[float, float, float]
 
 _MOST_PIXELS = 1.2e6  # that are looked at
 _CELL = 8  # of those
@@ -112,8 +111,8 @@ def fit_screen(
     Args:
         image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
             ignored.
-        key_color: ``"auto"``: the commonest colour of the borders that is not grey. ``"green"``,
-            ``"blue"``, ``"red"``: the commonest of that kind. (r, g, b) in 0..255: that one.
+        key_color: ``"auto"``: the commonest green or blue of the borders. ``"green"``, ``"blue"``,
+            ``"red"``: the commonest of that kind. (r, g, b) in 0..255: that one.
         plate: a clean plate, the screen without anybody before it, of the image's size and dtype,
             or None: it is made of what is seen of the screen.
         transfer: the space in which foreground and screen were mixed: ``"linear"`` light, as in a
@@ -127,7 +126,8 @@ def fit_screen(
         A `Screen`.
 
     Raises:
-        ArgumentError: an argument is not what is listed above, or there is no such screen.
+        ArgumentError: an argument is not what is listed above.
+        ScreenError: there is no such screen; an ArgumentError as well.
     """
     operation = "fit_screen"
     pixels = as_array(image, operation, "image")
@@ -148,7 +148,7 @@ def fit_screen(
     )
     if share < _LEAST_SHARE:
         wanted = "no colour" if key_color == "auto" else repr(key_color)
-        raise ArgumentError(
+        raise ScreenError(
             f"{operation}: image must show a screen ({wanted} was asked for or found, on "
             f"{share:.1%} of it); key_color= names its colour, plate= gives it without the subject"
         )

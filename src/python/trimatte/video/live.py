@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
+from contextlib import suppress
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
-from trimatte.errors import ArgumentError
+from trimatte.errors import ArgumentError, ScreenError, VideoWarning
 from trimatte.imageio import ImageSource
 from trimatte.pipeline import Remover, Result
+from trimatte.screens import Screen
 
 __all__ = ["Steadier", "VideoRemover"]
+
+_CUT = 0.6  # of the screen that was bare, at least, is so in the next frame
 
 Array = NDArray[Any]
 
@@ -56,19 +62,41 @@ class VideoRemover:
         self.remover = Remover(**options) if remover is None else remover
         self._steadier = _steadier(stabilize)
         self._size: tuple[int, ...] | None = None
+        self._screen: Screen | None = None
 
     def __call__(self, frame: ImageSource) -> Result:
         """Cut the foreground out of the next frame, as `Remover` does of an image.
 
+        The screen's colour and plate are those of the frame before, followed slowly; where much
+        less of it is seen than there was, that was a cut, and everything starts anew.
+
         frame: as `Remover` takes images; usually (H, W, 3) uint8 or uint16 RGB.
 
-        Raises ArgumentError and EngineError, as `Remover` does.
+        Raises ArgumentError and EngineError, as `Remover` does; but an array that shows no screen,
+        as a black frame between two shots, is kept whole, with a VideoWarning.
         """
-        return self.remover(frame, adjust=None if self._steadier is None else self._steady)
+        adjust = None if self._steadier is None else self._steady
+        if self._screen is not None:
+            with suppress(ArgumentError):  # another size, or no such screen: a cut
+                result = self.remover(frame, adjust=adjust, screen=self._screen)
+                if result.screen is None or result.screen.share > _CUT * self._screen.share:
+                    self._screen = result.screen
+                    return result
+            self.reset()
+        try:
+            result = self.remover(frame, adjust=adjust)
+        except ScreenError as error:
+            if not isinstance(frame, np.ndarray):
+                raise
+            warnings.warn(f"{error}: such frames are kept whole", VideoWarning, stacklevel=2)
+            return self.remover(frame, trimap=np.full(frame.shape[:2], 255, np.uint8))
+        self._screen = result.screen
+        return result
 
     def reset(self) -> None:
         """Start anew: the next frame has nothing to do with those before."""
         self._size = None
+        self._screen = None
         if self._steadier is not None:
             self._steadier.reset()
 
