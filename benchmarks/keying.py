@@ -1,7 +1,7 @@
 """The claims about keying, measured on this machine: alpha before screens, photographs, speed.
 
-    python benchmarks/keying.py                             everything, about 6 minutes
-    python benchmarks/keying.py --quick                     half of the scenes, about 3 minutes
+    python benchmarks/keying.py                             everything, about 3 minutes
+    python benchmarks/keying.py --quick                     half of the scenes, about 2 minutes
     python benchmarks/keying.py --smoke                     tiny images: does it run at all
     python benchmarks/keying.py --only real --sheet FILE    a contact sheet of the photographs
 
