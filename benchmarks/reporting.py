@@ -36,13 +36,14 @@ Cell = str | float | None
 
 @dataclass
 class Section:
-    """A table, the bars judged by it, and what could not be measured."""
+    """A table, the bars judged by it, what could not be measured, and for JSON what it sums up."""
 
     title: str
     header: tuple[str, ...]
     rows: list[tuple[Cell, ...]] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    details: list[dict[str, Any]] = field(default_factory=list)
 
     def __str__(self) -> str:
         lines = [self.header, *(tuple(map(text, row)) for row in self.rows)]
@@ -74,6 +75,7 @@ class Program:
     """A benchmark as a command: its sections, by name, with three efforts to choose from.
 
     about: the module's docstring. quick_means, data_means: help for ``--quick`` and ``--data``.
+    add_options: adds what only this program has.
     """
 
     title: str
@@ -85,6 +87,7 @@ class Program:
     quick_means: str
     data: Path
     data_means: str
+    add_options: Callable[[argparse.ArgumentParser], None] | None = None
 
     def run(self, arguments: list[str] | None = None) -> int:
         """1 where a bar is missed, else 0."""
@@ -118,6 +121,8 @@ class Program:
         effort = parser.add_mutually_exclusive_group()
         effort.add_argument("--quick", action="store_true", help=self.quick_means)
         effort.add_argument("--smoke", action="store_true", help="tiny images, nothing is judged")
+        if self.add_options:
+            self.add_options(parser)
         options = parser.parse_args(arguments)
         options.sections = options.only.split(",") if options.only else list(self.sections)
         unknown = sorted(set(options.sections) - set(self.sections))
