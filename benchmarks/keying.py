@@ -126,12 +126,12 @@ def composites(effort: Effort, data: Path) -> Iterator[Scene]:
         *(("drawn", each) for each in screens.drawn_subjects(effort.height, effort.width)),
         *(("photographed", each) for each in screens.photographed_subjects(data)),
     ]
-    choices = itertools.product(subjects, screens.COLORS, (False, True), effort.noises)
-    for seed, ((group, subject), key, linear, noise) in enumerate(choices):
-        made = screens.before_screen(subject, key, linear=linear, noise=noise, seed=seed)
-        yield Scene(
-            group, subject.name, key, linear, noise, made.image, subject.alpha, subject.foreground
-        )
+    choices = itertools.product(subjects, screens.COLORS, (False, True))
+    for seed, ((group, subject), key, linear) in enumerate(choices):
+        for noise in effort.noises:
+            made = screens.before_screen(subject, key, linear=linear, noise=noise, seed=seed)
+            truth = (subject.alpha, subject.foreground)
+            yield Scene(group, subject.name, key, linear, noise, made.image, *truth)
 
 
 def ready_made(data: Path) -> Iterator[Scene]:
