@@ -112,7 +112,7 @@ def test_default_streams(stream: Any, handle: int) -> None:
         ByMethod(answer=(0, "1")),
         ByProperty(answer=None),
     ],
-    ids=lambda stream: repr(stream)[:30],
+    ids=lambda stream: type(stream).__name__,
 )
 def test_what_is_no_stream(stream: Any) -> None:
     array = trimatte.to_device(IMAGE)

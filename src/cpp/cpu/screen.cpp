@@ -27,7 +27,7 @@ using Mask = Map<std::uint8_t>;
 constexpr int kErosion = 2;            // of what is called sure, pixels
 constexpr float kBare = 0.15f;         // alpha below which a first key calls a pixel screen
 constexpr float kBareIfSmooth = 0.3f;  // the same for the mean of a smooth place
-constexpr float kSmoothScreen = 0.03f, kSmoothClothes = 0.12f;  // deviations beyond the noise's
+constexpr float kSmoothScreen = 0.03f, kSmoothClothes = 0.2f;  // deviations beyond the noise's
 constexpr float kEnough = 16.0f;  // pixels of a cell that need no help from coarser ones
 constexpr int kPlateTurns = 4;    // the plate grows over the screen from turn to turn
 constexpr int kModelTurns = 2;
@@ -593,7 +593,7 @@ ScreenFit Fitting::run(const Colors& encoded, const ScreenFit& known) {
       opaque = erode_square(opaque, 1);
       bare = erode_square(bare, kErosion);
       for (std::ptrdiff_t i = 0; i < first.size(); ++i) opaque[i] |= first[i] != 0;
-      if (!given_plate_)
+      if (!has_plate)
         plate_ = means(bare, {plate_.at(0, 0)[0], plate_.at(0, 0)[1], plate_.at(0, 0)[2]});
     }
     solve(opaque, bare);

@@ -16,7 +16,7 @@ struct ScreenOptions {
 
 // How much of an image's size what it does not show of a screen may be away from it.
 inline constexpr float kScreenReach = 0.10f;    // farther away than that nothing is screen
-inline constexpr float kScreenFringe = 0.015f;  // and beyond that nothing smooth is
+inline constexpr float kScreenFringe = 0.01f;  // and beyond that nothing smooth is
 
 // The channel that a key colour lights most.
 TRIMATTE_HD int key_channel_of(const float* key) {

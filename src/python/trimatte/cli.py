@@ -317,6 +317,9 @@ def _key(arguments: argparse.Namespace) -> int:
             raise UsageError("--hard runs on the CPU: drop --device")
         if arguments.softness:
             raise UsageError("--hard has no soft ramp: drop --softness")
+        for name in ("garbage", "core", "choke", "feather"):
+            if getattr(arguments, name):
+                raise UsageError(f"--hard is the bare rule: drop --{name}")
         if arguments.method not in (None, "difference"):
             raise UsageError(f"--hard is the method difference: drop --method {arguments.method}")
         arguments.method = "difference"
@@ -364,9 +367,8 @@ def _hard_key(source: Path, remover: Remover) -> Result:
     start = time.perf_counter()
     pixels, icc_profile = load_picture(source)
     read = time.perf_counter()
-    mask = chroma_key(
-        pixels, key_color=remover.key_color, tolerance=remover.tolerance, dtype=np.uint8
-    )
+    color = remover.color_of(pixels)
+    mask = chroma_key(pixels, key_color=color, tolerance=remover.tolerance, dtype=np.uint8)
     alpha = np.divide(mask, 255, dtype=np.float32)
     if pixels.shape[2] == 4:
         alpha = limit_alpha(alpha, pixels)
@@ -374,7 +376,7 @@ def _hard_key(source: Path, remover: Remover) -> Result:
     if remover.despill is not None:
         foreground = despill(
             foreground,
-            key_color=remover.key_color,
+            key_color=color,
             method=remover.despill,
             strength=remover.despill_strength,
         )

@@ -73,7 +73,11 @@ def add_screen(parser: argparse.ArgumentParser) -> Any:
         help="the space that foreground and screen were mixed in (default: which fits)",
     )
     screen.add_argument(
-        "--choke", type=float, default=0.0, metavar="N", help="tighten alpha by so many pixels"
+        "--choke",
+        type=float,
+        default=0.0,
+        metavar="N",
+        help="tighten alpha by so many pixels; below 0 spreads it",
     )
     screen.add_argument(
         "--feather", type=float, default=0.0, metavar="N", help="soften its edge by so many"
@@ -206,6 +210,7 @@ def network_remover(arguments: argparse.Namespace) -> Remover:
         remover = Remover(
             model=segmenter,
             classes=classes if arguments.classes else None,
+            **_beside_network(arguments),
             radius=arguments.radius,
             quality=arguments.quality,
             device=arguments.device,
@@ -215,6 +220,14 @@ def network_remover(arguments: argparse.Namespace) -> Remover:
     if arguments.verbose:
         print(f"trimatte: {segmenter.engine}", file=sys.stderr)
     return remover
+
+
+def _beside_network(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options of a key that a network's Remover takes, where the command has them."""
+    names = ("key_color", "method", "tolerance", "softness", "transfer")
+    given = {name: getattr(arguments, name, None) for name in names}
+    edges = {name: getattr(arguments, name, 0.0) for name in ("choke", "feather")}
+    return {name: value for name, value in given.items() if value is not None} | edges
 
 
 def background_of(given: str) -> str | tuple[float, float, float]:

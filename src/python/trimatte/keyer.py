@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from trimatte import _core
+from trimatte import _core, edges
 from trimatte.arrays import Array, as_alpha, as_array
 from trimatte.devices import DeviceArray
 from trimatte.edges import hold_mattes
@@ -18,7 +18,7 @@ from trimatte.screens import Screen
 from trimatte.transfer import to_linear, to_srgb
 from trimatte.trimap import make_trimap
 
-__all__ = ["Mattes", "key_alpha", "solve_before_screen"]
+__all__ = ["Mattes", "finish_alpha", "key_alpha", "solve_before_screen"]
 
 _SURE = (0.02, 0.98)  # beyond these a soft key is believed, but for a rim of what it believes
 _RIM_SIDE = 480  # that rim is a pixel wide for so many of the image's side
@@ -57,6 +57,17 @@ class Mattes:
         if not self:
             return alpha
         return hold_mattes(alpha, garbage=self.garbage, core=self.core, stream=stream)
+
+
+def finish_alpha(
+    alpha: Array, *, choke: float, feather: float, mattes: Mattes, stream: Any = None
+) -> Array:
+    """What is done to an alpha last: choke, feather, and the mattes' last word."""
+    if choke:
+        alpha = edges.choke(alpha, choke, stream=stream)
+    if feather:
+        alpha = edges.feather(alpha, feather, stream=stream)
+    return mattes.hold(alpha, stream)
 
 
 def _on_host(matte: Any) -> Any:

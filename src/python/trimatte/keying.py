@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from trimatte import _core, edges
+from trimatte import _core
 from trimatte._core import DeviceArray
-from trimatte.arrays import DESPILL_METHODS, Array, ArrayLike, KeyColor, as_array, choice, number
+from trimatte.arrays import (
+    DESPILL_METHODS,
+    Array,
+    ArrayLike,
+    KeyColor,
+    as_array,
+    choice,
+    depth_code,
+    number,
+)
 from trimatte.errors import ArgumentError
 from trimatte.key_rules import key_rule, run_key, usual_method
-from trimatte.keyer import Mattes, key_alpha
+from trimatte.keyer import Mattes, finish_alpha, key_alpha
 from trimatte.screens import Screen
 
 __all__ = ["chroma_key", "key_cutout"]
+
+_FLOAT = depth_code("float32", "chroma_key")
 
 
 def chroma_key(
@@ -124,7 +134,7 @@ def chroma_key(
                 f"{operation}: method must be None or 'plate' with a quality, got {method!r:.80}"
             )
         method = "plate"
-    if quality == "best" and dtype is not None and np.dtype(dtype) != np.float32:
+    if quality == "best" and dtype is not None and depth_code(dtype, operation) != _FLOAT:
         raise ArgumentError(f"{operation}: dtype must be float32 or None with quality='best'")
     array = as_array(image, operation, "image", stream)
     _core.check(array, operation, "image", color=True)
@@ -151,11 +161,7 @@ def chroma_key(
         alpha = key_alpha(here, rule, mattes, stream=stream)
     else:
         alpha = run_key(operation, here, rule, dtype, device, stream)
-    if choke:
-        alpha = edges.choke(alpha, choke, stream=stream)
-    if feather:
-        alpha = edges.feather(alpha, feather, stream=stream)
-    alpha = mattes.hold(alpha, stream)
+    alpha = finish_alpha(alpha, choke=choke, feather=feather, mattes=mattes, stream=stream)
     moved = here is not array and not isinstance(array, DeviceArray)
     return alpha.to_host() if moved and isinstance(alpha, DeviceArray) else alpha
 

@@ -30,7 +30,7 @@ from trimatte.imageio import (
     write_image,
 )
 from trimatte.key_rules import key_rule
-from trimatte.keyer import Mattes, solve_before_screen
+from trimatte.keyer import Mattes, finish_alpha, solve_before_screen
 from trimatte.keying import chroma_key
 from trimatte.matting import despill as remove_spill
 from trimatte.matting import estimate_alpha
@@ -172,12 +172,14 @@ class Remover:
         method: of `chroma_key`. None: ``"plate"``, the best, with nothing to tune; where a
             tolerance or softness is given, ``"difference"``.
         tolerance, softness, transfer: of `chroma_key`; transfer for ``"plate"`` of `fit_screen`.
-        radius: the unknown band's width in pixels, a number or (outside, inside). None: around a
-            key 1/80 of the image's side outside and 1/160 inside (the side of a square of its area;
-            at least 2 and 1); of a mask as wide as its softness asks for, see `make_trimap` with
+        radius: the unknown band's width in pixels, a number or (outside, inside). None: beyond
+            what a learnt screen leaves unsure 1/480 of the image's side (of a square of its area;
+            at least 2); around another key 1/80 outside and 1/160 inside (at least 2 and 1); of a
+            mask as wide as its softness asks for, see `make_trimap` with
             ``band="auto"``.
         quality: of `estimate_alpha`.
-        choke, feather: of the functions of that name, for alpha, in pixels.
+        choke, feather: of the functions of that name, for alpha, in pixels, in [-64, 64] and
+            [0, 64].
         despill: the method of `despill` for the foreground of keyed images, or None.
         despill_strength: in [0, 1].
         device: None or ``"cpu"``; ``"cuda"`` or ``"cuda:1"``, where the whole frame stays from the
@@ -212,11 +214,16 @@ class Remover:
         device: Any = None,
     ) -> None:
         self.classes = classes
-        self.method = method or (
-            "plate" if tolerance is None and softness is None else "difference"
-        )
+        tuned = tolerance is not None or softness is not None
+        self.method = method or ("difference" if tuned else "plate")
         self.keys = model is None or key_color is not None
-        self.key_color = key_color or ("auto" if self.method == "plate" else "green")
+        usual = "auto" if self.method == "plate" else "green"
+        self.key_color = usual if key_color is None else key_color
+        if not self.keys and (tuned or method is not None or transfer is not None):
+            raise ArgumentError(
+                "Remover: method, tolerance, softness and transfer must be left out with a model "
+                "but where key_color asks for a key beside it"
+            )
         self.tolerance = tolerance
         self.softness = softness
         self.transfer = transfer
@@ -260,9 +267,10 @@ class Remover:
         (read_image says more). mask: what is foreground, roughly, as for `refine`; one of another
         size is resized to the image's. trimap: 0 background, 255 foreground, the rest unknown, of
         the image's size. Either replaces the model or the colour key; spill is only removed from
-        keyed images. garbage, core: mattes of the image's size, 1 (white) where a key is never to
-        find foreground, and where it always is. screen: that of an earlier frame of the
-        same shot, which `fit_screen` then follows. An image's own alpha limits the result's.
+        keyed images. garbage, core: mattes of the image's size, of any depth, 1 (white) where there
+        is never to be foreground, and where there always is; the last word. screen: that of an
+        earlier frame of the same shot, which `fit_screen` then follows. An image's own alpha limits
+        the result's.
         adjust: what alpha becomes before the foreground is estimated by it: adjust(pixels, alpha),
         both where the work is done, gives (H, W) float32 there.
 
@@ -292,7 +300,7 @@ class Remover:
             )
 
         stage = partial(_timed, timings)
-        adjust = self._edited(adjust)
+        adjust = self._finished(adjust, mattes)
         segmenter = self.segmenter if given is None else None
         keys = given is None and self.keys
         if trimap is not None:
@@ -302,11 +310,14 @@ class Remover:
                 coarse, known = trimap_of_mask(coarse, pixels, radius=self.radius)
         elif segmenter is not None:
             coarse, known = self._segmented(segmenter, pixels, timings)
+        color, learnt = self.key_color, None
+        if screen is not None and not (keys and self.method == "plate"):
+            raise ArgumentError("Remover: screen must be left out where none is learnt")
         if keys and self.method == "plate":
             if segmenter is not None:
-                mattes = mattes.within(known)
+                mattes = mattes.within(known)  # in the key; the last word is the caller's own
             with stage("screen"):
-                screen = fit_screen(
+                learnt = fit_screen(
                     pixels,
                     key_color=self.key_color,
                     transfer=self.transfer or "auto",
@@ -314,22 +325,25 @@ class Remover:
                 )
             coarse, solved = solve_before_screen(
                 pixels,
-                screen,
+                learnt,
                 mattes,
                 radius=self.radius,
                 quality=self.quality,
                 stage=stage,
                 adjust=adjust,
             )
-            known = solved.trimap
+            known, color = solved.trimap, learnt.key_color
         else:
             if keys:
-                coarse, known = self._keyed(pixels, mattes, timings)
+                with stage("key"):
+                    color = self.color_of(pixels)
+                    coarse = mattes.hold(self._chroma_key(pixels, color))
+                with stage("trimap"):
+                    known = self._band_around(coarse)
             solved = solve(pixels, known, quality=self.quality, stage=stage, adjust=adjust)
         alpha, foreground = solved.alpha, solved.foreground
         if keys and self.despill is not None:
             with _timed(timings, "despill"):
-                color = self.key_color if screen is None else screen.key_color
                 foreground = self._despilled(foreground, alpha, color, self.despill)
         with _timed(timings, "cutout"):
             if pixels.shape[2] == 4:
@@ -351,7 +365,7 @@ class Remover:
             device,
             on_host=on_host,
             engine=engine,
-            screen=screen,
+            screen=learnt,
             icc_profile=icc_profile,
         )
         if on_host and device != "cpu":
@@ -373,32 +387,30 @@ class Remover:
                 radius=self.radius,
             )
 
-    def _edited(self, adjust: Adjust | None) -> Adjust | None:
-        """`adjust`, and then choke and feather."""
-        if not self.choke and not self.feather:
+    def _finished(self, adjust: Adjust | None, mattes: Mattes) -> Adjust | None:
+        """`adjust`, and then what is done to an alpha last."""
+        if not self.choke and not self.feather and not mattes:
             return adjust
 
-        def edited(pixels: Array, alpha: Array) -> Array:
+        def finished(pixels: Array, alpha: Array) -> Array:
             alpha = alpha if adjust is None else adjust(pixels, alpha)
-            alpha = choke(alpha, self.choke) if self.choke else alpha
-            return feather(alpha, self.feather) if self.feather else alpha
+            return finish_alpha(alpha, choke=self.choke, feather=self.feather, mattes=mattes)
 
-        return edited
+        return finished
 
-    def _keyed(
-        self, pixels: Array, mattes: Mattes, timings: dict[str, float]
-    ) -> tuple[Array, Array]:
-        """The mask of a key that knows no screen, and the trimap of it."""
-        with _timed(timings, "key"):
-            mask = mattes.hold(self._chroma_key(pixels))
+    def _band_around(self, mask: Array) -> Array:
+        """The trimap of the mask of a key that knows no screen."""
         radius = default_radius(*mask.shape) if self.radius is None else self.radius
-        with _timed(timings, "trimap"):
-            return mask, make_trimap(mask, radius)
+        return make_trimap(mask, radius)
 
-    def _chroma_key(self, pixels: Array) -> Array:
+    def color_of(self, pixels: Array) -> KeyColor:
+        """The key's colour, found in the image if it is to be."""
+        return fit_screen(pixels).key_color if self.key_color == "auto" else self.key_color
+
+    def _chroma_key(self, pixels: Array, key_color: KeyColor) -> Array:
         return chroma_key(
             pixels,
-            key_color=self.key_color,
+            key_color=key_color,
             method=self.method,
             tolerance=self.tolerance,
             softness=self.softness,
@@ -452,7 +464,7 @@ class Remover:
                 screen=_NO_SCREEN,
             )
         else:
-            mask = self._chroma_key(pixels)
+            mask = self._chroma_key(pixels, "green" if self.key_color == "auto" else self.key_color)
         trimap = make_trimap(mask, 1 if self.radius is None else self.radius)
         alpha = estimate_alpha(pixels, trimap, quality=self.quality)
         feather(choke(alpha, self.choke), self.feather)

@@ -13,7 +13,7 @@ from trimatte import _core
 from trimatte._core import DeviceArray
 from trimatte.arrays import Array, ArrayLike, KeyColor, as_array
 from trimatte.errors import ArgumentError
-from trimatte.key_rules import KeyRule, key_rule, run_key
+from trimatte.key_rules import KeyRule, key_rule, run_key, usual_method
 from trimatte.screens import Screen
 
 __all__ = ["Probe", "probe"]
@@ -51,7 +51,7 @@ class Probe:
     softness: float
     keyed: bool
     alpha: float
-    method: str = "difference"
+    method: str | None = None
     steps: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -76,7 +76,7 @@ def probe(
     y: int,
     *,
     key_color: KeyColor = "green",
-    method: str = "difference",
+    method: str | None = None,
     tolerance: float | None = None,
     softness: float | None = None,
     plate: ArrayLike | None = None,
@@ -118,7 +118,7 @@ def probe(
         "probe",
         array,
         key_color=key_color,
-        method=method,
+        method=method or usual_method(screen),
         tolerance=tolerance,
         softness=softness,
         plate=None if plate is None else _on_host(as_array(plate, "probe", "plate")),
@@ -143,7 +143,7 @@ def probe(
         softness=rule.softness,
         keyed=alpha == 0.0,
         alpha=alpha,
-        method=method,
+        method=method or usual_method(screen),
         steps=_steps(array, int(x), int(y), rule),
     )
 

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from trimatte import _core
-from trimatte.arrays import Array, ArrayLike, KeyColor, as_array, choice, depth_code, key_channel
+from trimatte.arrays import (
+    Array,
+    ArrayLike,
+    KeyColor,
+    as_array,
+    choice,
+    depth_code,
+    is_number,
+    key_channel,
+)
 from trimatte.devices import DeviceArray
 from trimatte.errors import ArgumentError, ScreenError
 
@@ -18,6 +27,7 @@ __all__ = ["Screen", "check_screen_options", "fit_screen"]
 
 _MOST_PIXELS = 1.2e6  # that are looked at
 _CELL = 8  # of those
+_LARGEST_CELL = 2**24
 _LEAST_SHARE = 0.005  # of the image, to be called a screen
 _TRANSFERS = {"srgb": 0, "linear": 1, "auto": 2}
 _CHANNELS = ("red", "green", "blue")
@@ -40,15 +50,15 @@ class Screen:
         cell: pixels a side of a cell.
         model: (h, w, 4) float32, (m0, m1, m2, m3) of every cell.
         plate: (h, w, 3) float32, the screen's colour in every cell.
-        noise: the standard deviation of alpha on the bare screen.
+        noise: the standard deviation of alpha on the bare screen, from 0.
         share: of the image that is bare screen, in [0, 1].
     """
 
     key_color: tuple[float, float, float]
     transfer: str
     cell: int
-    model: Array
-    plate: Array
+    model: Array = field(repr=False)
+    plate: Array = field(repr=False)
     noise: float
     share: float = 1.0
     _placed: dict[tuple[str, str], Array] = field(default_factory=dict, init=False, repr=False)
@@ -58,10 +68,22 @@ class Screen:
             raise ArgumentError(
                 f"Screen: transfer must be 'srgb' or 'linear', got {self.transfer!r:.80}"
             )
-        if not isinstance(self.cell, (int, np.integer)) or self.cell < 1:
+        if not isinstance(self.cell, (int, np.integer)) or not 1 <= self.cell <= _LARGEST_CELL:
             raise ArgumentError(
-                f"Screen: cell must be a whole number from 1, got {self.cell!r:.80}"
+                f"Screen: cell must be a whole number in [1, {_LARGEST_CELL}], got "
+                f"{self.cell!r:.80}"
             )
+
+        for name, values in (("model", 4), ("plate", 3)):
+            object.__setattr__(self, name, _grid(getattr(self, name), name, values))
+        if self.model.shape[:2] != self.plate.shape[:2]:
+            raise ArgumentError(
+                f"Screen: plate must have the model's grid {self.model.shape[:2]}, got "
+                f"{self.plate.shape[:2]}"
+            )
+        if not (is_number(self.noise) and 0.0 <= self.noise < math.inf):
+            raise ArgumentError(f"Screen: noise must be a number from 0, got {self.noise!r:.80}")
+        key_channel(self.key_color, "Screen")
 
     def beside(self, name: str, image: Array) -> Array:
         """``model`` or ``plate`` where an image lies; copied to a GPU once."""
@@ -135,10 +157,17 @@ def fit_screen(
     if 0 in pixels.shape[:2]:
         raise ArgumentError(f"{operation}: image must not be empty, got {pixels.shape}")
     step = math.ceil(math.sqrt(pixels.shape[0] * pixels.shape[1] / _MOST_PIXELS))
-    clean = None if plate is None else _every(as_array(plate, operation, "plate"), step)
     color, channel = _key(key_color, operation)
+    choice(_TRANSFERS, transfer, operation, "transfer")
+    clean = None
+    if plate is not None and like is None:
+        clean = as_array(plate, operation, "plate")
+        _core.check(clean, operation, "plate", color=True)
+        clean = _every(clean, step)
     known = None
     if like is not None:
+        if not isinstance(like, Screen):
+            raise ArgumentError(f"{operation}: like must be a trimatte.Screen, got {like!r:.80}")
         known = _known_plate(like, pixels, step)
         color, channel = _key(like.key_color, operation)
         transfer = like.transfer
@@ -150,7 +179,8 @@ def fit_screen(
         wanted = "no colour" if key_color == "auto" else repr(key_color)
         raise ScreenError(
             f"{operation}: image must show a screen ({wanted} was asked for or found, on "
-            f"{share:.1%} of it); key_color= names its colour, plate= gives it without the subject"
+            f"{share:.1%} of {pixels.shape[1]} x {pixels.shape[0]} pixels); key_color= names its "
+            "colour, plate= gives it without the subject"
         )
     return Screen(
         key_color=(round(255 * key[0], 3), round(255 * key[1], 3), round(255 * key[2], 3)),
@@ -161,6 +191,20 @@ def fit_screen(
         noise=noise,
         share=share,
     )
+
+
+def _grid(given: Array, name: str, values: int) -> Array:
+    """A grid of a Screen as the core reads it."""
+    if isinstance(given, DeviceArray):
+        return given
+    wanted = f"Screen: {name} must be (h, w, {values}) float32, finite, not empty"
+    try:
+        grid = np.ascontiguousarray(given, np.float32)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{wanted}, got {given!r:.80}") from None
+    if grid.ndim != 3 or grid.shape[2] != values or grid.size == 0 or not np.isfinite(grid).all():
+        raise ArgumentError(f"{wanted}, got {grid.shape}")
+    return grid
 
 
 def check_screen_options(operation: str, key_color: KeyColor, transfer: str | None) -> None:

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from trimatte.arrays import is_on_gpu
 from trimatte.errors import ArgumentError, ScreenError, VideoWarning
-from trimatte.imageio import ImageSource
+from trimatte.imageio import load_picture
 from trimatte.pipeline import Remover, Result
 from trimatte.screens import Screen
 
@@ -62,9 +63,10 @@ class VideoRemover:
         self.remover = Remover(**options) if remover is None else remover
         self._steadier = _steadier(stabilize)
         self._size: tuple[int, ...] | None = None
+        self._shape: tuple[int, ...] | None = None
         self._screen: Screen | None = None
 
-    def __call__(self, frame: ImageSource) -> Result:
+    def __call__(self, frame: Any) -> Result:
         """Cut the foreground out of the next frame, as `Remover` does of an image.
 
         The screen's colour and plate are those of the frame before, followed slowly; where much
@@ -72,12 +74,18 @@ class VideoRemover:
 
         frame: as `Remover` takes images; usually (H, W, 3) uint8 or uint16 RGB.
 
-        Raises ArgumentError and EngineError, as `Remover` does; but an array that shows no screen,
-        as a black frame between two shots, is kept whole, with a VideoWarning.
+        Raises ArgumentError and EngineError, as `Remover` does; but a frame that shows no screen,
+        as a black one between two shots, is kept whole as it is, with a VideoWarning.
         """
         adjust = None if self._steadier is None else self._steady
+        if not isinstance(frame, np.ndarray) and not is_on_gpu(frame):
+            frame = load_picture(frame)[0]
+        shape = tuple(frame.shape)
+        if self._shape is not None and shape != self._shape:
+            self.reset()
+        self._shape = shape
         if self._screen is not None:
-            with suppress(ArgumentError):  # another size, or no such screen: a cut
+            with suppress(ScreenError):  # a cut
                 result = self.remover(frame, adjust=adjust, screen=self._screen)
                 if result.screen is None or result.screen.share > _CUT * self._screen.share:
                     self._screen = result.screen
@@ -86,10 +94,8 @@ class VideoRemover:
         try:
             result = self.remover(frame, adjust=adjust)
         except ScreenError as error:
-            if not isinstance(frame, np.ndarray):
-                raise
             warnings.warn(f"{error}: such frames are kept whole", VideoWarning, stacklevel=2)
-            return self.remover(frame, trimap=np.full(frame.shape[:2], 255, np.uint8))
+            return self.remover(frame, trimap=np.full(shape[:2], 255, np.uint8))
         self._screen = result.screen
         return result
 
