@@ -207,6 +207,44 @@ def test_a_folder_of_frames(clip: Path, tmp_path: Path) -> None:
     assert (other / "notes.txt").read_text() == "stay"
 
 
+def test_a_folder_that_is_there_is_only_added_to(clip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "notes.txt").write_text("stay")
+    folder.chmod(0o750)
+    before, inside = folder.stat(), (folder / "sub").stat()
+
+    def fail(index: int, result: Any) -> None:
+        assert [path.name for path in tmp_path.iterdir()] == ["frames"]
+        if index == 5:
+            raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        remove_video(clip, folder, on_frame=fail, **FAST)
+    assert [path.name for path in folder.iterdir()] == ["sub"]
+    remove_video(clip, folder, **FAST)
+    assert len(list(folder.iterdir())) == COUNT + 1
+    after = folder.stat()
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+    assert (folder / "sub").stat().st_ino == inside.st_ino
+    assert (folder / "sub" / "notes.txt").read_text() == "stay"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_frame_that_came_meanwhile_stays(clip: Path, tmp_path: Path, there: bool) -> None:
+    folder = tmp_path / "frames"
+    if there:
+        folder.mkdir()
+
+    def intrude(index: int, result: Any) -> None:
+        (folder / "000005.png").write_text("another's")
+
+    with pytest.raises(ArgumentError, match=r"cannot write .*there is a 000005\.png already"):
+        remove_video(clip, folder, on_frame=intrude, **FAST)
+    assert [path.name for path in folder.iterdir()] == ["000005.png"]
+    assert (folder / "000005.png").read_text() == "another's"
+
+
 def test_ten_bits_stay_ten_bits(tmp_path: Path) -> None:
     source = make(tmp_path / "deep.mkv", "ffv1", "yuv444p10le")
     seen: list[Any] = []
