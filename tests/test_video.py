@@ -8,6 +8,7 @@ import signal
 import struct
 import sys
 import threading
+import time
 import types
 from collections.abc import Iterator
 from fractions import Fraction
@@ -508,6 +509,42 @@ def test_control_c(clip: Path, tmp_path: Path) -> None:
     assert len(frames(tmp_path / "out.mov")) == 4
 
 
+def interrupt_the_finish(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Ctrl-C comes as often while the file is being finished."""
+    from trimatte.video import writing
+
+    if not hasattr(signal, "pthread_kill"):
+        pytest.skip("no signal wakes the main thread here")
+    finish = writing._File.finish
+
+    def slow(file: Any) -> None:
+        for _ in range(times):
+            # Not raise_signal: that of another thread does not wake the one that waits.
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            time.sleep(0.3)
+        finish(file)
+
+    monkeypatch.setattr(writing._File, "finish", slow)
+
+
+def test_control_c_while_the_file_is_finished(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_the_finish(monkeypatch, 1)
+    with pytest.raises(KeyboardInterrupt):
+        remove_video(clip, tmp_path / "out.mov", **FAST)
+    assert times(tmp_path / "out.mov") == times(clip)
+
+
+def test_who_insists_gives_the_file_up(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_the_finish(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        remove_video(clip, tmp_path / "out.mov", **FAST)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_broken_files(clip: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     for content in (b"", b"no video at all" * 50, clip.read_bytes()[:1500]):
@@ -728,6 +765,30 @@ def test_the_command_is_interrupted(
     code, _, err = run("video", clip, "-o", output, *QUICK)
     assert (code, err) == (130, f"trimatte: interrupted; the first 3 frames are in {output}\n")
     assert len(frames(output)) == 3
+
+
+@pytest.mark.parametrize("older", [True, False])
+@pytest.mark.parametrize("interrupts", [1, 2])
+def test_the_command_says_kept_only_of_what_is_there(
+    run: Run,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    interrupts: int,
+    older: bool,
+) -> None:
+    output = tmp_path / "out.mov"
+    if older:
+        output.write_text("older")
+    interrupt_the_finish(monkeypatch, interrupts)
+    code, _, err = run("video", clip, "-o", output, *QUICK)
+    kept = f"the first {COUNT} frames are in {output}"
+    said = kept if interrupts == 1 else "nothing is written"
+    assert (code, err) == (130, f"trimatte: interrupted; {said}\n")
+    if interrupts == 1:
+        assert len(frames(output)) == COUNT
+    else:
+        assert output.exists() == older
 
 
 class Terminal(io.StringIO):
