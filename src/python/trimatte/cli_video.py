@@ -91,6 +91,8 @@ def _seconds(text: str) -> float:
     if len(parts) > 3 or not all(part.isdecimal() for part in parts[:-1]):
         raise ValueError(text)
     seconds = float(parts[-1])
+    if not 0 <= seconds < float("inf"):  # Not of the sum: 1:-30 is no time.
+        raise ValueError(text)
     for power, part in enumerate(reversed(parts[:-1]), 1):
         seconds += 60**power * int(part)
     return seconds
