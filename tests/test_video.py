@@ -67,9 +67,10 @@ def make(
     sound: str | None = None,
     tag: dict[str, int] | None = None,
     options: dict[str, str] | None = None,
+    muxer: dict[str, str] | None = None,
 ) -> Path:
     """A clip of COUNT frames, 25 a second unless their times are given in milliseconds."""
-    with av.open(str(path), "w") as output:
+    with av.open(str(path), "w", container_options=muxer or {}) as output:
         stream = output.add_stream(codec, rate=25, options=options or {})
         stream.height, stream.width = size
         stream.pix_fmt = layout
@@ -421,6 +422,20 @@ def test_sound_can_be_left_out(clip: Path, tmp_path: Path) -> None:
     assert sound_codec(tmp_path / "out.mov") is None
 
 
+def test_sound_that_lies_behind_the_last_frame_is_found(tmp_path: Path) -> None:
+    source = make(
+        tmp_path / "a.mkv", "ffv1", "bgr0", sound="aac", muxer={"max_interleave_delta": "1"}
+    )
+    with av.open(str(source)) as container:
+        kinds = [p.stream.type for p in container.demux() if p.size]
+    assert "audio" not in kinds[: COUNT - 1]
+    remove_video(source, tmp_path / "out.mkv", end=0.2, **FAST)
+    assert len(times(tmp_path / "out.mkv")) == 5
+    expected = [packet for packet in packets(source) if 0 <= packet[0] < Fraction(1, 5)]
+    assert len(expected) > 8
+    assert packets(tmp_path / "out.mkv") == expected
+
+
 # --- backgrounds and mattes ---
 
 
@@ -519,9 +534,10 @@ def interrupt_the_finish(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
 
     def slow(file: Any) -> None:
         for _ in range(times):
+            time.sleep(0.2)  # until it waits: a signal just before does not wake it
             # Not raise_signal: that of another thread does not wake the one that waits.
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            time.sleep(0.3)
+        time.sleep(0.2)
         finish(file)
 
     monkeypatch.setattr(writing._File, "finish", slow)
@@ -585,6 +601,25 @@ def test_what_cannot_be_written(clip: Path, tmp_path: Path) -> None:
     plate.write_bytes(trimatte.imageio.encode_png(scene(0)))
     with pytest.raises(ArgumentError, match="name another output"):
         remove_video(own, plate, background=plate, **FAST)
+
+
+def test_arguments_of_the_wrong_kind(clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mov"
+    for given, options, message in (
+        ((5, output), {}, "source must be a path, got 5"),
+        ((clip, 5), {}, "output must be a path, got 5"),
+        ((clip, ""), {}, "output must be a path, got ''"),
+        ((clip, output), {"matte": b"a.mp4"}, "matte must be a path, got b'a.mp4'"),
+        ((clip, output), {"start": "5"}, "start must be seconds, 0 or more, got '5'"),
+        ((clip, output), {"end": "5"}, "end must be seconds, 0 or more, got '5'"),
+        ((clip, output), {"linear": True}, "linear is about the background"),
+    ):
+        arguments: Any = options
+        with pytest.raises(ArgumentError, match=re.escape(message)):
+            remove_video(*given, **arguments, **FAST)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+    remove_video(clip, output, end=np.float32(0.25), **FAST)  # type: ignore[arg-type]
+    assert len(frames(output)) == 7
 
 
 def test_interlaced_is_said_once(clip: Path, tmp_path: Path) -> None:
@@ -730,6 +765,9 @@ def test_the_command_puts_a_background_behind(run: Run, clip: Path, tmp_path: Pa
         (["--background", "nothing"], "neither a file nor a colour"),
         (["--linear"], "--linear is about --background"),
         (["--start", "1:2:3:4"], "--start"),
+        (["--end", "1:-30"], "--end"),
+        (["--end", "nan"], "--end"),
+        (["--end", "1:inf"], "--end"),
         (["--tolerance", "900"], "tolerance"),
     ):
         code, _, err = run("video", clip, "-o", output, *options, *QUICK)

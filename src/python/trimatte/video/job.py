@@ -118,6 +118,9 @@ def remove_video(
         VideoWarning: the frames are interlaced.
     """
     begun = time.perf_counter()
+    _check_names(source=source, output=output, matte=matte)
+    if linear and background is None:
+        raise ArgumentError("video: linear is about the background: give one")
     cut = _cutter(remover, stabilize, options)
     targets = [Target.of(output, codec, alpha=background is None)]
     if matte is not None:
@@ -140,6 +143,13 @@ def remove_video(
     if job.interrupted is not None:
         raise job.interrupted
     return VideoSummary(job.done, time.perf_counter() - begun, targets[0].path, job.timings)
+
+
+def _check_names(**names: object) -> None:
+    for which, name in names.items():
+        optional = which == "matte" and name is None
+        if not (optional or (isinstance(name, (str, os.PathLike)) and str(name))):
+            raise ArgumentError(f"video: {which} must be a path, got {name!r}")
 
 
 def _cutter(
