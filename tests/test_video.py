@@ -8,6 +8,7 @@ import signal
 import struct
 import sys
 import threading
+import time
 import types
 from collections.abc import Iterator
 from fractions import Fraction
@@ -66,9 +67,10 @@ def make(
     sound: str | None = None,
     tag: dict[str, int] | None = None,
     options: dict[str, str] | None = None,
+    muxer: dict[str, str] | None = None,
 ) -> Path:
     """A clip of COUNT frames, 25 a second unless their times are given in milliseconds."""
-    with av.open(str(path), "w") as output:
+    with av.open(str(path), "w", container_options=muxer or {}) as output:
         stream = output.add_stream(codec, rate=25, options=options or {})
         stream.height, stream.width = size
         stream.pix_fmt = layout
@@ -205,6 +207,44 @@ def test_a_folder_of_frames(clip: Path, tmp_path: Path) -> None:
     remove_video(clip, f"{other}/", **FAST)
     assert len(list(other.iterdir())) == COUNT + 1
     assert (other / "notes.txt").read_text() == "stay"
+
+
+def test_a_folder_that_is_there_is_only_added_to(clip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "notes.txt").write_text("stay")
+    folder.chmod(0o750)
+    before, inside = folder.stat(), (folder / "sub").stat()
+
+    def fail(index: int, result: Any) -> None:
+        assert [path.name for path in tmp_path.iterdir()] == ["frames"]
+        if index == 5:
+            raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        remove_video(clip, folder, on_frame=fail, **FAST)
+    assert [path.name for path in folder.iterdir()] == ["sub"]
+    remove_video(clip, folder, **FAST)
+    assert len(list(folder.iterdir())) == COUNT + 1
+    after = folder.stat()
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+    assert (folder / "sub").stat().st_ino == inside.st_ino
+    assert (folder / "sub" / "notes.txt").read_text() == "stay"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_frame_that_came_meanwhile_stays(clip: Path, tmp_path: Path, there: bool) -> None:
+    folder = tmp_path / "frames"
+    if there:
+        folder.mkdir()
+
+    def intrude(index: int, result: Any) -> None:
+        (folder / "000005.png").write_text("another's")
+
+    with pytest.raises(ArgumentError, match=r"cannot write .*there is a 000005\.png already"):
+        remove_video(clip, folder, on_frame=intrude, **FAST)
+    assert [path.name for path in folder.iterdir()] == ["000005.png"]
+    assert (folder / "000005.png").read_text() == "another's"
 
 
 def test_ten_bits_stay_ten_bits(tmp_path: Path) -> None:
@@ -382,6 +422,20 @@ def test_sound_can_be_left_out(clip: Path, tmp_path: Path) -> None:
     assert sound_codec(tmp_path / "out.mov") is None
 
 
+def test_sound_that_lies_behind_the_last_frame_is_found(tmp_path: Path) -> None:
+    source = make(
+        tmp_path / "a.mkv", "ffv1", "bgr0", sound="aac", muxer={"max_interleave_delta": "1"}
+    )
+    with av.open(str(source)) as container:
+        kinds = [p.stream.type for p in container.demux() if p.size]
+    assert "audio" not in kinds[: COUNT - 1]
+    remove_video(source, tmp_path / "out.mkv", end=0.2, **FAST)
+    assert len(times(tmp_path / "out.mkv")) == 5
+    expected = [packet for packet in packets(source) if 0 <= packet[0] < Fraction(1, 5)]
+    assert len(expected) > 8
+    assert packets(tmp_path / "out.mkv") == expected
+
+
 # --- backgrounds and mattes ---
 
 
@@ -470,6 +524,43 @@ def test_control_c(clip: Path, tmp_path: Path) -> None:
     assert len(frames(tmp_path / "out.mov")) == 4
 
 
+def interrupt_the_finish(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Ctrl-C comes as often while the file is being finished."""
+    from trimatte.video import writing
+
+    if not hasattr(signal, "pthread_kill"):
+        pytest.skip("no signal wakes the main thread here")
+    finish = writing._File.finish
+
+    def slow(file: Any) -> None:
+        for _ in range(times):
+            time.sleep(0.2)  # until it waits: a signal just before does not wake it
+            # Not raise_signal: that of another thread does not wake the one that waits.
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        time.sleep(0.2)
+        finish(file)
+
+    monkeypatch.setattr(writing._File, "finish", slow)
+
+
+def test_control_c_while_the_file_is_finished(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_the_finish(monkeypatch, 1)
+    with pytest.raises(KeyboardInterrupt):
+        remove_video(clip, tmp_path / "out.mov", **FAST)
+    assert times(tmp_path / "out.mov") == times(clip)
+
+
+def test_who_insists_gives_the_file_up(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_the_finish(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        remove_video(clip, tmp_path / "out.mov", **FAST)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_broken_files(clip: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     for content in (b"", b"no video at all" * 50, clip.read_bytes()[:1500]):
@@ -510,6 +601,25 @@ def test_what_cannot_be_written(clip: Path, tmp_path: Path) -> None:
     plate.write_bytes(trimatte.imageio.encode_png(scene(0)))
     with pytest.raises(ArgumentError, match="name another output"):
         remove_video(own, plate, background=plate, **FAST)
+
+
+def test_arguments_of_the_wrong_kind(clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mov"
+    for given, options, message in (
+        ((5, output), {}, "source must be a path, got 5"),
+        ((clip, 5), {}, "output must be a path, got 5"),
+        ((clip, ""), {}, "output must be a path, got ''"),
+        ((clip, output), {"matte": b"a.mp4"}, "matte must be a path, got b'a.mp4'"),
+        ((clip, output), {"start": "5"}, "start must be seconds, 0 or more, got '5'"),
+        ((clip, output), {"end": "5"}, "end must be seconds, 0 or more, got '5'"),
+        ((clip, output), {"linear": True}, "linear is about the background"),
+    ):
+        arguments: Any = options
+        with pytest.raises(ArgumentError, match=re.escape(message)):
+            remove_video(*given, **arguments, **FAST)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+    remove_video(clip, output, end=np.float32(0.25), **FAST)  # type: ignore[arg-type]
+    assert len(frames(output)) == 7
 
 
 def test_interlaced_is_said_once(clip: Path, tmp_path: Path) -> None:
@@ -655,6 +765,9 @@ def test_the_command_puts_a_background_behind(run: Run, clip: Path, tmp_path: Pa
         (["--background", "nothing"], "neither a file nor a colour"),
         (["--linear"], "--linear is about --background"),
         (["--start", "1:2:3:4"], "--start"),
+        (["--end", "1:-30"], "--end"),
+        (["--end", "nan"], "--end"),
+        (["--end", "1:inf"], "--end"),
         (["--tolerance", "900"], "tolerance"),
     ):
         code, _, err = run("video", clip, "-o", output, *options, *QUICK)
@@ -690,6 +803,30 @@ def test_the_command_is_interrupted(
     code, _, err = run("video", clip, "-o", output, *QUICK)
     assert (code, err) == (130, f"trimatte: interrupted; the first 3 frames are in {output}\n")
     assert len(frames(output)) == 3
+
+
+@pytest.mark.parametrize("older", [True, False])
+@pytest.mark.parametrize("interrupts", [1, 2])
+def test_the_command_says_kept_only_of_what_is_there(
+    run: Run,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    interrupts: int,
+    older: bool,
+) -> None:
+    output = tmp_path / "out.mov"
+    if older:
+        output.write_text("older")
+    interrupt_the_finish(monkeypatch, interrupts)
+    code, _, err = run("video", clip, "-o", output, *QUICK)
+    kept = f"the first {COUNT} frames are in {output}"
+    said = kept if interrupts == 1 else "nothing is written"
+    assert (code, err) == (130, f"trimatte: interrupted; {said}\n")
+    if interrupts == 1:
+        assert len(frames(output)) == COUNT
+    else:
+        assert output.exists() == older
 
 
 class Terminal(io.StringIO):

@@ -91,6 +91,8 @@ def _seconds(text: str) -> float:
     if len(parts) > 3 or not all(part.isdecimal() for part in parts[:-1]):
         raise ValueError(text)
     seconds = float(parts[-1])
+    if not 0 <= seconds < float("inf"):  # Not of the sum: 1:-30 is no time.
+        raise ValueError(text)
     for power, part in enumerate(reversed(parts[:-1]), 1):
         seconds += 60**power * int(part)
     return seconds
@@ -104,6 +106,7 @@ def _video(arguments: argparse.Namespace) -> int:
         remover = key_remover(arguments, arguments.despill or "average")
     else:
         remover = network_remover(arguments)
+    before = _stamp(arguments.output)
     with _progress(arguments.quiet) as report:
         try:
             summary = remove_video(
@@ -121,10 +124,11 @@ def _video(arguments: argparse.Namespace) -> int:
                 progress=report,
             )
         except KeyboardInterrupt:
-            kept = f"the first {report.done} frames are in {arguments.output}"
+            # A second Ctrl-C may have come before they were; an older file is no sign of them.
+            kept = _stamp(arguments.output) not in (None, before)
+            said = f"the first {report.done} frames are in {arguments.output}"
             print(
-                f"trimatte: interrupted; {kept if report.done else 'nothing is written'}",
-                file=sys.stderr,
+                f"trimatte: interrupted; {said if kept else 'nothing is written'}", file=sys.stderr
             )
             return 130
     if arguments.verbose:
@@ -138,6 +142,16 @@ def _video(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 0
+
+
+def _stamp(output: str) -> tuple[int, int, int] | None:
+    """What tells a file, or a folder's first frame, from the one before it; None: there is none."""
+    path = Path(output)
+    try:
+        found = (path / "000001.png" if path.is_dir() else path).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 class _Report:

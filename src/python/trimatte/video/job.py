@@ -85,7 +85,8 @@ def remove_video(
     Every decoded frame gives one frame, with its time; sound is copied where the container takes
     it and encoded anew where not. Frames are turned upright; of more than 8 bits they are worked on
     in 16. The output takes its name when it is whole. Ctrl-C, or whatever `progress` raises, ends
-    it after the frames so far, playable, and is raised again; any other failure leaves nothing.
+    it after the frames so far, playable, and is raised again; a second Ctrl-C while the file is
+    being finished, or any other failure, leaves nothing.
 
     Args:
         source: a video file.
@@ -117,6 +118,9 @@ def remove_video(
         VideoWarning: the frames are interlaced.
     """
     begun = time.perf_counter()
+    _check_names(source=source, output=output, matte=matte)
+    if linear and background is None:
+        raise ArgumentError("video: linear is about the background: give one")
     cut = _cutter(remover, stabilize, options)
     targets = [Target.of(output, codec, alpha=background is None)]
     if matte is not None:
@@ -139,6 +143,13 @@ def remove_video(
     if job.interrupted is not None:
         raise job.interrupted
     return VideoSummary(job.done, time.perf_counter() - begun, targets[0].path, job.timings)
+
+
+def _check_names(**names: object) -> None:
+    for which, name in names.items():
+        optional = which == "matte" and name is None
+        if not (optional or (isinstance(name, (str, os.PathLike)) and str(name))):
+            raise ArgumentError(f"video: {which} must be a path, got {name!r}")
 
 
 def _cutter(
@@ -206,10 +217,7 @@ class _Job:
 
     def run(self) -> None:
         """Do it all. What interrupts it is kept in `interrupted`, if any frame is done."""
-        threads = [
-            threading.Thread(target=work, name=f"trimatte-{work.__name__}", daemon=True)
-            for work in (self._decode, self._encode)
-        ]
+        threads = [_Worker(work) for work in (self._decode, self._encode)]
         for thread in threads:
             thread.start()
         try:
@@ -219,9 +227,12 @@ class _Job:
                 self.interrupted = interrupt
             except _Stopped as stopped:
                 self.interrupted = stopped.__cause__
-            self._decoded.abandon()
-            self._ready.end()
-            _join(threads)
+            try:
+                self._finish(threads)
+            except KeyboardInterrupt as interrupt:
+                # The file is nearly whole: only who insists loses it.
+                self.interrupted = interrupt
+                self._finish(threads)
         finally:
             # Whatever came: nobody waits for anybody, and nobody uses the files any more.
             self._decoded.abandon()
@@ -233,6 +244,12 @@ class _Job:
             if self.interrupted is not None:
                 raise self.interrupted
             raise ArgumentError(f"video: there are no frames to take of {self._clip.name!r}")
+
+    def _finish(self, threads: Sequence[_Worker]) -> None:
+        """Wait until all that is ready is written."""
+        self._decoded.abandon()
+        self._ready.end()
+        _join(threads)
 
     def _decode(self) -> None:
         try:
@@ -323,6 +340,27 @@ class _Job:
         self.timings["encode"] = spent
 
 
-def _join(threads: Sequence[threading.Thread]) -> None:
+class _Worker(threading.Thread):
+    """A thread that can be waited for again after Ctrl-C: until Python 3.13 a join that is
+    interrupted takes the thread for ended."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        super().__init__(name=f"trimatte-{work.__name__}", daemon=True)
+        self._work = work
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._over.set()
+
+    def wait(self) -> None:
+        """Until it has ended."""
+        self._over.wait()
+        self.join()
+
+
+def _join(threads: Sequence[_Worker]) -> None:
     for thread in threads:
-        thread.join()
+        thread.wait()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -147,26 +148,36 @@ class Clip:
         unit = Unit()
         converter = Converter(self._av)
         previous: int | None = None
+        # Tracks that have not come to the end asked for: one may lie far behind the others.
+        going = {stream.index for stream in (self._stream, *self.audio)}
         for packet in self._container.demux(self._stream, *self.audio):
+            if packet.stream.index not in going:
+                continue
             if packet.stream.type == "audio":
-                if packet.size and self._wanted(packet):
+                if self._is_past(packet.pts, packet.time_base):
+                    going.remove(packet.stream.index)
+                elif packet.size and self._wanted(packet):
                     unit.packets.append(packet)
                 if len(unit.packets) >= _MOST_PACKETS:
                     yield unit
                     unit = Unit()
-                continue
-            for decoded in packet.decode():
-                pts = self._pts(decoded, previous)
-                previous = pts
-                seconds = pts * self._stream.time_base
-                if self._range.end is not None and seconds >= self._range.end:
-                    yield unit
-                    return
-                if self._range.has(seconds):
-                    unit.frame = self._frame(decoded, pts, converter)
-                    yield unit
-                    unit = Unit()
+            else:
+                for decoded in packet.decode():
+                    previous = pts = self._pts(decoded, previous)
+                    if self._is_past(pts, self._stream.time_base):
+                        going.remove(self._stream.index)
+                        break
+                    if self._range.has(pts * self._stream.time_base):
+                        unit.frame = self._frame(decoded, pts, converter)
+                        yield unit
+                        unit = Unit()
+            if not going:
+                break
         yield unit
+
+    def _is_past(self, pts: int | None, time_base: Fraction) -> bool:
+        end = self._range.end
+        return pts is not None and end is not None and pts * time_base >= end
 
     def _seek(self) -> None:
         if self._range.start is not None:
@@ -228,11 +239,11 @@ class Clip:
 
 def _range(start: float | None, end: float | None, zero: Fraction, name: str) -> _Range:
     for which, value in (("start", start), ("end", end)):
-        if value is not None and not 0 <= value < float("inf"):
+        if value is not None and not (isinstance(value, Real) and 0 <= value < float("inf")):
             raise ArgumentError(f"video: {which} must be seconds, 0 or more, got {value!r}")
     if start is not None and end is not None and end <= start:
         raise ArgumentError(f"video: end must come after start, got {start!r} to {end!r}")
     return _Range(
-        None if not start else zero + Fraction(start).limit_denominator(1_000_000),
-        None if end is None else zero + Fraction(end).limit_denominator(1_000_000),
+        None if not start else zero + Fraction(float(start)).limit_denominator(1_000_000),
+        None if end is None else zero + Fraction(float(end)).limit_denominator(1_000_000),
     )

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from trimatte.atomic import replacing_path
+from trimatte.atomic import adding_to, replacing_path
 from trimatte.errors import ArgumentError
 from trimatte.imageio import write_image
 from trimatte.video.colours import Converter
@@ -178,7 +178,7 @@ def open_sink(target: Target, clip: Clip, av: Any) -> Iterator[Sink]:
     """
     try:
         if target.codec is None:
-            with _new_frames(target.path) as folder:
+            with adding_to(target.path) as folder:
                 yield _Folder(folder)
         else:
             with replacing_path(target.path) as partial:
@@ -205,20 +205,6 @@ def _free_folder(path: Path) -> Path:
             f"video: {str(path)!r} has numbered frames already; name another folder or empty it"
         )
     return path
-
-
-@contextmanager
-def _new_frames(folder: Path) -> Iterator[Path]:
-    """A folder whose files become those of `folder`."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with replacing_path(folder) as partial:
-        partial.mkdir()
-        yield partial
-        if folder.is_dir():
-            # Others' files there stay; theirs is the folder that is renamed to its own name.
-            for file in folder.iterdir():
-                file.rename(partial / file.name)
-            folder.rmdir()
 
 
 class _Folder:
