@@ -15,7 +15,7 @@ struct ScreenOptions {
 };
 
 // How much of an image's size what it does not show of a screen may be away from it.
-inline constexpr float kScreenReach = 0.10f;    // farther away than that nothing is screen
+inline constexpr float kScreenReach = 0.10f;   // farther away than that nothing is screen
 inline constexpr float kScreenFringe = 0.01f;  // and beyond that nothing smooth is
 
 // The channel that a key colour lights most.
