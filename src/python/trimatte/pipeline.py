@@ -284,19 +284,11 @@ class Remover:
             on_host = not is_on_gpu(image)
             pixels, icc_profile = self._pixels(image)
             given = trimap if mask is None else mask
-            coarse: Any = (
-                None
-                if given is None
-                else (
-                    self._given(given, mask is None, pixels, "trimap" if mask is None else "mask")
-                )
-            )
-
+            name = "trimap" if mask is None else "mask"
+            coarse: Any = self._given(given, pixels, name, sized=mask is None)
             mattes = Mattes(
-                *(
-                    None if matte is None else self._given(matte, True, pixels, name)
-                    for name, matte in (("garbage", garbage), ("core", core))
-                )
+                self._given(garbage, pixels, "garbage", sized=True),
+                self._given(core, pixels, "core", sized=True),
             )
 
         stage = partial(_timed, timings)
@@ -427,8 +419,10 @@ class Remover:
             pixels, icc_profile = load_picture(image)
         return _core.place(pixels, self.device, "Remover"), icc_profile
 
-    def _given(self, source: ImageSource, sized: bool, pixels: Array, name: str) -> Any:
-        """A mask, matte or trimap beside the pixels."""
+    def _given(self, source: ImageSource | None, pixels: Array, name: str, *, sized: bool) -> Any:
+        """A mask, matte or trimap beside the pixels, of their size if it has to be; or None."""
+        if source is None:
+            return None
         array = as_array(source, "Remover", name) if is_on_gpu(source) else read_mask(source)
         if sized and array.shape != pixels.shape[:2]:
             raise ArgumentError(
