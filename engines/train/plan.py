@@ -34,7 +34,8 @@ class Plan:
     phases: one after the other; small images first teach most per second. rate: the highest
     learning rate, reached after ``warm_up`` steps; a cosine leads from it to 0 at the last step.
     decay: AdamW's, of weights of more than one axis. averaging: how much of the moving average of
-    the weights stays at each step. bfloat16: whether convolutions run in it.
+    the weights stays at each step. bfloat16: see `MixedLayers`; else all is
+    float32.
     """
 
     phases: tuple[Phase, ...]

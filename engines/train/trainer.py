@@ -16,8 +16,10 @@ from PIL import Image
 from trimatte.errors import ArgumentError, EngineError
 
 from ..networks import Network
+from ..networks.torch_module import TorchLayers
 from .augmentation import example
 from .losses import matte_loss
+from .mixed_precision import MixedLayers
 from .pictures import Picture, Pixels
 from .plan import Plan
 
@@ -103,10 +105,10 @@ class Trainer:
             (N, size, size) in [0, 1], of the pictures squashed to that size.
         """
         mattes = []
-        with torch.inference_mode(), self._autocast():
+        with torch.inference_mode():
             for picture in pictures:
                 image = np.asarray(Image.fromarray(picture.image).resize((size, size)))
-                logits = self.average(_normalised(image[None]))[0]
+                logits = self._logits(self.average, _normalised(image[None]))[0]
                 mattes.append(torch.sigmoid(logits.float())[0, 0].numpy())
         return np.stack(mattes)
 
@@ -144,9 +146,7 @@ class Trainer:
     def _train(self, images: Any, mattes: Any) -> float:
         for group in self._optimizer.param_groups:
             group["lr"] = self.plan.rate_of(self.step)
-        with self._autocast():
-            logits = self.model(images)
-        loss = matte_loss(logits, mattes)
+        loss = matte_loss(self._logits(self.model, images), mattes)
         self._optimizer.zero_grad()
         loss.backward()
         value = float(loss.item())
@@ -157,8 +157,9 @@ class Trainer:
         move_average(self.average, self.model, self.plan.averaging_of(self.step))
         return value
 
-    def _autocast(self) -> Any:
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.plan.bfloat16)
+    def _logits(self, module: Any, images: Any) -> tuple[Any, ...]:
+        layers = MixedLayers if self.plan.bfloat16 else TorchLayers
+        return self.network.define(layers(module, training=module.training), images)
 
     def _resume(self, state: Mapping[str, Any]) -> None:
         if state["network"] != self.network.name or state["plan"] != repr(self.plan):
