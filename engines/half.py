@@ -100,6 +100,7 @@ class _Conversion:
         self._now: dict[str, int] = {}  # the type that each float value has by now
         self._nodes: list[Any] = []
         self._casts: dict[tuple[str, int], str] = {}
+        self._taken = {*types, *(node.name for node in graph.node)}
 
     def run(self, keep_io: bool) -> None:
         graph = self._graph
@@ -154,21 +155,20 @@ class _Conversion:
             return name
         key = (name, wanted)
         if key not in self._casts:
-            self._casts[key] = f"{name}.{'half' if wanted == self._half else 'float'}"
+            result = self._fresh(f"{name}.{'half' if wanted == self._half else 'float'}")
+            self._casts[key] = result
             if name in self._weights:
-                half = self._onnx.numpy_helper.from_array(
-                    self._array(name).astype(np.float16), self._casts[key]
-                )
-                self._weights[half.name] = half
+                array = self._array(name).astype(np.float16)
+                self._weights[result] = self._onnx.numpy_helper.from_array(array, result)
             else:
-                self._nodes.append(self._cast(name, self._casts[key], wanted))
+                self._nodes.append(self._cast(name, result, wanted))
         return self._casts[key]
 
     def _deliver(self, name: str, wanted: int) -> None:
         """Makes an output of the graph be of its type; inside, it goes by another name."""
         if self._now.get(name, self._float) == wanted:
             return
-        inner = f"{name}.inner"
+        inner = self._fresh(f"{name}.inner")
         for node in self._nodes:
             for names in (node.input, node.output):
                 for index, known in enumerate(names):
@@ -177,7 +177,15 @@ class _Conversion:
         self._nodes.append(self._cast(inner, name, wanted))
 
     def _cast(self, name: str, result: str, wanted: int) -> Any:
-        return self._onnx.helper.make_node("Cast", [name], [result], name=result, to=wanted)
+        label = self._fresh(f"{result}.cast")
+        return self._onnx.helper.make_node("Cast", [name], [result], name=label, to=wanted)
+
+    def _fresh(self, name: str) -> str:
+        """That name, longer if it is taken."""
+        while name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        return name
 
     def _array(self, name: str) -> npt.NDArray[Any]:
         return self._onnx.numpy_helper.to_array(self._weights[name])

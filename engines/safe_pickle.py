@@ -99,6 +99,8 @@ class _Machine:
         elif name == "MEMOIZE":
             self._memo[len(self._memo)] = stack[-1]
         elif name in ("GET", "BINGET", "LONG_BINGET"):
+            if argument not in self._memo:
+                raise LookupError(f"nothing was kept as {argument}")
             stack.append(self._memo[argument])
         else:
             instruction = _INSTRUCTIONS.get(name)
@@ -114,12 +116,12 @@ class _Machine:
         return values
 
     def _pop_to_mark(self) -> list[Any]:
-        count = 0
-        while self._stack[-1 - count] is not _MARK:
-            count += 1
-        values = self._pop(count)
-        self._stack.pop()
-        return values
+        for count, value in enumerate(reversed(self._stack)):
+            if value is _MARK:
+                values = self._pop(count)
+                self._stack.pop()
+                return values
+        raise IndexError("a mark is missing")
 
     def _nothing(self, argument: Any) -> None:
         pass
@@ -173,7 +175,7 @@ class _Machine:
     def _global(self, argument: str) -> None:
         name = argument.replace(" ", ".")
         if name not in self._known:
-            raise Forbidden(name)
+            raise Forbidden(name[:120])
         self._stack.append(Named(name, self._known[name]))
 
     def _stack_global(self, argument: Any) -> None:

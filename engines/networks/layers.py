@@ -14,6 +14,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
+from trimatte.errors import ArgumentError
+
 __all__ = ["Layers", "Parameter", "Shapes", "T", "Value"]
 
 BATCH_NORM_EPSILON = 1e-5
@@ -127,7 +129,11 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Value:
-    """What is known of a value: its (N, C, H, W), None for any; what its numbers are like."""
+    """What is known of a value.
+
+    shape: (N, C, H, W), None for any. mean, variance: of its numbers, with seeded weights. name: by
+    which a graph knows it.
+    """
 
     shape: tuple[int | None, ...]
     mean: float = 0.0
@@ -176,13 +182,13 @@ class Shapes(Layers[Value]):
         self._weight(name, x, (channels, x.channels // groups, kernel, kernel))
         if bias:
             self._add(f"{name}.bias", channels)
-        reach = dilation * (kernel - 1)
-        border = same_padding(kernel, dilation, padding)
-        height, width = (
-            None if side is None else (side + 2 * border - reach - 1) // stride + 1
-            for side in x.shape[2:]
-        )
-        return Value((x.shape[0], channels, height, width))
+        beyond = 2 * same_padding(kernel, dilation, padding) - dilation * (kernel - 1)
+        sides = [
+            None if side is None else (side + beyond - 1) // stride + 1 for side in x.shape[2:]
+        ]
+        if any(side is not None and side < 1 for side in sides):
+            raise ArgumentError(f"an image of this size leaves nothing after {self._prefix}{name}")
+        return Value((x.shape[0], channels, *sides))
 
     def linear(self, name: str, x: Value, channels: int) -> Value:
         self._weight(name, x, (channels, x.channels))
@@ -259,9 +265,10 @@ class Shapes(Layers[Value]):
         deviation: float = 0.0,
         fill: float = 0.0,
     ) -> None:
-        self.parameters.append(
-            Parameter(f"{self._prefix}{name}", shape, trainable, deviation, fill)
-        )
+        parameter = Parameter(f"{self._prefix}{name}", shape, trainable, deviation, fill)
+        if not all(isinstance(side, int) and side > 0 for side in shape):
+            raise ArgumentError(f"{parameter.name} cannot have the shape {shape}")
+        self.parameters.append(parameter)
 
 
 def same_padding(kernel: int, dilation: int, padding: int | None) -> int:

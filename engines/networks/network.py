@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from ..optional import require
 from .layers import Parameter, Shapes, Value
 from .onnx_graph import Graph
 
-__all__ = ["Network", "Tensors"]
+__all__ = ["Network", "Size", "Tensors"]
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 Size = tuple[int, int] | None | Literal["default"]
@@ -44,8 +44,19 @@ class Network:
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def configured(self, **options: Any) -> Network:
-        """The same network with other options of its definition, as in ``classes=2``."""
-        return replace(self, define=partial(self.define, **options))
+        """The same network with other options of its definition, as in ``classes=2``.
+
+        Raises:
+            ArgumentError: it has no such option, or none of such a value.
+        """
+        network = replace(self, define=partial(self.define, **options))
+        try:
+            len(network.parameters)  # goes through the definition
+        except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+            raise ArgumentError(
+                f"configured: {self.name} cannot have the options {options!r:.80}: {error}"
+            ) from error
+        return network
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -90,26 +101,19 @@ class Network:
         Raises:
             EngineError: tensors are missing, unknown, of another shape, or not finite.
         """
-        given = {name: tensor for name, tensor in tensors.items() if not self._passed_over(name)}
-        wanted = {parameter.name: parameter.shape for parameter in self.parameters}
-        faults = [f"{name} is missing" for name in wanted if name not in given]
-        faults += [f"{name} is not part of it" for name in given if name not in wanted]
-        faults += [
-            f"{name} is {given[name].shape}, not {shape}"
-            for name, shape in wanted.items()
-            if name in given and given[name].shape != shape
-        ]
-        if not faults:
-            weights = {name: np.asarray(given[name], np.float32) for name in wanted}
-            faults = [
-                f"{name} has numbers that are not finite"
-                for name, weight in weights.items()
-                if not np.isfinite(weight).all()
-            ]
+        given = {
+            name: np.asarray(tensor)
+            for name, tensor in tensors.items()
+            if not self._passed_over(name)
+        }
+        faults = list(self._faults(given))
         if faults:
             more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
             raise EngineError(f"these are no weights of {self.name}: {', '.join(faults[:3])}{more}")
-        return weights
+        return {
+            parameter.name: given[parameter.name].astype(np.float32, copy=False)
+            for parameter in self.parameters
+        }
 
     def to_onnx(
         self,
@@ -157,6 +161,18 @@ class Network:
         tensors = self.seeded(0) if weights is None else self.load(weights)
         return module.NetworkModule(self.define, tensors, self.aliases).eval()
 
+    def _faults(self, given: Tensors) -> Iterator[str]:
+        wanted = {parameter.name: parameter.shape for parameter in self.parameters}
+        yield from (f"{name} is missing" for name in wanted if name not in given)
+        yield from (f"{name} is not part of it" for name in given if name not in wanted)
+        for name, shape in wanted.items():
+            if name not in given:
+                continue
+            if given[name].shape != shape:
+                yield f"{name} is {given[name].shape}, not {shape}"
+            elif not _representable(given[name]):
+                yield f"{name} has what no finite float32 is"
+
     def _passed_over(self, name: str) -> bool:
         prefixes = tuple(f"{alias}." for alias in self.aliases)
         return name.endswith(".num_batches_tracked") or (
@@ -167,14 +183,21 @@ class Network:
         if size is None or size == "default":
             return None if size is None else self.size
         if (
-            isinstance(size, str)
+            not isinstance(size, (tuple, list))
             or len(size) != 2
             or not all(isinstance(side, int) and side > 0 for side in size)
         ):
             raise ArgumentError(
                 f"to_onnx: size must be (height, width) of at least 1 or None, got {size!r:.80}"
             )
-        return size
+        return size[0], size[1]
+
+
+def _representable(tensor: npt.NDArray[Any]) -> bool:
+    """Whether float32 can hold the numbers; also not those that are not finite."""
+    if tensor.dtype.kind not in "fiub":
+        return False
+    return bool(np.all(np.abs(tensor) <= np.finfo(np.float32).max))
 
 
 def _begun(parameter: Parameter, seed: int) -> npt.NDArray[np.float32]:

@@ -95,29 +95,24 @@ class Graph(Shapes):
     def batch_norm(self, name: str, x: Value, channels: slice = slice(None)) -> Value:
         conv = self._nodes[-1]
         assert (conv.operator, conv.output) == ("Conv", x.name)
-        _, weight, bias = conv.inputs
         variance = self._weight_of(name, "running_var").astype(np.float64)
         scale = self._weight_of(name, "weight") / np.sqrt(variance + BATCH_NORM_EPSILON)
         mean, shift = self._weight_of(name, "running_mean"), self._weight_of(name, "bias")
-        for key, offset in ((weight, 0.0), (bias, mean)):
-            array = self._arrays[key].copy()
-            factor = scale.reshape(-1, *[1] * (array.ndim - 1))
-            array[channels] = (array[channels] - offset) * factor
-            self._arrays[key] = array
-        self._arrays[bias][channels] += shift
+        weight, bias = (self._arrays[key].copy() for key in conv.inputs[1:])
+        weight[channels] = weight[channels] * scale[:, None, None, None]
+        bias[channels] = (bias[channels] - mean) * scale + shift
+        self._arrays.update(zip(conv.inputs[1:], (weight, bias), strict=True))
         return super().batch_norm(name, x, channels)
 
     def instance_norm(self, x: Value, channels: slice = slice(None)) -> Value:
         result = super().instance_norm(x, channels)
         start, stop, _ = channels.indices(x.channels)
         parts = [
-            self._normed(part, count) if index == 1 else part
-            for index, (part, count) in enumerate(
-                self._split(x, (start, stop - start, x.channels - stop))
-            )
-            if count
+            self._part(x, 0, start),
+            self._normed(self._part(x, start, stop)),
+            self._part(x, stop, x.channels),
         ]
-        return parts[0] if len(parts) == 1 else self._node("Concat", parts, result, axis=1)
+        return self._node("Concat", [part for part in parts if part.channels], result, axis=1)
 
     def relu(self, x: Value, ceiling: float = math.inf) -> Value:
         result = super().relu(x, ceiling)
@@ -250,23 +245,19 @@ class Graph(Shapes):
         ]
         return self._node("Conv", inputs, result, label=name, **attributes)
 
-    def _split(self, x: Value, counts: Sequence[int]) -> list[tuple[Value, int]]:
-        """The parts of a value along its channels, by slices: a Split has several outputs."""
-        ends = np.cumsum(counts)
-        axis = self._constant("axis.1", np.array([1], np.int64))
-        parts = []
-        for count, end in zip(counts, ends, strict=True):
-            bounds = [
-                self._constant(f"channel.{bound}", np.array([bound], np.int64))
-                for bound in (end - count, end)
-            ]
-            part = replace(x, shape=(x.shape[0], count, *x.shape[2:]))
-            parts.append((self._node("Slice", [x, *bounds, axis], part), count))
-        return parts
+    def _part(self, x: Value, start: int, stop: int) -> Value:
+        """Some of the channels."""
+        bounds = [
+            self._constant(f"channel.{bound}", np.array([bound], np.int64))
+            for bound in (start, stop)
+        ]
+        axis = self._constant("axis.channels", np.array([1], np.int64))
+        part = replace(x, shape=(x.shape[0], stop - start, *x.shape[2:]))
+        return self._node("Slice", [x, *bounds, axis], part)
 
-    def _normed(self, x: Value, count: int) -> Value:
-        ones = self._constant(f"ones.{count}", np.ones(count, np.float32))
-        zeros = self._constant(f"zeros.{count}", np.zeros(count, np.float32))
+    def _normed(self, x: Value) -> Value:
+        ones = self._constant(f"ones.{x.channels}", np.ones(x.channels, np.float32))
+        zeros = self._constant(f"zeros.{x.channels}", np.zeros(x.channels, np.float32))
         return self._node(
             "InstanceNormalization", [x, ones, zeros], x, epsilon=INSTANCE_NORM_EPSILON
         )

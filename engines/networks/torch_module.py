@@ -40,12 +40,11 @@ class NetworkModule(nn.Module):  # type: ignore[misc]
         super().__init__()
         self._define = define
         self(torch.empty(2, 3, 64, 64, device="meta"))
-        self.to_empty(device="cpu")
         tensors = {name: torch.from_numpy(array.copy()) for name, array in weights.items()}
         for name in self.state_dict():
             if name.endswith(".num_batches_tracked"):
                 tensors[name] = torch.zeros((), dtype=torch.int64)
-        self.load_state_dict(tensors)
+        self.load_state_dict(tensors, assign=True)
         for alias, name in aliases.items():
             parent, _, last = alias.rpartition(".")
             self.get_submodule(parent).add_module(last, self.get_submodule(name))
