@@ -383,6 +383,19 @@ def test_a_training_without_pictures(tmp_path: Path) -> None:
         Trainer(SMALL, Plan((Phase(32, 1, 1),)), [], [], tmp_path)
 
 
+def test_a_training_that_could_not_be_judged(trainer: Callable[..., Trainer]) -> None:
+    one = trainer("run")
+    with pytest.raises(trimatte.ArgumentError, match="no pictures are held out"):
+        follow(one, [], minutes=1)
+    assert one.step == 0
+
+
+@pytest.mark.parametrize("options", [{"phases": ()}, {"rate": 0.0}, {"rate": float("nan")}])
+def test_what_is_no_plan(options: dict[str, Any]) -> None:
+    with pytest.raises(trimatte.ArgumentError, match="at least one phase and a rate above 0"):
+        Plan(**{"phases": (Phase(32, 1, 1),), **options})
+
+
 def test_a_small_network_learns_discs(tmp_path: Path) -> None:
     kept, held_out = split(discs(40), 0.2)
     plan = Plan((Phase(32, 8, 60),), rate=1e-2, warm_up=5, averaging=0.9, bfloat16=False)

@@ -22,6 +22,9 @@ _PHASES = "128x16x3000 192x16x2000 320x8x1500"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options that `train` reads."""
     parser.add_argument("data", nargs="+", type=Path, help="data sets: image/mask, COCO or ADE20K")
+    parser.add_argument(
+        "--longest", type=int, default=512, help="side of the pictures, all kept in memory"
+    )
     parser.add_argument("--folder", type=Path, required=True, help="of checkpoints; resumed if any")
     parser.add_argument("--network", default="u2net-lite", choices=sorted(NETWORKS))
     parser.add_argument(
@@ -39,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, help="a checkpoint to begin with")
     parser.add_argument("--float32", action="store_true", help="no bfloat16")
     parser.add_argument("--threads", type=int, help="of the CPU (default: all)")
+    parser.add_argument("--device", default="cpu", help="PyTorch's name of it, as in cuda")
+    parser.add_argument("--workers", type=int, default=1, help="threads that make examples")
     parser.add_argument("--minutes", type=float, default=5.0, help="between checkpoints")
 
 
@@ -60,10 +65,23 @@ def train(options: argparse.Namespace) -> None:
     )
     network = NETWORKS[options.network]
     weights = network.load(read_checkpoint(options.weights)) if options.weights else None
-    subjects, held_out = split(picture for folder in options.data for picture in read(folder))
-    others = [picture for folder in options.backgrounds for picture in read_photographs(folder)]
+    subjects, held_out = split(
+        picture for folder in options.data for picture in read(folder, longest=options.longest)
+    )
+    others = [
+        picture
+        for folder in options.backgrounds
+        for picture in read_photographs(folder, longest=options.longest)
+    ]
     print(f"{len(subjects)} pictures to train on, {len(held_out)} held out", flush=True)
     trainer = importlib.import_module(".trainer", __package__).Trainer(
-        network, plan, subjects, subjects + others, options.folder, weights=weights
+        network,
+        plan,
+        subjects,
+        subjects + others,
+        options.folder,
+        weights=weights,
+        device=options.device,
+        workers=options.workers,
     )
     follow(trainer, held_out, minutes=options.minutes)

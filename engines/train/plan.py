@@ -46,6 +46,12 @@ class Plan:
     averaging: float = 0.998
     bfloat16: bool = True
 
+    def __post_init__(self) -> None:
+        if not self.phases or not self.rate > 0:
+            raise ArgumentError(
+                f"Plan: at least one phase and a rate above 0 are needed, got {self}"
+            )
+
     @property
     def steps(self) -> int:
         return sum(phase.steps for phase in self.phases)

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trimatte.errors import ArgumentError
+
 from .evaluation import contact_sheet, evaluate
 from .metrics import Scores
 from .pictures import Picture
@@ -30,9 +32,14 @@ def follow(trainer: Trainer, held_out: Sequence[Picture], *, minutes: float) -> 
 
     Args:
         trainer: what is trained.
-        held_out: pictures to evaluate on.
+        held_out: pictures to evaluate on, at least one.
         minutes: between evaluations.
+
+    Raises:
+        ArgumentError: no pictures are held out.
     """
+    if not held_out:
+        raise ArgumentError("follow: no pictures are held out; there are too few of them")
     total = trainer.plan.steps
     begun, first = time.monotonic(), trainer.step
     evaluated, losses = begun, []

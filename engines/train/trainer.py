@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from trimatte.errors import ArgumentError, EngineError
 
 from ..networks import Network
 from ..networks.torch_module import TorchLayers
-from .augmentation import example
+from .augmentation import Example, example
 from .losses import matte_loss
 from .mixed_precision import MixedLayers
 from .pictures import Picture, Pixels
@@ -46,6 +46,9 @@ class Trainer:
         backgrounds: pictures whose backgrounds may be taken.
         folder: made if need be; the training that it holds is resumed.
         weights: to begin with, see `Network.load`; by default ``network.seeded(plan.seed)``.
+        device: PyTorch's name of where to train; only on ``"cpu"`` do two trainings agree to the
+            bit.
+        workers: threads that make examples meanwhile.
 
     Raises:
         ArgumentError: there are no subjects or backgrounds.
@@ -61,6 +64,8 @@ class Trainer:
         folder: Path,
         *,
         weights: Mapping[str, npt.NDArray[Any]] | None = None,
+        device: str = "cpu",
+        workers: int = 1,
     ) -> None:
         if not subjects or not backgrounds:
             raise ArgumentError("Trainer: there are no pictures to train on")
@@ -68,13 +73,16 @@ class Trainer:
         self.step = 0
         self.best = (0, 0.0)
         self._subjects, self._backgrounds = subjects, backgrounds
+        self._device, self._workers = device, workers
         begun = network.seeded(plan.seed) if weights is None else weights
-        self.model = network.to_torch(begun).to(memory_format=torch.channels_last).train()
-        self.average = network.to_torch(begun).to(memory_format=torch.channels_last)
+        self.model, self.average = (
+            network.to_torch(begun).to(device, memory_format=torch.channels_last) for _ in range(2)
+        )
+        self.model.train()
         self._optimizer = _optimizer(self.model, plan.decay)
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / "last.pt").exists():
-            self._resume(torch.load(folder / "last.pt", weights_only=True))
+            self._resume(torch.load(folder / "last.pt", device, weights_only=True))
 
     def steps(self, until: int | None = None) -> Iterator[float]:
         """Trains, one step for each item asked for; the next examples are made meanwhile.
@@ -89,12 +97,12 @@ class Trainer:
             EngineError: the loss is not finite.
         """
         end = self.plan.steps if until is None else min(until, self.plan.steps)
-        with ThreadPoolExecutor(1) as worker:
-            coming = worker.submit(self._examples, self.step)
+        with ThreadPoolExecutor(self._workers) as pool:
+            coming = self._order(pool, self.step)
             while self.step < end:
-                images, mattes = coming.result()
-                coming = worker.submit(self._examples, self.step + 1)
-                loss = self._train(images, mattes)
+                examples = [order.result() for order in coming]
+                coming = self._order(pool, self.step + 1)
+                loss = self._train(examples)
                 self.step += 1
                 yield loss
 
@@ -109,7 +117,7 @@ class Trainer:
             for picture in pictures:
                 image = np.asarray(Image.fromarray(picture.image).resize((size, size)))
                 logits = self._logits(self.average, _normalised(image[None]))[0]
-                mattes.append(torch.sigmoid(logits.float())[0, 0].numpy())
+                mattes.append(torch.sigmoid(logits.float())[0, 0].numpy(force=True))
         return np.stack(mattes)
 
     def save(self) -> None:
@@ -130,23 +138,25 @@ class Trainer:
         if (size, iou) <= self.best:
             return False
         self.best = (size, iou)
-        self._write("best.pt", self.average.state_dict())
+        self._write("best.pt", {k: t.cpu() for k, t in self.average.state_dict().items()})
         return True
 
-    def _examples(self, step: int) -> tuple[Any, Any]:
-        """Images (N, 3, S, S) and mattes (N, 1, S, S) in [0, 1], float32 tensors."""
+    def _order(self, pool: ThreadPoolExecutor, step: int) -> list[Future[Example]]:
+        """The examples of a step."""
         phase = self.plan.phase_of(step)
-        streams = (np.random.default_rng([self.plan.seed, step, i]) for i in range(phase.batch))
-        made = [
-            example(random, self._subjects, self._backgrounds, phase.size) for random in streams
+        streams = [np.random.default_rng([self.plan.seed, step, i]) for i in range(phase.batch)]
+        return [
+            pool.submit(example, random, self._subjects, self._backgrounds, phase.size)
+            for random in streams
         ]
-        mattes = np.stack([one.matte for one in made])[:, None] / np.float32(255)
-        return _normalised(np.stack([one.image for one in made])), torch.from_numpy(mattes)
 
-    def _train(self, images: Any, mattes: Any) -> float:
+    def _train(self, examples: Sequence[Example]) -> float:
+        images = _normalised(np.stack([one.image for one in examples]))
+        mattes = np.stack([one.matte for one in examples])[:, None] / np.float32(255)
         for group in self._optimizer.param_groups:
             group["lr"] = self.plan.rate_of(self.step)
-        loss = matte_loss(self._logits(self.model, images), mattes)
+        logits = self._logits(self.model, images)
+        loss = matte_loss(logits, torch.from_numpy(mattes).to(self._device))
         self._optimizer.zero_grad()
         loss.backward()
         value = float(loss.item())
@@ -159,7 +169,9 @@ class Trainer:
 
     def _logits(self, module: Any, images: Any) -> tuple[Any, ...]:
         layers = MixedLayers if self.plan.bfloat16 else TorchLayers
-        return self.network.define(layers(module, training=module.training), images)
+        return self.network.define(
+            layers(module, training=module.training), images.to(self._device)
+        )
 
     def _resume(self, state: Mapping[str, Any]) -> None:
         if state["network"] != self.network.name or state["plan"] != repr(self.plan):
