@@ -16,7 +16,7 @@ from trimatte.errors import ArgumentError, EngineError
 from .onnx_layers import last_nodes
 from .optional import require
 
-__all__ = ["HALF_OPERATORS", "to_half"]
+__all__ = ["HALF_OPERATORS", "store_half", "to_half"]
 
 HALF_OPERATORS = frozenset(
     """
@@ -80,6 +80,42 @@ def to_half(
         onnx.checker.check_model(result)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
         raise EngineError(f"to_half: the model cannot be converted: {error}") from error
+    return result
+
+
+def store_half(model: Any) -> Any:
+    """Keeps a network's filters in float16, for a file of half the size; it computes as before.
+
+    They are cast to the float32 that they were in, which runtimes do once, when they load the
+    network. Biases and what float16 cannot hold stay as they are.
+
+    Args:
+        model: an `onnx.ModelProto` with its weights inside; it is not changed.
+
+    Returns:
+        A new `onnx.ModelProto`.
+
+    Raises:
+        EngineError: onnx is not installed.
+    """
+    onnx = require("onnx", extra="export", purpose="storing a network in half precision")
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    casts = []
+    for tensor in result.graph.initializer:
+        array = onnx.numpy_helper.to_array(tensor)
+        if array.dtype == np.float32 and array.ndim > 1 and _fits(array):
+            name, stored = tensor.name, f"{tensor.name}.half"
+            tensor.CopyFrom(onnx.numpy_helper.from_array(array.astype(np.float16), stored))
+            casts.append(
+                onnx.helper.make_node(
+                    "Cast", [stored], [name], name=f"{name}.cast", to=onnx.TensorProto.FLOAT
+                )
+            )
+    nodes = [*casts, *result.graph.node]
+    del result.graph.node[:]
+    result.graph.node.extend(nodes)
+    onnx.checker.check_model(result)
     return result
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trimatte.engines.half import to_half
+from trimatte.engines.half import store_half, to_half
 from trimatte.engines.networks import NETWORKS, Network, export
 from trimatte.engines.networks.u2net import Widths, u2net
 
@@ -22,10 +22,12 @@ PUBLISHED = {"u2net": 44_009_869, "u2netp": 1_131_181, "modnet": 6_487_075}
 NAMES_AND_SHAPES = {
     "u2net": 400392353,
     "u2netp": 4210351482,
+    "u2net-lite": 615968813,
     "modnet": 521019268,
     "deeplabv3plus-mobilenetv2": 2827563403,
     "deeplabv3plus-resnet101": 2133393354,
 }
+OF_OTHERS = tuple(name for name in NETWORKS if name != "u2net-lite")
 SMALL = ("u2netp", "modnet", "deeplabv3plus-mobilenetv2")
 
 
@@ -100,7 +102,7 @@ def test_names_and_shapes_stay(name):
     assert zlib.crc32("\n".join(lines).encode()) == NAMES_AND_SHAPES[name]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", OF_OTHERS)
 def test_names_and_shapes_are_the_published_ones(name):
     module = reference(name)
     count = sum(parameter.numel() for parameter in module.parameters())
@@ -131,7 +133,7 @@ def test_seeds_are_whole_numbers(seed):
 # --- what is made of a definition --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", OF_OTHERS)
 def test_onnx_and_pytorch_agree_with_an_independent_network(name):
     torch = pytest.importorskip("torch")
     network, tensors = NETWORKS[name], weights(name)
@@ -341,6 +343,23 @@ def test_half_precision_loses_little(name, loss):
         assert 0 < difference < loss
 
 
+def test_half_stored_is_computed_as_before():
+    network = NETWORKS["u2netp"]
+    model = network.to_onnx(weights("u2netp"), size=(64, 96))
+    stored = store_half(model)
+    onnx.checker.check_model(stored, full_check=True)
+    assert stored.ByteSize() < 0.55 * model.ByteSize()
+    rounded = {
+        tensor.name: onnx.numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
+        for tensor in model.graph.initializer
+        if len(tensor.dims) > 1
+    }
+    for tensor in model.graph.initializer:
+        if tensor.name in rounded:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(rounded[tensor.name], tensor.name))
+    np.testing.assert_array_equal(run(stored, image()), run(model, image()))
+
+
 def conversion_model(bound=1.0):
     """Two layers, a mean and a loose constant, of which the second layer is the last."""
     text = """
@@ -499,6 +518,27 @@ def test_export_of_a_checkpoint(tmp_path, precision):
     assert {entry.name for entry in tmp_path.iterdir()} == {"a.onnx", "mine.npz"}
 
 
+def test_the_lite_network_is_small_and_cheap(tmp_path):
+    path = export("u2net-lite", tmp_path / "a.onnx", seed=0, storage="fp16")
+    assert path.stat().st_size < 5e6
+    work = {name: multiplications(NETWORKS[name]) for name in ("u2netp", "u2net-lite")}
+    assert work["u2netp"] == pytest.approx(19.76e9, rel=1e-3)
+    assert work["u2net-lite"] < work["u2netp"] / 3
+
+
+def multiplications(network):
+    """Of its convolutions, for one image."""
+    weights = network.to_onnx(network.seeded(0))
+    maps = onnx.shape_inference.infer_shapes(weights).graph.value_info
+    sides = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim[2:]] for v in maps}
+    filters = {tensor.name: int(np.prod(tensor.dims)) for tensor in weights.graph.initializer}
+    return sum(
+        filters[node.input[1]] * int(np.prod(sides[node.output[0]]))
+        for node in weights.graph.node
+        if node.op_type == "Conv"
+    )
+
+
 def test_export_of_other_options(tmp_path):
     network = NETWORKS["deeplabv3plus-mobilenetv2"].configured(classes=2)
     model = onnx.load(export(network, str(tmp_path / "a.onnx"), seed=0, size=(64, 64)))
@@ -513,6 +553,7 @@ def test_export_of_other_options(tmp_path):
         ({"network": "u2netp"}, "checkpoint or seed"),
         ({"network": "u2netp", "seed": 0, "checkpoint": "a"}, "checkpoint or seed"),
         ({"network": "u2netp", "seed": 0, "precision": "int8"}, "precision"),
+        ({"network": "u2netp", "seed": 0, "storage": "int8"}, "storage"),
     ],
 )
 def test_wrong_arguments_of_export(tmp_path, arguments, named):

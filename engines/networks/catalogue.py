@@ -7,7 +7,7 @@ from functools import partial
 from .deeplabv3plus import deeplabv3plus, mobilenetv2_features, resnet101_features
 from .modnet import modnet
 from .network import Network
-from .u2net import U2NET, U2NETP, u2net
+from .u2net import U2NET, U2NET_LITE, U2NETP, u2net
 
 __all__ = ["NETWORKS"]
 
@@ -18,6 +18,7 @@ NETWORKS: dict[str, Network] = {
     for network in (
         Network("u2net", partial(u2net, widths=U2NET), outputs=_SIDES, size=(320, 320)),
         Network("u2netp", partial(u2net, widths=U2NETP), outputs=_SIDES, size=(320, 320)),
+        Network("u2net-lite", partial(u2net, widths=U2NET_LITE), outputs=_SIDES, size=(320, 320)),
         Network(
             "modnet",
             modnet,

@@ -9,7 +9,7 @@ from trimatte.atomic import replacing
 from trimatte.errors import ArgumentError, EngineError
 
 from ..checkpoints import read_checkpoint
-from ..half import to_half
+from ..half import store_half, to_half
 from .catalogue import NETWORKS
 from .network import Network, Size
 
@@ -23,6 +23,7 @@ def export(
     checkpoint: str | Path | None = None,
     seed: int | None = None,
     precision: str = "fp32",
+    storage: str = "fp32",
     size: Size = "default",
     outputs: str = "matte",
 ) -> Path:
@@ -34,6 +35,7 @@ def export(
         checkpoint: path of its weights, see `read_checkpoint`.
         seed: instead of a checkpoint, see `Network.seeded`.
         precision: ``"fp32"``, or ``"fp16"``: see `to_half`.
+        storage: ``"fp32"``, or ``"fp16"`` for a file of half the size: see `store_half`.
         size, outputs: see `Network.to_onnx`.
 
     Returns:
@@ -46,8 +48,9 @@ def export(
     """
     if isinstance(network, str):
         network = _named(network)
-    if precision not in ("fp32", "fp16"):
-        raise ArgumentError(f"export: precision must be 'fp32' or 'fp16', got {precision!r:.80}")
+    for name, value in (("precision", precision), ("storage", storage)):
+        if value not in ("fp32", "fp16"):
+            raise ArgumentError(f"export: {name} must be 'fp32' or 'fp16', got {value!r:.80}")
     if checkpoint is not None and seed is None:
         weights, source = network.load(read_checkpoint(checkpoint)), Path(checkpoint).name
     elif seed is not None and checkpoint is None:
@@ -59,6 +62,8 @@ def export(
     model = network.to_onnx(weights, size=size, outputs=outputs, source=source)
     if precision == "fp16":
         model = to_half(model)
+    if storage == "fp16":
+        model = store_half(model)
     return write_model(model, path)
 
 

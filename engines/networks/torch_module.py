@@ -74,7 +74,7 @@ class TorchLayers(Layers[Any]):
             if part not in module._modules:
                 module.add_module(part, nn.Module())
             module = module._modules[part]
-        return TorchLayers(module, training=self.training)
+        return type(self)(module, training=self.training)
 
     def conv(
         self,

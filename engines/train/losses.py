@@ -1,0 +1,50 @@
+"""What a network is trained to make small."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["edge_weights", "map_loss", "matte_loss"]
+
+torch: Any = importlib.import_module("torch")
+functional: Any = torch.nn.functional
+
+
+def matte_loss(logits: Sequence[Any], matte: Any) -> Any:
+    """The mean of `map_loss` over the fused map and the side maps (U²-Net, equation 2).
+
+    https://arxiv.org/abs/2005.09007
+
+    Args:
+        logits: maps (N, 1, H, W).
+        matte: (N, 1, H, W) float32 in [0, 1].
+
+    Returns:
+        A scalar tensor.
+    """
+    weights = edge_weights(matte)
+    return torch.stack([map_loss(one.float(), matte, weights) for one in logits]).mean()
+
+
+def map_loss(logits: Any, matte: Any, weights: Any) -> Any:
+    """Binary cross-entropy and 1 - IoU, in both of which pixels near an edge count for more.
+
+    The sum is that of F³Net (Wei et al., 2020), https://arxiv.org/abs/1911.11445, equation 5.
+    """
+    entropy = functional.binary_cross_entropy_with_logits(logits, matte, reduction="none")
+    probability = torch.sigmoid(logits)
+    both = (weights * probability * matte).sum(dim=(1, 2, 3))
+    either = (weights * (probability + matte - probability * matte)).sum(dim=(1, 2, 3))
+    overlap = (both + 1) / (either + 1)
+    return (weights * entropy).sum() / weights.sum() + (1 - overlap).mean()
+
+
+def edge_weights(matte: Any) -> Any:
+    """1 far from edges, up to 3.5 on a straight one: how unlike its surroundings a pixel is."""
+    reach = max(matte.shape[-1] // 20, 1)
+    around = functional.avg_pool2d(
+        matte, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False
+    )
+    return 1 + 5 * (around - matte).abs()

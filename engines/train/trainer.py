@@ -1,0 +1,213 @@
+"""Trains a network step by step; can be stopped, and goes on as if it had not been."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from trimatte.errors import ArgumentError, EngineError
+
+from ..networks import Network
+from ..networks.torch_module import TorchLayers
+from .augmentation import Example, example
+from .losses import matte_loss
+from .mixed_precision import MixedLayers
+from .pictures import Picture, Pixels
+from .plan import Plan
+
+__all__ = ["MEAN", "STD", "Trainer", "move_average"]
+
+torch: Any = importlib.import_module("torch")
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+"""Of ImageNet's images in [0, 1]: the network's input is normalised with them."""
+
+
+class Trainer:
+    """A network in training, and the folder that keeps it.
+
+    The folder holds ``last.pt`` (all that is needed to go on) and ``best.pt`` (the averaged weights
+    by name, as `read_checkpoint` reads them). Chance comes from the plan's seed and the number of
+    the step, so that a training that was stopped ends with the same weights.
+
+    Args:
+        network: what is trained.
+        plan: how.
+        subjects: pictures with a foreground, to train on.
+        backgrounds: pictures whose backgrounds may be taken.
+        folder: made if need be; the training that it holds is resumed.
+        weights: to begin with, see `Network.load`; by default ``network.seeded(plan.seed)``.
+        device: PyTorch's name of where to train; only on ``"cpu"`` do two trainings agree to the
+            bit.
+        workers: threads that make examples meanwhile.
+
+    Raises:
+        ArgumentError: there are no subjects or backgrounds.
+        EngineError: the folder holds a training of another network or by another plan.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        plan: Plan,
+        subjects: Sequence[Picture],
+        backgrounds: Sequence[Picture],
+        folder: Path,
+        *,
+        weights: Mapping[str, npt.NDArray[Any]] | None = None,
+        device: str = "cpu",
+        workers: int = 1,
+    ) -> None:
+        if not subjects or not backgrounds:
+            raise ArgumentError("Trainer: there are no pictures to train on")
+        self.network, self.plan, self.folder = network, plan, folder
+        self.step = 0
+        self.best = (0, 0.0)
+        self._subjects, self._backgrounds = subjects, backgrounds
+        self._device, self._workers = device, workers
+        begun = network.seeded(plan.seed) if weights is None else weights
+        self.model, self.average = (
+            network.to_torch(begun).to(device, memory_format=torch.channels_last) for _ in range(2)
+        )
+        self.model.train()
+        self._optimizer = _optimizer(self.model, plan.decay)
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / "last.pt").exists():
+            self._resume(torch.load(folder / "last.pt", device, weights_only=True))
+
+    def steps(self, until: int | None = None) -> Iterator[float]:
+        """Trains, one step for each item asked for; the next examples are made meanwhile.
+
+        Args:
+            until: the step to stop before; by default to the end of the plan.
+
+        Yields:
+            The loss of the step.
+
+        Raises:
+            EngineError: the loss is not finite.
+        """
+        end = self.plan.steps if until is None else min(until, self.plan.steps)
+        with ThreadPoolExecutor(self._workers) as pool:
+            coming = self._order(pool, self.step)
+            while self.step < end:
+                examples = [order.result() for order in coming]
+                coming = self._order(pool, self.step + 1)
+                loss = self._train(examples)
+                self.step += 1
+                yield loss
+
+    def predict(self, pictures: Sequence[Picture], size: int) -> npt.NDArray[np.float32]:
+        """Mattes by the averaged weights.
+
+        Returns:
+            (N, size, size) in [0, 1], of the pictures squashed to that size.
+        """
+        mattes = []
+        with torch.inference_mode():
+            for picture in pictures:
+                image = np.asarray(Image.fromarray(picture.image).resize((size, size)))
+                logits = self._logits(self.average, _normalised(image[None]))[0]
+                mattes.append(torch.sigmoid(logits.float())[0, 0].numpy(force=True))
+        return np.stack(mattes)
+
+    def save(self) -> None:
+        """Writes ``last.pt`` in place of the one before, whole or not at all."""
+        state = {
+            "network": self.network.name,
+            "plan": repr(self.plan),
+            "step": self.step,
+            "best": self.best,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+        }
+        self._write("last.pt", state)
+
+    def save_best(self, size: int, iou: float) -> bool:
+        """Writes ``best.pt`` if no IoU was better, at this or any larger size of images."""
+        if (size, iou) <= self.best:
+            return False
+        self.best = (size, iou)
+        self._write("best.pt", {k: t.cpu() for k, t in self.average.state_dict().items()})
+        return True
+
+    def _order(self, pool: ThreadPoolExecutor, step: int) -> list[Future[Example]]:
+        """The examples of a step."""
+        phase = self.plan.phase_of(step)
+        streams = [np.random.default_rng([self.plan.seed, step, i]) for i in range(phase.batch)]
+        return [
+            pool.submit(example, random, self._subjects, self._backgrounds, phase.size)
+            for random in streams
+        ]
+
+    def _train(self, examples: Sequence[Example]) -> float:
+        images = _normalised(np.stack([one.image for one in examples]))
+        mattes = np.stack([one.matte for one in examples])[:, None] / np.float32(255)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.plan.rate_of(self.step)
+        logits = self._logits(self.model, images)
+        loss = matte_loss(logits, torch.from_numpy(mattes).to(self._device))
+        self._optimizer.zero_grad()
+        loss.backward()
+        value = float(loss.item())
+        if not math.isfinite(value):
+            raise EngineError(f"the loss of step {self.step} is {value}: lower the learning rate")
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+        self._optimizer.step()
+        move_average(self.average, self.model, self.plan.averaging_of(self.step))
+        return value
+
+    def _logits(self, module: Any, images: Any) -> tuple[Any, ...]:
+        layers = MixedLayers if self.plan.bfloat16 else TorchLayers
+        return self.network.define(
+            layers(module, training=module.training), images.to(self._device)
+        )
+
+    def _resume(self, state: Mapping[str, Any]) -> None:
+        if state["network"] != self.network.name or state["plan"] != repr(self.plan):
+            raise EngineError(
+                f"{self.folder} holds a training of {state['network']} by {state['plan']}, "
+                f"not of {self.network.name} by {self.plan}: choose another folder"
+            )
+        self.step, self.best = state["step"], tuple(state["best"])
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self._optimizer.load_state_dict(state["optimizer"])
+
+    def _write(self, name: str, state: Mapping[str, Any]) -> None:
+        unfinished = self.folder / f".{name}"
+        torch.save(state, unfinished)
+        unfinished.replace(self.folder / name)
+
+
+def move_average(average: Any, model: Any, kept: float) -> None:
+    """Moves a module's weights and running statistics a share of ``1 - kept`` to another's."""
+    ours = average.state_dict()
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point():
+            ours[name].lerp_(tensor, 1 - kept)
+
+
+def _optimizer(model: Any, decay: float) -> Any:
+    """AdamW; biases and batch norm's scales, of one axis, are not drawn to zero."""
+    filters = [weight for weight in model.parameters() if weight.ndim > 1]
+    others = [weight for weight in model.parameters() if weight.ndim == 1]
+    groups = [{"params": filters, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups)
+
+
+def _normalised(images: Pixels) -> Any:
+    """(N, H, W, 3) as the network's input, (N, 3, H, W) float32, channels last in memory."""
+    mean, deviation = (np.array(values, np.float32) for values in (MEAN, STD))
+    scaled = (images / np.float32(255) - mean) / deviation
+    return torch.from_numpy(scaled).permute(0, 3, 1, 2)
