@@ -280,7 +280,7 @@ def judge(scene: Scene) -> Outcome:
         )
         seconds[quality] = time.perf_counter() - started
     inside, outside = scene.alpha >= 1, scene.alpha <= 0
-    result = trimatte.Remover()(scene.image)
+    result = trimatte.Remover(model=None)(scene.image)
     cutout = np.dstack([result.foreground / np.float32(255), result.alpha])
     return Outcome(
         scene.group,
@@ -422,7 +422,7 @@ def real(effort: Effort, options: argparse.Namespace) -> Section:
     strips = []
     for path in photographs(options.data):
         try:
-            result = trimatte.Remover()(path)
+            result = trimatte.Remover(model=None)(path)
         except trimatte.ArgumentError as error:
             section.left_out.append(f"{path.name}: {error}")
             continue

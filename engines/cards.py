@@ -161,6 +161,11 @@ class Card:
     notes: tuple[str, ...] = ()
     folder: Path | None = None
 
+    @property
+    def built_in(self) -> bool:
+        """Whether the weights come with the package."""
+        return self.folder == _FOLDER
+
 
 def cards() -> Mapping[str, Card]:
     """The cards that come with trimatte, by name, in the order of the names.

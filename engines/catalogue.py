@@ -19,10 +19,12 @@ _HEAD = """\
 
 Written by `python -m trimatte.engines.catalogue` from `engines/models/*.toml`; edit those.
 
-No weights come with trimatte. What a model's weights may be used for is up to their licence, and
-may depend on the data they were trained on; both are listed as their authors state them, and
-nothing here is legal advice. "Unclear" means that the licence is disputed, missing, or at odds with
-the data. Weights that may not be used commercially are only fetched with `accept_license=`.
+The weights of one network come with trimatte: [u2net-lite](u2net-lite.md), which this project has
+trained. Those of the others are fetched when they are first asked for. What a model's weights may
+be used for is up to their licence, and may depend on the data they were trained on; both are listed
+as their authors state them, and nothing here is legal advice. "Unclear" means that the licence is
+disputed, missing, or at odds with the data. Weights that may not be used commercially are only
+fetched with `accept_license=`.
 
 The MD5 hashes are those that rembg publishes. A SHA-256 is given where rembg gives it, or where at
 least three public projects have noted the same one for the same file.
@@ -85,6 +87,8 @@ def _section(card: Card) -> str:
 def _weights(card: Card) -> str:
     if card.checkpoint:
         return card.checkpoint
+    if card.built_in:
+        return f"they come with trimatte (sha256 {card.sha256})"
     if not card.urls:
         return "a file of your own"
     pinned = (

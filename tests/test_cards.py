@@ -120,7 +120,7 @@ def test_sizes_for_engines() -> None:
 
 
 def test_the_cards_are_these() -> None:
-    assert set(cards()) == set(REMBG) | FROM_CHECKPOINTS
+    assert set(cards()) == set(REMBG) | FROM_CHECKPOINTS | {"u2net-lite"}
 
 
 @pytest.mark.parametrize("name", REMBG)
@@ -149,7 +149,6 @@ def test_known_sizes(name: str) -> None:
 @pytest.mark.parametrize("name", cards())
 def test_a_shipped_card_leaves_nothing_out(name: str) -> None:
     card = cards()[name]
-    assert card.folder is None
     for value in (
         card.description,
         card.license_url,
@@ -159,8 +158,9 @@ def test_a_shipped_card_leaves_nothing_out(name: str) -> None:
         card.notes,
     ):
         assert value
-    assert bool(card.urls) != bool(card.checkpoint)
-    assert not card.urls or card.size
+    assert bool(card.urls) + bool(card.checkpoint) + card.built_in == 1
+    assert card.checkpoint or card.size
+    assert (card.folder is None) != card.built_in
 
 
 def test_disputed_weights_are_unclear_and_say_where_to_read() -> None:

@@ -71,7 +71,7 @@ class Terminal(io.StringIO):
 def test_key_writes_the_cutout(run: Run, photo: Path) -> None:
     output = photo.with_name("cutout.png")
     assert run("key", photo, "-o", output) == (0, "", "")
-    np.testing.assert_array_equal(read_image(output), Remover()(photo).rgba)
+    np.testing.assert_array_equal(read_image(output), Remover(model=None)(photo).rgba)
     assert set(tree(photo.parent)) == {"photo.png", "cutout.png"}
 
 
@@ -102,7 +102,7 @@ def test_key_writes_alpha_and_trimap(run: Run, photo: Path) -> None:
     alpha, trimap = photo.with_name("alpha.png"), photo.with_name("trimap.png")
     output = photo.with_name("cutout.tif")
     assert run("key", photo, "-o", output, "--alpha", alpha, "--trimap-out", trimap)[0] == 0
-    result = Remover()(photo)
+    result = Remover(model=None)(photo)
     np.testing.assert_array_equal(read_mask(alpha), result.rgba[:, :, 3])
     np.testing.assert_array_equal(read_mask(trimap), result.trimap)
 
@@ -175,18 +175,20 @@ def test_matte(run: Run, photo: Path) -> None:
     output = photo.with_name("cutout.png")
 
     assert run("matte", photo, "--trimap", paths["trimap"], "-o", output) == (0, "", "")
-    np.testing.assert_array_equal(read_image(output), Remover()(photo, trimap=trimap).rgba)
+    np.testing.assert_array_equal(
+        read_image(output), Remover(model=None)(photo, trimap=trimap).rgba
+    )
     again = photo.with_name("again.png")
     command = ["matte", photo, "--mask", paths["mask"], "--radius", 3, "-o", output]
     assert run(*command, "--trimap-out", again, "--background", "black")[0] == 0
-    expected = Remover(radius=3)(photo, mask=mask)
+    expected = Remover(model=None, radius=3)(photo, mask=mask)
     np.testing.assert_array_equal(read_mask(again), expected.trimap)
     np.testing.assert_array_equal(read_image(output), expected.composite("black"))
 
     small = photo.with_name("small.png")
     small.write_bytes(encode_png(mask[::2, ::2]))
     assert run("matte", photo, "--mask", small, "-o", output)[0] == 0
-    np.testing.assert_array_equal(read_image(output), Remover()(photo, mask=small).rgba)
+    np.testing.assert_array_equal(read_image(output), Remover(model=None)(photo, mask=small).rgba)
 
     before = tree(photo.parent)
     for command in (
@@ -217,7 +219,7 @@ def test_matte_wants_one_of_mask_and_trimap(run: Run, photo: Path) -> None:
         "",
         "nonsense",
         "key",
-        "key photo.png",
+        "key . photo.png",
         "key photo.png -o out.png --tolerance 300",
         "key photo.png -o out.png --tolerance much",
         "key photo.png -o out.png --softness -1",
@@ -299,7 +301,7 @@ def test_one_bad_file_does_not_stop_the_others(run: Run, photos: Path, tmp_path:
     # Two images called b: neither is written over the other.
     assert set(tree(output)) == {"a.png", "b.jpg.png", "b.png.png"}
     np.testing.assert_array_equal(
-        read_image(output / "b.png.png"), Remover()(photos / "b.png").rgba
+        read_image(output / "b.png.png"), Remover(model=None)(photos / "b.png").rgba
     )
     assert tree(photos) == before
 
@@ -508,7 +510,7 @@ def test_as_a_program(photo: Path) -> None:
     command = [sys.executable, "-m", "trimatte", "key", str(photo), "-o", str(output)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    np.testing.assert_array_equal(read_image(output), Remover()(photo).rgba)
+    np.testing.assert_array_equal(read_image(output), Remover(model=None)(photo).rgba)
     command[-3] = "missing.png"
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
@@ -532,7 +534,10 @@ def test_keys_to_choose_from(run: Run, photo: Path, tmp_path: Path) -> None:
     image = read_image(photo)
     out = tmp_path / "cutout.png"
     for options, remover in (
-        (["--key-color", "auto", "--choke", 1, "--feather", 0.7], Remover(choke=1, feather=0.7)),
+        (
+            ["--key-color", "auto", "--choke", 1, "--feather", 0.7],
+            Remover(model=None, choke=1, feather=0.7),
+        ),
         (
             ["--method", "vlahos", "--transfer", "linear"],
             Remover(method="vlahos", transfer="linear"),

@@ -37,7 +37,7 @@ def assert_alike(result: trimatte.Result, wanted: trimatte.Result) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"despill": None, "quality": "fast", "softness": 20.0}])
 def test_cutout_is_the_cpus(image: Any, options: dict[str, Any]) -> None:
-    result = trimatte.Remover(device="cuda", **options)(image)
+    result = trimatte.Remover(model=None, device="cuda", **options)(image)
     wanted = trimatte.Remover(**options)(image)
     assert result.device == "cuda:0"
     assert wanted.device == "cpu"
@@ -49,18 +49,18 @@ def test_cutout_is_the_cpus(image: Any, options: dict[str, Any]) -> None:
 
 def test_array_on_the_gpu_stays_there(image: Any) -> None:
     there = trimatte.to_device(image)
-    result = trimatte.Remover()(there)
+    result = trimatte.Remover(model=None)(there)
     assert all(isinstance(getattr(result, name), trimatte.DeviceArray) for name in STAGES)
-    wanted = trimatte.Remover()(image)
+    wanted = trimatte.Remover(model=None)(image)
     np.testing.assert_array_equal(result.trimap.to_host(), wanted.trimap)
     assert isinstance(trimatte.remove(there), trimatte.DeviceArray)
 
 
 @pytest.mark.parametrize("kind", ["mask", "trimap"])
 def test_given_mask_or_trimap(image: Any, kind: str) -> None:
-    given = getattr(trimatte.Remover()(image), kind)
-    remover = trimatte.Remover(device="cuda")
-    wanted = trimatte.Remover()(image, **{kind: given})
+    given = getattr(trimatte.Remover(model=None)(image), kind)
+    remover = trimatte.Remover(model=None, device="cuda")
+    wanted = trimatte.Remover(model=None)(image, **{kind: given})
     assert_alike(remover(image, **{kind: given}), wanted)
     there = remover(trimatte.to_device(image), **{kind: trimatte.to_device(given)})
     np.testing.assert_array_equal(there.trimap.to_host(), wanted.trimap)
@@ -88,7 +88,7 @@ def test_refine_wherever_the_arrays_lie(image: Any, dtype: Any) -> None:
 
 def test_own_alpha_of_the_image_limits_the_result(image: Any) -> None:
     own = np.full(image.shape[:2], 128, np.uint8)
-    result = trimatte.Remover(device="cuda")(np.dstack((image, own)))
+    result = trimatte.Remover(model=None, device="cuda")(np.dstack((image, own)))
     assert result.alpha.max() == pytest.approx(128 / 255, abs=1e-6)
 
 
@@ -112,6 +112,6 @@ def test_keys_by_a_learnt_screen_are_the_cpus() -> None:
         assert np.abs(alpha.to_host() - trimatte.chroma_key(drawn.image, **options)).mean() < atol
     core = np.zeros(drawn.alpha.shape, np.uint8)
     core[:20] = 255
-    result = trimatte.Remover(device="cuda")(drawn.image, core=core)
+    result = trimatte.Remover(model=None, device="cuda")(drawn.image, core=core)
     assert isinstance(result.alpha, np.ndarray)
     assert (result.alpha[:20] == 1).all()

@@ -37,7 +37,7 @@ def drawn() -> Any:
 
 
 def test_a_result_has_everything(drawn: Any) -> None:
-    result = Remover()(drawn.image)
+    result = Remover(model=None)(drawn.image)
     size = drawn.image.shape[:2]
     assert result.rgba.shape == (*size, 4)
     assert result.rgba.dtype == np.uint8
@@ -76,7 +76,7 @@ def test_matting_beats_the_bare_key(drawn: Any) -> None:
     def sad(alpha: Any) -> float:
         return float(np.abs(alpha - drawn.alpha).sum())
 
-    result = Remover()(drawn.image)
+    result = Remover(model=None)(drawn.image)
     hard = trimatte.chroma_key(drawn.image, dtype=np.float32)
     assert sad(result.alpha) < 0.6 * sad(hard)
 
@@ -92,12 +92,12 @@ def test_the_default_band_grows_with_the_image() -> None:
 
 
 def test_despill_belongs_to_the_key(drawn: Any) -> None:
-    keyed = Remover()(drawn.image)
+    keyed = Remover(model=None)(drawn.image)
     soft = (keyed.alpha > 0) & (keyed.alpha < 0.99)
     limit = keyed.foreground[..., [0, 2]].mean(axis=-1) + 1
     assert (keyed.foreground[..., 1] <= limit)[soft].all()
 
-    plain = Remover(despill=None)(drawn.image)
+    plain = Remover(model=None, despill=None)(drawn.image)
     assert "despill" not in plain.timings
     assert plain.screen is not None
     plate = plain.screen.plate_of(drawn.image)
@@ -105,9 +105,9 @@ def test_despill_belongs_to_the_key(drawn: Any) -> None:
         plain.foreground,
         trimatte.estimate_foreground(drawn.image, plain.alpha, background=plate),
     )
-    masked = Remover()(drawn.image, mask=keyed.mask)
+    masked = Remover(model=None)(drawn.image, mask=keyed.mask)
     assert "despill" not in masked.timings
-    half = Remover(despill_strength=0.5, despill="max-limit")(drawn.image)
+    half = Remover(model=None, despill_strength=0.5, despill="max-limit")(drawn.image)
     np.testing.assert_array_equal(
         half.foreground,
         trimatte.despill(plain.foreground, method="max-limit", strength=0.5, alpha=plain.alpha),
@@ -128,7 +128,7 @@ def test_real_green_screens(shared_data: Path) -> None:
     for name in ("synth_lemur_green", "synth_human2_green"):
         path = shared_data / "greenscreen" / f"{name}.png"
         truth = read_mask(path.with_suffix(".alpha.png")) / 255
-        result = Remover()(path)
+        result = Remover(model=None)(path)
         hard = trimatte.chroma_key(read_image(path), dtype=np.float32)
         assert np.abs(result.alpha - truth).sum() < 0.75 * np.abs(hard - truth).sum()
 
@@ -165,8 +165,8 @@ def test_own_alpha_of_128_keeps_its_colour() -> None:
 def test_own_alpha_is_multiplied_in() -> None:
     image = on_green()
     own = np.tile(np.linspace(0, 255, 80).astype(np.uint8), (60, 1))
-    opaque = Remover()(image)
-    result = Remover()(np.dstack([image, own]))
+    opaque = Remover(model=None)(image)
+    result = Remover(model=None)(np.dstack([image, own]))
     np.testing.assert_allclose(result.alpha, opaque.alpha * (own / np.float32(255)), atol=1e-6)
     np.testing.assert_array_equal(result.rgba[30, 40, 3], own[30, 40])
 
@@ -176,20 +176,20 @@ def test_own_alpha_is_multiplied_in() -> None:
 
 def test_the_output_is_of_the_kind_of_the_input(tmp_path: Path) -> None:
     image = on_green()
-    expected = Remover()(image).rgba
+    expected = Remover(model=None)(image).rgba
     path = tmp_path / "photo.png"
     path.write_bytes(encode_png(image))
 
-    array = remove(image)
+    array = remove(image, model=None)
     assert isinstance(array, np.ndarray)
     np.testing.assert_array_equal(array, expected)
     for source in (Image.fromarray(image), path, str(path)):
-        picture = remove(source)
+        picture = remove(source, model=None)
         assert isinstance(picture, Image.Image)
         assert picture.mode == "RGBA"
         np.testing.assert_array_equal(np.asarray(picture), expected)
     for source in (path.read_bytes(), bytearray(path.read_bytes()), io.BytesIO(path.read_bytes())):
-        data = remove(source)
+        data = remove(source, model=None)
         assert isinstance(data, bytes)
         assert data.startswith(b"\x89PNG")
         np.testing.assert_array_equal(read_image(data), expected)
@@ -199,12 +199,12 @@ def test_the_output_is_of_the_kind_of_the_input(tmp_path: Path) -> None:
 def test_the_depth_is_kept(dtype: Any) -> None:
     full = 1 if dtype is np.float32 else np.iinfo(dtype).max
     image = (on_green() / 255 * full).astype(dtype)
-    result = Remover()(image)
+    result = Remover(model=None)(image)
     assert result.rgba.dtype == dtype
     sure = result.alpha == 1
     if dtype is not np.uint8:
         # Not despilled, what is wholly foreground has its values to the bit.
-        result = Remover(despill=None)(image)
+        result = Remover(model=None, despill=None)(image)
     colors = result.rgba[sure][:, :3]
     np.testing.assert_allclose(colors, image[sure], rtol=1e-6 if dtype is np.float32 else 0)
     assert (result.rgba[sure][:, 3] == full).all()
@@ -214,13 +214,13 @@ def test_the_depth_is_kept(dtype: Any) -> None:
 def test_16_bits_in_16_bits_out(tmp_path: Path) -> None:
     image = on_green().astype(np.uint16) * 257
     image += np.arange(80, dtype=np.uint16)[None, :, None] % 200
-    data = remove(encode_png(image), despill=None)
+    data = remove(encode_png(image), model=None, despill=None)
     got = read_image(data)
     assert got.dtype == np.uint16
     sure = got[:, :, 3] == 65535
     assert sure.any()
     np.testing.assert_array_equal(got[sure][:, :3], image[sure])
-    Remover(despill=None)(image).save(tmp_path / "deep.png")
+    Remover(model=None, despill=None)(image).save(tmp_path / "deep.png")
     np.testing.assert_array_equal(read_image(tmp_path / "deep.png"), got)
 
 
@@ -228,9 +228,9 @@ def test_the_input_is_left_alone() -> None:
     image = on_green()
     before = image.copy()
     picture = Image.fromarray(image)
-    remove(picture)
+    remove(picture, model=None)
     image.flags.writeable = False
-    remove(image)
+    remove(image, model=None)
     np.testing.assert_array_equal(image, before)
     np.testing.assert_array_equal(np.asarray(picture), before)
     assert picture.mode == "RGB"
@@ -239,12 +239,12 @@ def test_the_input_is_left_alone() -> None:
 def test_strided_views() -> None:
     image = on_green(120, 160)
     for view in (image[::2], image[:, ::2], image[::-1], image[:, ::-1]):
-        expected = remove(np.ascontiguousarray(view))
-        np.testing.assert_array_equal(remove(view), expected)
+        expected = remove(np.ascontiguousarray(view), model=None)
+        np.testing.assert_array_equal(remove(view, model=None), expected)
 
 
 def test_save_and_composite(tmp_path: Path) -> None:
-    result = Remover()(on_green())
+    result = Remover(model=None)(on_green())
     for suffix in (".png", ".webp", ".tif"):
         result.save(tmp_path / f"cutout{suffix}")
         np.testing.assert_array_equal(read_image(tmp_path / f"cutout{suffix}"), result.rgba)
@@ -285,7 +285,7 @@ def test_nothing_but_screen_and_nothing_but_foreground(
 def test_empty_and_full_masks(value: int, kind: str) -> None:
     image = on_green()
     given = {kind: np.full(image.shape[:2], value, np.uint8)}
-    result = Remover()(image, **given)
+    result = Remover(model=None)(image, **given)
     assert (result.alpha == value / 255).all()
     np.testing.assert_array_equal(result.rgba[:, :, :3], image if value else 0)
 
@@ -300,15 +300,15 @@ def test_every_kind_of_mask(tmp_path: Path) -> None:
     image = on_green()
     mask = np.zeros(image.shape[:2], np.uint8)
     mask[18:-18, 22:-22] = 255
-    expected = Remover()(image, mask=mask)
+    expected = Remover(model=None)(image, mask=mask)
     np.testing.assert_array_equal(expected.mask, mask)
     path = tmp_path / "mask.png"
     path.write_bytes(encode_png(mask))
     cut = np.dstack([image, mask])
     for given in (path, str(path), path.read_bytes(), Image.fromarray(mask), mask > 0):
-        np.testing.assert_array_equal(Remover()(image, mask=given).rgba, expected.rgba)
+        np.testing.assert_array_equal(Remover(model=None)(image, mask=given).rgba, expected.rgba)
     for given in (mask.astype(np.uint16) * 257, (mask / 255).astype(np.float32), encode_png(cut)):
-        np.testing.assert_array_equal(Remover()(image, mask=given).rgba, expected.rgba)
+        np.testing.assert_array_equal(Remover(model=None)(image, mask=given).rgba, expected.rgba)
 
 
 def test_trimaps_are_used_as_they_are() -> None:
@@ -316,7 +316,7 @@ def test_trimaps_are_used_as_they_are() -> None:
     trimap = np.full(image.shape[:2], 100, np.uint8)  # anything in between is unknown
     trimap[:5] = 3
     trimap[25:35, 35:45] = 250
-    result = Remover()(image, trimap=trimap)
+    result = Remover(model=None)(image, trimap=trimap)
     assert result.mask is None
     np.testing.assert_array_equal(
         result.trimap, np.select([trimap < 26, trimap > 229], [0, 255], 128)
@@ -325,7 +325,7 @@ def test_trimaps_are_used_as_they_are() -> None:
     assert "trimap" not in result.timings
     deep = trimap.astype(np.uint16) * 257
     for given in (deep, encode_png(deep), Image.fromarray(trimap)):
-        np.testing.assert_array_equal(Remover()(image, trimap=given).alpha, result.alpha)
+        np.testing.assert_array_equal(Remover(model=None)(image, trimap=given).alpha, result.alpha)
 
 
 @pytest.mark.parametrize(
@@ -376,7 +376,7 @@ def test_unknown_options_are_refused() -> None:
 
 
 def test_the_same_result_every_time_and_from_many_threads(drawn: Any) -> None:
-    remover = Remover()
+    remover = Remover(model=None)
     expected = remover(drawn.image).rgba
     got: list[Any] = []
     threads = [

@@ -76,7 +76,7 @@ def test_radius_and_network_size(drawn: Any) -> None:
 def test_the_remover_goes_the_same_way(drawn: Any) -> None:
     small = network_mask(drawn.alpha, 64)
     refined = trimatte.refine(drawn.image, small)
-    result = trimatte.Remover()(drawn.image, mask=small)
+    result = trimatte.Remover(model=None)(drawn.image, mask=small)
     for name in ("trimap", "alpha", "foreground"):
         np.testing.assert_array_equal(getattr(result, name), getattr(refined, name))
     assert result.mask is not None

@@ -154,7 +154,7 @@ def test_a_model_without_classes_refuses_them(models: Callable[[str], Path]) -> 
         trimatte.Remover(model=models("u2netp"), card="u2netp", classes="person")
     for options in ({"classes": "person"}, {"runtime": "openvino"}, {"accept_license": True}):
         with pytest.raises(trimatte.ArgumentError, match="must be left out without a model"):
-            trimatte.Remover(**options)
+            trimatte.Remover(model=None, **options)
 
 
 class Constant:

@@ -667,11 +667,11 @@ def test_live_frames_keep_their_state() -> None:
     assert halver.resets == 3  # the frame's size, and then the alpha's
     remover.reset()
     assert halver.resets == 4
-    plain = Remover(quality="fast")(scene(0))
-    steady = VideoRemover(Remover(quality="fast"), stabilize=False)(scene(0))
+    plain = Remover(model=None, quality="fast")(scene(0))
+    steady = VideoRemover(Remover(model=None, quality="fast"), stabilize=False)(scene(0))
     np.testing.assert_array_equal(plain.rgba, steady.rgba)
     with pytest.raises(ArgumentError, match="tolerance"):
-        VideoRemover(Remover(), stabilize=False, tolerance=3)
+        VideoRemover(Remover(model=None), stabilize=False, tolerance=3)
 
 
 def test_a_stabilizer_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

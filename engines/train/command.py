@@ -1,4 +1,4 @@
-"""The command that trains: ``trimatte engines train``, ``python -m trimatte.engines.train``."""
+"""The command that trains: ``trimatte engines train``."""
 
 from __future__ import annotations
 

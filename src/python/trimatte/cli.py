@@ -1,4 +1,5 @@
-"""The command line: ``trimatte key | remove | matte | video | engines | demo | doctor``."""
+"""The command line: ``trimatte PHOTO``, ``trimatte key | remove | matte | video | engines | demo |
+doctor``."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import platform
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -44,6 +45,7 @@ from trimatte.imageio import load_picture, to_pillow, write_image
 from trimatte.keying import chroma_key
 from trimatte.matting import despill
 from trimatte.pipeline import Remover, Result
+from trimatte.segmenting import BUILT_IN_MODEL
 
 __all__ = ["main"]
 
@@ -57,12 +59,13 @@ _IMAGE_SUFFIXES = {
 
 _EXAMPLES = """\
 examples:
+  trimatte photo.jpg                              cut out, into photo.cutout.png
+  trimatte photos/ -o cutouts/ --model u2net      a folder, by a larger network
   trimatte key photo.jpg -o cutout.png            green screen to transparent PNG
   trimatte key photos/ -o cutouts/                a folder; one bad file does not stop the rest
   trimatte key photos/ -r -o cutouts/             with its sub-folders
   trimatte key a.jpg b.jpg --key-color blue -o cutouts/
   trimatte key photo.jpg --background white -o photo-on-white.jpg
-  trimatte remove photo.jpg -o cutout.png         what a network holds to be foreground
   trimatte matte photo.jpg --trimap trimap.png -o cutout.png
   trimatte matte photo.jpg --mask rough-mask.png -o cutout.png
   trimatte video clip.mp4 -o cutout.mov           a video, with alpha and sound
@@ -92,9 +95,11 @@ a.png) become a.jpg.png and a.png.png.
 
 _REMOVE_EXAMPLES = """\
 The network's mask is coarse: a band around it, as wide as the mask is unsure, is solved for its
-opacity, down to the hair. Weights are fetched once, and checked.
+opacity, down to the hair. The network of the default comes with trimatte; the weights of others are
+fetched once, and checked. `trimatte photo.jpg` is short for `trimatte remove photo.jpg`.
 
 examples:
+  trimatte remove photo.jpg
   trimatte remove photo.jpg -o cutout.png
   trimatte remove photos/ -r -o cutouts/ --model isnet-general-use
   trimatte remove street.jpg -o cat.png --model mine.onnx --card modnet
@@ -118,9 +123,12 @@ def main(argv: list[str] | None = None) -> int:
 
     argv: the arguments without the program's name; None takes sys.argv's.
     """
-    parser = _parser()
+    parser, commands = _parser()
     try:
-        arguments = parser.parse_args(argv)
+        words = sys.argv[1:] if argv is None else argv
+        if _begins_with_image(words, commands):
+            words = ["remove", *words]
+        arguments = parser.parse_args(words)
         run: Callable[[argparse.Namespace], int] = arguments.run
         return run(arguments)
     except SystemExit as leaving:  # --help, --version and argparse's own usage errors
@@ -142,7 +150,16 @@ def main(argv: list[str] | None = None) -> int:
 # --- what can be asked for ---
 
 
-def _parser() -> argparse.ArgumentParser:
+def _begins_with_image(words: Sequence[str], commands: Collection[str]) -> bool:
+    """Whether the words begin with an image, or options of one, and not with a command."""
+    if not words or words[0] in (*commands, "-h", "--help", "--version"):
+        return False
+    first = Path(words[0])
+    return words[0].startswith("-") or bool(first.suffix) or first.exists()
+
+
+def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:
+    """The parser, and the names of its commands."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="trimatte",
@@ -184,7 +201,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=raw,
     )
     _add_images(remove)
-    add_network(remove, default="u2net")
+    add_network(remove, default=BUILT_IN_MODEL)
     add_matting(remove)
     _add_results(remove)
     _add_folders(remove)
@@ -236,14 +253,19 @@ def _parser() -> argparse.ArgumentParser:
         description="Prints what was built, what runs on this machine, and what does not and why.",
     )
     doctor.set_defaults(run=_doctor)
-    return parser
+    return parser, commands.choices
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "input", nargs="+", type=Path, metavar="IN", help="image, or folder of images"
     )
-    add_output(parser, "OUT", "image (.png, .webp, .tif), or folder for several")
+    add_output(
+        parser,
+        "OUT",
+        "image (.png, .webp, .tif), or folder for several (default: IN.cutout.png beside IN)",
+        required=False,
+    )
 
 
 def _add_folders(parser: argparse.ArgumentParser) -> None:
@@ -344,7 +366,9 @@ def _remove(arguments: argparse.Namespace) -> int:
 def _matte(arguments: argparse.Namespace) -> int:
     if arguments.trimap is not None and arguments.radius is not None:
         raise UsageError("--radius is for --mask: a trimap says itself what is unknown")
-    remover = Remover(radius=arguments.radius, quality=arguments.quality, device=arguments.device)
+    remover = Remover(
+        model=None, radius=arguments.radius, quality=arguments.quality, device=arguments.device
+    )
     background = _background(arguments)
     job = _Job(
         arguments.input,
@@ -467,8 +491,10 @@ def _background(arguments: argparse.Namespace) -> Background | None:
 
 
 def _plan(arguments: argparse.Namespace) -> _Plan:
-    """Pair the inputs of `key` with their outputs."""
+    """Pair the inputs with their outputs."""
     inputs: list[Path] = arguments.input
+    if arguments.output is None:
+        return _plan_beside(arguments)
     into_folder = (
         len(inputs) > 1
         or any(path.is_dir() for path in inputs)
@@ -531,6 +557,24 @@ def _plan(arguments: argparse.Namespace) -> _Plan:
                 below("trimap_out", ".png"),
             )
         )
+    _admit(plan, jobs, _also_read(arguments))
+    return plan
+
+
+def _plan_beside(arguments: argparse.Namespace) -> _Plan:
+    """Each output beside its input."""
+    inputs: list[Path] = arguments.input
+    for path in inputs:
+        if path.is_dir():
+            raise UsageError(f"{str(path)!r} is a folder: give -o, the folder of the cutouts")
+    if len(inputs) > 1 and (arguments.alpha or arguments.trimap_out):
+        raise UsageError("--alpha and --trimap-out of several images: give -o, a folder as well")
+    alpha, trimap = _optional(arguments.alpha), _optional(arguments.trimap_out)
+    jobs = [
+        _Job(path, path.with_name(f"{path.stem}.cutout.{arguments.format}"), alpha, trimap)
+        for path in inputs
+    ]
+    plan = _Plan()
     _admit(plan, jobs, _also_read(arguments))
     return plan
 
@@ -664,7 +708,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         raise ArgumentError(f"demo: cannot make {str(folder)!r}: {error.strerror}") from error
 
     drawn = scene(arguments.height, arguments.width, arguments.seed)
-    result = Remover()(drawn.image)
+    result = Remover(model=None)(drawn.image)
     composite = result.composite(_dusk(*drawn.alpha.shape))
     pictures = {
         "scene": drawn.image,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trimatte import engines
+from trimatte.engines.train import command as training
 from trimatte.errors import ArgumentError
 from trimatte.imageio import read_image
 from trimatte.segmenting import network_input
@@ -27,12 +28,24 @@ examples:
   trimatte engines export u2netp --seed 0 -o test.onnx --precision fp16
   trimatte engines quantize u2net --photos shots/*.jpg -o u2net-int8.onnx
   trimatte engines build u2net --precision fp16 --batch 1:8:32
+  trimatte engines train photos/ --folder run     a network of your own, from images and masks
   trimatte engines cache --clear                  forget all engines built
 """
 
 _EXPORT_NOTE = """\
 The checkpoint is .pth, .pt, .ckpt, .safetensors or .npz; nothing in it is executed. PyTorch is not
 needed. Without a checkpoint, --seed gives weights that know nothing: for tests and timing.
+"""
+
+_TRAIN_NOTE = """\
+A data set is a folder with images/ and masks/ (or *-Image/ and *-Mask/, as DUTS has them), with
+COCO's annotations/instances_*.json, or as ADE20K is laid out. What was trained is kept in --folder
+every few minutes; the same command goes on where it stopped. Then, for `trimatte photo.jpg --model
+mine.onnx --card u2net-lite`:
+
+  trimatte engines export u2net-lite --checkpoint FOLDER/best.pt -o mine.onnx
+
+It needs PyTorch: pip install 'trimatte[train]'.
 """
 
 _BUILD_NOTE = """\
@@ -90,6 +103,12 @@ def add_engines(commands: Any) -> None:
     weights.add_argument("--seed", type=int, metavar="N", help="made-up weights")
     export.add_argument("--precision", choices=["fp32", "fp16"], default="fp32")
     export.add_argument(
+        "--storage",
+        choices=["fp32", "fp16"],
+        default="fp32",
+        help="of the weights in the file; fp16 halves it and computes as before",
+    )
+    export.add_argument(
         "--size",
         type=_size_or_any,
         metavar="HxW|any",
@@ -146,6 +165,16 @@ def add_engines(commands: Any) -> None:
         help="of TensorRT (default: the first that is installed)",
     )
     build.set_defaults(run=_build)
+
+    train = actions.add_parser(
+        "train",
+        help="train a network on images and masks",
+        description="Trains a network on images and masks.",
+        epilog=_TRAIN_NOTE,
+        formatter_class=raw,
+    )
+    training.add_arguments(train)
+    train.set_defaults(run=_train)
 
     cache = actions.add_parser("cache", help="the engines that were built")
     cache.add_argument("--clear", action="store_true", help="delete them")
@@ -237,6 +266,7 @@ def _export(arguments: argparse.Namespace) -> int:
         checkpoint=arguments.checkpoint,
         seed=arguments.seed,
         precision=arguments.precision,
+        storage=arguments.storage,
         **options,
     )
     print(path)
@@ -284,6 +314,11 @@ def _network(
     card = engines.find_card(arguments.model, card=arguments.card)
     path = engines.fetch(card, accept_license=arguments.accept_license, progress=report)
     return path, card.input.sizes
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    training.train(arguments)
+    return 0
 
 
 def _cache(arguments: argparse.Namespace) -> int:

@@ -30,9 +30,11 @@ class UsageError(Exception):
     """What was asked for makes no sense; no file has been touched."""
 
 
-def add_output(parser: argparse.ArgumentParser, metavar: str, text: str) -> None:
+def add_output(
+    parser: argparse.ArgumentParser, metavar: str, text: str, *, required: bool = True
+) -> None:
     """Adds the output, and how much is said of the way there."""
-    parser.add_argument("-o", "--output", required=True, metavar=metavar, help=text)
+    parser.add_argument("-o", "--output", required=required, metavar=metavar, help=text)
     loudness = parser.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="no progress, no warnings")
     loudness.add_argument("-v", "--verbose", action="store_true", help="time of every stage")
@@ -175,6 +177,7 @@ def key_remover(arguments: argparse.Namespace, despill: str) -> Remover:
     """The Remover that the options of the screen ask for; despill: a method, or none."""
     try:
         return Remover(
+            model=None,
             key_color=arguments.key_color,
             method=arguments.method,
             tolerance=arguments.tolerance,

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,14 @@ from trimatte.matting import despill as remove_spill
 from trimatte.matting import estimate_alpha
 from trimatte.refining import Adjust, Radius, beside, solve, trimap_of_mask
 from trimatte.screens import Screen, check_screen_options, fit_screen
-from trimatte.segmenting import Classes, Model, Segmenter, as_segmenter, refuse_options
+from trimatte.segmenting import (
+    BUILT_IN_MODEL,
+    Classes,
+    Model,
+    Segmenter,
+    as_segmenter,
+    refuse_options,
+)
 from trimatte.trimap import make_trimap
 
 __all__ = ["Remover", "Result", "remove"]
@@ -163,12 +170,14 @@ class Remover:
 
     Args:
         model: of a `Segmenter`, or one: it makes the coarse mask. None: `chroma_key` does.
+            ``"auto"``: ``"u2net-lite"``, which comes with the package, loaded when first needed;
+            but None where key_color, method, tolerance, softness or transfer is given.
         card, runtime, precision, accept_license: of the Segmenter.
         classes: those that are foreground, of a network that tells classes apart.
         key_color: of `chroma_key` or `fit_screen`. None: ``"auto"`` with the method ``"plate"``,
-            else ``"green"``. Beside a model it asks for both: the network says what is surely
-            inside and surely outside, where green clothes and the studio's walls are, and the key
-            the rest.
+            else ``"green"``. Beside a model's name it asks for both: the network says what is
+            surely inside and surely outside, where green clothes and the studio's walls are, and
+            the key the rest.
         method: of `chroma_key`. None: ``"plate"``, the best, with nothing to tune; where a
             tolerance or softness is given, ``"difference"``.
         tolerance, softness, transfer: of `chroma_key`; transfer for ``"plate"`` of `fit_screen`.
@@ -194,7 +203,7 @@ class Remover:
     def __init__(
         self,
         *,
-        model: Model | Segmenter | None = None,
+        model: Model | Segmenter | None = "auto",
         card: Model | None = None,
         classes: Classes | None = None,
         runtime: str = "auto",
@@ -215,11 +224,14 @@ class Remover:
     ) -> None:
         self.classes = classes
         tuned = tolerance is not None or softness is not None
+        tells_of_key = tuned or method is not None or transfer is not None
+        if built_in := model == "auto":
+            model = None if tells_of_key or key_color is not None else BUILT_IN_MODEL
         self.method = method or ("difference" if tuned else "plate")
         self.keys = model is None or key_color is not None
         usual = "auto" if self.method == "plate" else "green"
         self.key_color = usual if key_color is None else key_color
-        if not self.keys and (tuned or method is not None or transfer is not None):
+        if not self.keys and tells_of_key:
             raise ArgumentError(
                 "Remover: method, tolerance, softness and transfer must be left out with a model "
                 "but where key_color asks for a key beside it"
@@ -235,20 +247,28 @@ class Remover:
         self.despill_strength = despill_strength
         self.device = device
         self._try_options()
-        self.segmenter: Segmenter | None = None
-        options: dict[str, Any] = {
+        self._model = model
+        self._network: dict[str, Any] = {
             "card": card,
             "runtime": runtime,
             "precision": precision,
             "accept_license": accept_license,
         }
-        if model is not None:
-            self.segmenter = as_segmenter(model, device=device or "cpu", **options)
+        if model is None:
+            refuse_options("Remover", "without a model", classes=classes, **self._network)
+        elif built_in:
+            refuse_options("Remover", "with the built-in model", classes=classes, card=card)
+        elif self.segmenter is not None:
             self.segmenter.planes(classes)
             if device is None and self.segmenter.session.device != "cpu":
                 self.device = self.segmenter.session.device
-        else:
-            refuse_options("Remover", "without a model", classes=classes, **options)
+
+    @cached_property
+    def segmenter(self) -> Segmenter | None:
+        """The network that makes the coarse mask, or None; loaded when it is first asked for."""
+        if self._model is None:
+            return None
+        return as_segmenter(self._model, device=self.device or "cpu", **self._network)
 
     def __call__(
         self,

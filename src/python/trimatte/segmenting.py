@@ -20,7 +20,10 @@ from trimatte.resizing import class_probability, matte_from_prediction, to_tenso
 if TYPE_CHECKING:
     from trimatte.engines import Card, InputSpec, Session
 
-__all__ = ["Segmenter", "segment"]
+__all__ = ["BUILT_IN_MODEL", "Segmenter", "segment"]
+
+BUILT_IN_MODEL = "u2net-lite"
+"""The network whose weights come with the package."""
 
 Model = str | os.PathLike[str]
 Classes = str | int | Sequence[str | int]
@@ -47,8 +50,9 @@ class Segmenter:
     share it. With ``with``, or by `close`, its memory is given back.
 
     Args:
-        model: a model card's name (``trimatte engines list``; ``"u2net"``), or the path of an ONNX
-            file with a card of its own beside it (``mine.onnx``, ``mine.toml``), or of that card.
+        model: a model card's name (``trimatte engines list``; by default the network that comes
+            with the package), or the path of an ONNX file with a card of its own beside it
+            (``mine.onnx``, ``mine.toml``), or of that card.
         card: of an ONNX file without one beside it: the name of a model that is run alike, or the
             path of a card.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
@@ -66,7 +70,7 @@ class Segmenter:
 
     def __init__(
         self,
-        model: Model = "u2net",
+        model: Model = BUILT_IN_MODEL,
         *,
         card: Model | None = None,
         device: str = "auto",
@@ -271,7 +275,7 @@ def network_input(
 
 def segment(
     image: ArrayLike,
-    model: Model | Segmenter = "u2net",
+    model: Model | Segmenter = BUILT_IN_MODEL,
     *,
     card: Model | None = None,
     classes: Classes | None = None,

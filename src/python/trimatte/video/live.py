@@ -42,7 +42,7 @@ class VideoRemover:
     Args:
         remover: what cuts out a single frame; None: one made of options.
         stabilize: keep alpha from flickering where nothing moves; or what does that, a `Steadier`.
-        options: of the `Remover` to make.
+        options: of the `Remover` to make; without a model, it keys.
 
     Raises:
         ArgumentError: an option is out of range, or options are given beside a remover.
@@ -60,7 +60,7 @@ class VideoRemover:
             raise ArgumentError(
                 f"VideoRemover: give {', '.join(options)} to the Remover that you pass"
             )
-        self.remover = Remover(**options) if remover is None else remover
+        self.remover = Remover(**{"model": None, **options}) if remover is None else remover
         self._steadier = _steadier(stabilize)
         self._size: tuple[int, ...] | None = None
         self._shape: tuple[int, ...] | None = None
