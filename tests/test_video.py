@@ -664,9 +664,9 @@ def test_live_frames_keep_their_state() -> None:
     remover(scene(1))
     assert (len(halver.seen), halver.resets) == (2, 1)
     remover(scene(2, (60, 60)))
-    assert halver.resets == 3  # the frame's size, and then the alpha's
+    assert halver.resets == 2
     remover.reset()
-    assert halver.resets == 4
+    assert halver.resets == 3
     plain = Remover(model=None, quality="fast")(scene(0))
     steady = VideoRemover(Remover(model=None, quality="fast"), stabilize=False)(scene(0))
     np.testing.assert_array_equal(plain.rgba, steady.rgba)
@@ -682,15 +682,19 @@ def test_a_stabilizer_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_known_of_the_screen_goes_from_frame_to_frame() -> None:
-    remover = VideoRemover(stabilize=False, quality="fast")
+    halver = Halver()
+    remover = VideoRemover(stabilize=halver, quality="fast")
     first, second = remover(scene(0)).screen, remover(scene(1)).screen
     assert first is not None
     assert second is not None
     assert second.key_color == first.key_color
     assert np.abs(second.plate - first.plate).max() < 0.02
-    blue = remover(np.ascontiguousarray(scene(2)[:, :, [0, 2, 1]])).screen  # a cut
-    assert blue is not None
-    assert blue.key_color[2] > blue.key_color[1]
+    assert halver.resets == 1
+    for number in (2, 3):  # a cut, and the frame after it
+        blue = remover(np.ascontiguousarray(scene(number)[:, :, [0, 2, 1]])).screen
+        assert blue is not None
+        assert blue.key_color[2] > blue.key_color[1]
+        assert halver.resets == 2
 
 
 def test_a_frame_without_a_screen_is_kept_whole() -> None:

@@ -42,9 +42,10 @@ _GPU_DEVICES = (2, 13)  # DLPack's kDLCUDA and kDLCUDAManaged
 
 _PICTURE_MODES = ("RGB", "RGBA", "L", "1", "I;16", "F")  # whose samples mean what an array's do
 _DEPTHS = {"uint8": 0, "uint16": 1, "float32": 2}
-_TRIMAP_LIMITS = {"uint8": (26, 229), "uint16": (6656, 58879), "float32": (0.1, 0.9)}
+FULL_SCALES = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
+TRIMAP_LIMITS = {"uint8": (26, 229), "uint16": (6656, 58879), "float32": (0.1, 0.9)}
 DESPILL_METHODS = {"average": 0, "double-average": 1, "max-limit": 2}
-_CHANNELS = {"red": 0, "green": 1, "blue": 2}
+CHANNELS = {"red": 0, "green": 1, "blue": 2}
 
 
 def as_array(value: ArrayLike, operation: str, name: str, stream: Any = None) -> Array:
@@ -105,6 +106,11 @@ def current_stream(value: Any) -> Any:
     return None
 
 
+def on_host(array: Array) -> Array:
+    """The array, or a copy of one that lies on a GPU."""
+    return array.to_host() if isinstance(array, DeviceArray) else array
+
+
 def as_mask(value: ArrayLike, operation: str, name: str, stream: Any = None) -> Array:
     """Like `as_array`; a bool mask becomes uint8 of 0 and 1, sharing its memory."""
     array = as_array(value, operation, name, stream)
@@ -129,7 +135,7 @@ def three_valued(array: Array, operation: str, name: str, stream: Any = None) ->
     """A trimap as uint8 of 0, 128 and 255, by PyMatting's limits: known is what lies below 0.1 or
     above 0.9 of full scale."""
     _core.check(array, operation, name, color=False)
-    return threshold(array, *_TRIMAP_LIMITS[array.dtype.name], operation, stream)
+    return threshold(array, *TRIMAP_LIMITS[array.dtype.name], operation, stream)
 
 
 def threshold(
@@ -174,7 +180,7 @@ def depth_code(dtype: npt.DTypeLike, operation: str) -> int:
 def key_channel(key_color: Any, operation: str) -> int:
     """The channel that a key colour lights most: 0 red, 1 green, 2 blue."""
     if isinstance(key_color, str):
-        return choice(_CHANNELS, key_color, operation, "key_color")
+        return choice(CHANNELS, key_color, operation, "key_color")
     try:
         rgb = np.asarray(key_color, dtype=np.float64)
     except (TypeError, ValueError):

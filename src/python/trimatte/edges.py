@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from trimatte import _core
-from trimatte.arrays import Array, ArrayLike, as_alpha, number, threshold
+from trimatte.arrays import FULL_SCALES, Array, ArrayLike, as_alpha, number, threshold
 from trimatte.errors import ArgumentError
 
 __all__ = ["choke", "feather", "hold_mattes"]
 
 _LARGEST_CHOKE = 64.0
 _LARGEST_REACH = 1000.0
-_FULL_SCALES = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 
 
 def choke(
@@ -112,7 +111,7 @@ def out_of_reach(alpha: Array, reach: float, operation: str, device: Any, stream
         raise ArgumentError(
             f"{operation}: reach must be in [0, {_LARGEST_REACH:g}] pixels, got {reach:g}"
         )
-    opaque = 254.5 / 255.0 * _FULL_SCALES[alpha.dtype.name]
+    opaque = 254.5 / 255.0 * FULL_SCALES[alpha.dtype.name]
     plane: Array = threshold(alpha, opaque, opaque, operation, stream)
     rest = 1.5 * reach  # to the middle of the fade; a Gaussian's window reaches half the reach
     while rest > 0.0:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from trimatte import _core
 from trimatte._core import DeviceArray
 from trimatte.arrays import (
+    FULL_SCALES,
     Array,
     ArrayLike,
     KeyColor,
@@ -24,10 +25,10 @@ from trimatte.arrays import (
 from trimatte.errors import ArgumentError
 from trimatte.screens import Screen, fit_screen
 
-__all__ = ["KeyRule", "key_rule", "run_key", "usual_method"]
+__all__ = ["KeyRule", "check_key_options", "key_rule", "run_key", "usual_method"]
 
 # What the names of screens stand for: the paints and cloths sold as chroma key green and blue.
-SCREEN_COLORS = {
+_SCREEN_COLORS = {
     "green": (0.0, 177.0, 64.0),
     "blue": (0.0, 71.0, 187.0),
     "red": (200.0, 16.0, 46.0),
@@ -85,6 +86,17 @@ class KeyRule:
         }
 
 
+def check_key_options(operation: str, method: str, **options: Any) -> None:
+    """Raises ArgumentError where there is no such method, or where it has not what is given."""
+    known = choice(_OPTIONS, method, operation, "method")
+    for name, value in options.items():
+        if value is not None and name not in known:
+            raise ArgumentError(
+                f"{operation}: {name} must be None for method={method!r}, which has none, got "
+                f"{value!r:.80}"
+            )
+
+
 def key_rule(
     operation: str,
     image: Array,
@@ -100,14 +112,10 @@ def key_rule(
     stream: Any = None,
 ) -> KeyRule:
     """The options of a key, and nothing that its method has not."""
-    defaults = choice(_DEFAULTS, method, operation, "method")
-    given = {"tolerance": tolerance, "softness": softness, "plate": plate, "screen": screen}
-    for name, value in given.items():
-        if value is not None and name not in _OPTIONS[method]:
-            raise ArgumentError(
-                f"{operation}: {name} must be None for method={method!r}, which has none, got "
-                f"{value!r:.80}"
-            )
+    check_key_options(
+        operation, method, tolerance=tolerance, softness=softness, plate=plate, screen=screen
+    )
+    defaults = _DEFAULTS[method]
     if method == "plate" and screen is None:
         choose = "auto" if transfer is None else transfer
         screen = fit_screen(image, key_color=key_color, plate=plate, transfer=choose)
@@ -172,7 +180,7 @@ def _levels(operation: str, clip: Any) -> tuple[float, float]:
 
 def _color(key_color: KeyColor) -> tuple[float, float, float]:
     """A key colour, which `key_channel` has checked, in [0, 1]."""
-    r, g, b = SCREEN_COLORS[key_color] if isinstance(key_color, str) else key_color
+    r, g, b = _SCREEN_COLORS[key_color] if isinstance(key_color, str) else key_color
     return r / 255.0, g / 255.0, b / 255.0
 
 
@@ -202,7 +210,7 @@ def run_key(
 ) -> Array:
     """`chroma_key` under the name of the operation that a message should name."""
     # An image of a wrong dtype is refused by the core, which names it; any depth will do here.
-    known = array.dtype.name in ("uint8", "uint16", "float32")
+    known = array.dtype.name in FULL_SCALES
     run = _core.chroma_key if rule.method == "difference" else _core.soft_key
     return run(
         array,

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from trimatte import _core, edges
-from trimatte.arrays import Array, as_alpha, as_array
+from trimatte.arrays import TRIMAP_LIMITS, Array, as_alpha, as_array, on_host
 from trimatte.devices import DeviceArray
-from trimatte.edges import hold_mattes
 from trimatte.key_rules import KeyRule, key_rule, run_key
 from trimatte.matting import estimate_alpha, estimate_foreground, project_alpha
 from trimatte.refining import Adjust, Radius, Refined, Stage
@@ -36,12 +35,13 @@ class Mattes:
 
     def within(self, trimap: Array) -> Mattes:
         """These, and what a trimap knows."""
-        known = trimap.to_host() if isinstance(trimap, DeviceArray) else trimap
-        garbage, core = known < 26, known > 229
+        known = on_host(trimap)
+        low, high = TRIMAP_LIMITS["uint8"]
+        garbage, core = known < low, known > high
         if self.garbage is not None:
-            garbage = hold_mattes(garbage, core=_on_host(self.garbage))
+            garbage = edges.hold_mattes(garbage, core=on_host(self.garbage))
         if self.core is not None:
-            core = hold_mattes(core, core=_on_host(self.core))
+            core = edges.hold_mattes(core, core=on_host(self.core))
         if isinstance(trimap, DeviceArray):
             garbage, core = (
                 _core.place(as_alpha(matte, "Remover", "mask"), trimap.device, "Remover")
@@ -56,7 +56,7 @@ class Mattes:
         """The alpha that they leave."""
         if not self:
             return alpha
-        return hold_mattes(alpha, garbage=self.garbage, core=self.core, stream=stream)
+        return edges.hold_mattes(alpha, garbage=self.garbage, core=self.core, stream=stream)
 
 
 def finish_alpha(
@@ -68,10 +68,6 @@ def finish_alpha(
     if feather:
         alpha = edges.feather(alpha, feather, stream=stream)
     return mattes.hold(alpha, stream)
-
-
-def _on_host(matte: Any) -> Any:
-    return matte.to_host() if isinstance(matte, DeviceArray) else matte
 
 
 @dataclass(frozen=True)

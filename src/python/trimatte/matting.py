@@ -14,6 +14,7 @@ from trimatte import _core
 from trimatte._core import DeviceArray
 from trimatte.arrays import (
     DESPILL_METHODS,
+    TRIMAP_LIMITS,
     Array,
     ArrayLike,
     KeyColor,
@@ -23,6 +24,7 @@ from trimatte.arrays import (
     choice,
     key_channel,
     number,
+    on_host,
 )
 from trimatte.compositing import color_or_plate
 from trimatte.edges import out_of_reach
@@ -180,8 +182,9 @@ def _count_unknown(alpha: Array, trimap: Array) -> int:
     """Unknown pixels of a trimap, after all work on a GPU."""
     if isinstance(alpha, DeviceArray):
         alpha.to_host()
-    marks = trimap.to_host() if isinstance(trimap, DeviceArray) else trimap
-    return int(np.count_nonzero((marks >= 26) & (marks <= 229)))
+    marks = on_host(trimap)
+    low, high = TRIMAP_LIMITS["uint8"]
+    return int(np.count_nonzero((marks >= low) & (marks <= high)))
 
 
 def _closed_form_alpha(

@@ -29,7 +29,7 @@ from trimatte.imageio import (
     to_pillow,
     write_image,
 )
-from trimatte.key_rules import key_rule
+from trimatte.key_rules import check_key_options
 from trimatte.keyer import Mattes, finish_alpha, solve_before_screen
 from trimatte.keying import chroma_key
 from trimatte.matting import despill as remove_spill
@@ -56,15 +56,6 @@ Array = NDArray[Any]
 _BAND = (4.0, 2.0)
 _NARROWEST_BAND = (2.0, 1.0)
 _BAND_SIDE = 320
-
-_NO_SCREEN = Screen(
-    (0.0, 255.0, 0.0),
-    "srgb",
-    8,
-    np.zeros((1, 1, 4), np.float32),
-    np.zeros((1, 1, 3), np.float32),
-    0.0,
-)
 
 
 class Result:
@@ -469,13 +460,8 @@ class Remover:
         mask = np.zeros((3, 3), np.uint8)
         if self.method == "plate":
             check_screen_options("Remover", self.key_color, self.transfer)
-            key_rule(
-                "Remover",
-                pixels,
-                method=self.method,
-                tolerance=self.tolerance,
-                softness=self.softness,
-                screen=_NO_SCREEN,
+            check_key_options(
+                "Remover", self.method, tolerance=self.tolerance, softness=self.softness
             )
         else:
             mask = self._chroma_key(pixels, "green" if self.key_color == "auto" else self.key_color)

@@ -10,15 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from trimatte import _core
-from trimatte._core import DeviceArray
-from trimatte.arrays import Array, ArrayLike, KeyColor, as_array
+from trimatte.arrays import CHANNELS, FULL_SCALES, Array, ArrayLike, KeyColor, as_array, on_host
 from trimatte.errors import ArgumentError
 from trimatte.key_rules import KeyRule, key_rule, run_key, usual_method
 from trimatte.screens import Screen
 
 __all__ = ["Probe", "probe"]
 
-_NAMES = ("red", "green", "blue")
+_NAMES = tuple(CHANNELS)
 
 _Numbers = npt.NDArray[np.float64]
 
@@ -113,7 +112,7 @@ def probe(
                 f"probe: {name} must be a whole number in [0, {size}) for an image of "
                 f"{array.shape} {array.dtype}, got {value!r}"
             )
-    array = _on_host(array)
+    array = on_host(array)
     rule = key_rule(
         "probe",
         array,
@@ -121,7 +120,7 @@ def probe(
         method=method or usual_method(screen),
         tolerance=tolerance,
         softness=softness,
-        plate=None if plate is None else _on_host(as_array(plate, "probe", "plate")),
+        plate=None if plate is None else on_host(as_array(plate, "probe", "plate")),
         screen=screen,
         transfer=transfer,
         clip=clip,
@@ -146,10 +145,6 @@ def probe(
         method=method or usual_method(screen),
         steps=_steps(array, int(x), int(y), rule),
     )
-
-
-def _on_host(array: Array) -> Array:
-    return array.to_host() if isinstance(array, DeviceArray) else array
 
 
 def _alpha_at(array: Array, x: int, y: int, rule: KeyRule) -> float:
@@ -232,8 +227,7 @@ def _difference(color: _Numbers, channel: int) -> float:
 
 def _light(samples: Array, rule: KeyRule) -> _Numbers:
     """Samples in [0, 1] of the working space."""
-    full = np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1.0
-    return _decoded(samples.astype(np.float64) / full, rule)
+    return _decoded(samples.astype(np.float64) / FULL_SCALES[samples.dtype.name], rule)
 
 
 def _decoded(values: _Numbers, rule: KeyRule) -> _Numbers:
@@ -247,7 +241,7 @@ def _decoded(values: _Numbers, rule: KeyRule) -> _Numbers:
 def _grid_at(array: Array, x: int, y: int, rule: KeyRule) -> _Numbers:
     """The key's grid at a pixel, bilinearly."""
     assert rule.grid is not None
-    grid = _on_host(rule.grid).astype(np.float64)
+    grid = on_host(rule.grid).astype(np.float64)
 
     def along(pixel: int, cells: int, pixels: int) -> tuple[int, int, float]:
         scale = 1.0 / rule.cell if rule.cell else cells / pixels

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from trimatte import _core
-from trimatte.arrays import Array, ArrayLike, as_alpha, as_array
+from trimatte.arrays import Array, ArrayLike, as_alpha, as_array, on_host
 from trimatte.devices import DeviceArray
 from trimatte.errors import ArgumentError
 from trimatte.matting import estimate_alpha, estimate_foreground
@@ -136,4 +136,4 @@ def solve(
 
 def _to_host(refined: Refined) -> Refined:
     arrays = (getattr(refined, field.name) for field in fields(refined))
-    return Refined(*(a.to_host() if isinstance(a, DeviceArray) else a for a in arrays))
+    return Refined(*map(on_host, arrays))

@@ -10,6 +10,7 @@ import numpy as np
 
 from trimatte import _core
 from trimatte.arrays import (
+    CHANNELS,
     Array,
     ArrayLike,
     KeyColor,
@@ -18,6 +19,7 @@ from trimatte.arrays import (
     depth_code,
     is_number,
     key_channel,
+    on_host,
 )
 from trimatte.devices import DeviceArray
 from trimatte.errors import ArgumentError, ScreenError
@@ -28,9 +30,7 @@ __all__ = ["Screen", "check_screen_options", "fit_screen"]
 _MOST_PIXELS = 1.2e6  # that are looked at
 _CELL = 8  # of those
 _LARGEST_CELL = 2**24
-_LEAST_SHARE = 0.005  # of the image, to be called a screen
 _TRANSFERS = {"srgb": 0, "linear": 1, "auto": 2}
-_CHANNELS = ("red", "green", "blue")
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +158,7 @@ def fit_screen(
         raise ArgumentError(f"{operation}: image must not be empty, got {pixels.shape}")
     step = math.ceil(math.sqrt(pixels.shape[0] * pixels.shape[1] / _MOST_PIXELS))
     color, channel = _key(key_color, operation)
-    choice(_TRANSFERS, transfer, operation, "transfer")
+    mode = choice(_TRANSFERS, transfer, operation, "transfer")
     clean = None
     if plate is not None and like is None:
         clean = as_array(plate, operation, "plate")
@@ -170,12 +170,11 @@ def fit_screen(
             raise ArgumentError(f"{operation}: like must be a trimatte.Screen, got {like!r:.80}")
         known = _known_plate(like, pixels, step)
         color, channel = _key(like.key_color, operation)
-        transfer = like.transfer
-    mode = choice(_TRANSFERS, transfer, operation, "transfer")
+        mode = _TRANSFERS[like.transfer]
     key, linear, noise, share, model, own_plate = _core.fit_screen(
         _every(pixels, step), clean, color, channel, mode, known
     )
-    if share < _LEAST_SHARE:
+    if model.size == 0:
         wanted = "no colour" if key_color == "auto" else repr(key_color)
         raise ScreenError(
             f"{operation}: image must show a screen ({wanted} was asked for or found, on "
@@ -226,16 +225,13 @@ def _known_plate(like: Screen, image: Array, step: int) -> Array:
 
 def _every(array: Array, step: int) -> Array:
     """Every so many pixels, on the host."""
-    if isinstance(array, DeviceArray):
-        array = array.to_host()
-    return np.ascontiguousarray(array[::step, ::step])
+    return np.ascontiguousarray(on_host(array)[::step, ::step])
 
 
 def _key(key_color: KeyColor, operation: str) -> tuple[tuple[float, float, float] | None, int]:
     """A key colour in [0, 1], or None where it is to be found; and its channel, or -1 for any."""
     if isinstance(key_color, str):
-        channels = {"auto": -1} | {name: index for index, name in enumerate(_CHANNELS)}
-        return None, choice(channels, key_color, operation, "key_color")
+        return None, choice({"auto": -1} | CHANNELS, key_color, operation, "key_color")
     channel = key_channel(key_color, operation)
     r, g, b = (float(v) / 255 for v in key_color)
     return (r, g, b), channel

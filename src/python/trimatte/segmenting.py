@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimatte import _core
-from trimatte.arrays import Array, ArrayLike, as_array
+from trimatte.arrays import Array, ArrayLike, as_array, on_host
 from trimatte.devices import DeviceArray
 from trimatte.errors import ArgumentError, EngineError
 from trimatte.resizing import class_probability, matte_from_prediction, to_tensor
@@ -153,7 +153,7 @@ class Segmenter:
             return self._matte(pixels, chosen, stream)
         placed = _core.place(pixels, self._session.device, "segment")
         mask = self._matte(placed, chosen, stream)
-        return mask.to_host() if isinstance(mask, DeviceArray) else mask
+        return on_host(mask)
 
     def _matte(self, pixels: Array, classes: list[int] | None, stream: Any) -> Array:
         """The coarse alpha where the pixels lie."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from trimatte import _core
 from trimatte._core import DeviceArray
-from trimatte.arrays import Array, ArrayLike, as_array, three_valued
+from trimatte.arrays import Array, ArrayLike, as_array, on_host, three_valued
 from trimatte.errors import ArgumentError
 
 __all__ = ["MattingSession"]
@@ -53,15 +53,11 @@ def alpha_of_session(
             f"{operation}: trimap must have the height and width of image {pixels.shape} "
             f"{pixels.dtype}, got {marks.shape} {marks.dtype}"
         )
-    on_host = np.array(_to_host(pixels)[..., :3], order="C"), _to_host(marks)
-    alpha = _checked(session, session.estimate_alpha(*on_host), on_host[1])
+    rgb, known = np.array(on_host(pixels)[..., :3], order="C"), on_host(marks)
+    alpha = _checked(session, session.estimate_alpha(rgb, known), known)
     if isinstance(pixels, DeviceArray):
         return _core.to_device(alpha, pixels.device, stream)
     return alpha
-
-
-def _to_host(array: Array) -> Array:
-    return array.to_host() if isinstance(array, DeviceArray) else array
 
 
 def _checked(session: MattingSession, result: Any, trimap: Array) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 
 from trimatte import _core
 from trimatte.arrays import (
+    FULL_SCALES,
     Array,
     ArrayLike,
     as_array,
@@ -28,8 +29,6 @@ class _Default(float):
 
 _RADIUS = _Default(10.0)
 _AUTO_NETWORK_SIZE = 320  # of U-2-Net and its kin
-
-_FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 
 
 def make_trimap(
@@ -150,7 +149,7 @@ def _limits(thresholds: Any, mask: Array, is_bool: bool) -> tuple[float, float]:
             "make_trimap: thresholds must be (low, high) with 0 <= low <= high <= 1, "
             f"got {thresholds!r:.80}"
         )
-    scale = _FULL_SCALE.get(mask.dtype.name, 1.0)  # other dtypes are refused by the core
+    scale = FULL_SCALES.get(mask.dtype.name, 1.0)  # other dtypes are refused by the core
     return low * scale, high * scale
 
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from trimatte.arrays import Array
 
 __all__ = ["Colours", "Converter", "Turn", "orientation", "upright"]
-
-Array = NDArray[Any]
 
 # FFmpeg's AVCOL_SPC_*; swscale's SWS_CS_* for them, and the AVCOL_PRI_* and AVCOL_TRC_* that go
 # with them where a file does not say.

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trimatte.arrays import Array
 from trimatte.backgrounds import Background, fitted_background
 from trimatte.compositing import composite
 from trimatte.errors import ArgumentError, VideoWarning
@@ -27,7 +27,6 @@ from trimatte.video.writing import Sink, Target, open_sink
 
 __all__ = ["Progress", "VideoSummary", "remove_video"]
 
-Array = NDArray[Any]
 PathName = str | os.PathLike[str]
 Progress = Callable[[int, "int | None"], object]
 """Is told how many frames are done, and how many there are as far as the file says."""

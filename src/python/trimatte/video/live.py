@@ -7,9 +7,8 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from trimatte.arrays import is_on_gpu
+from trimatte.arrays import Array, is_on_gpu
 from trimatte.errors import ArgumentError, ScreenError, VideoWarning
 from trimatte.imageio import load_picture
 from trimatte.pipeline import Remover, Result
@@ -18,8 +17,6 @@ from trimatte.screens import Screen
 __all__ = ["Steadier", "VideoRemover"]
 
 _CUT = 0.6  # of the screen that was bare, at least, is so in the next frame
-
-Array = NDArray[Any]
 
 
 class Steadier(Protocol):
@@ -62,7 +59,6 @@ class VideoRemover:
             )
         self.remover = Remover(**{"model": None, **options}) if remover is None else remover
         self._steadier = _steadier(stabilize)
-        self._size: tuple[int, ...] | None = None
         self._shape: tuple[int, ...] | None = None
         self._screen: Screen | None = None
 
@@ -77,22 +73,21 @@ class VideoRemover:
         Raises ArgumentError and EngineError, as `Remover` does; but a frame that shows no screen,
         as a black one between two shots, is kept whole as it is, with a VideoWarning.
         """
-        adjust = None if self._steadier is None else self._steady
         if not isinstance(frame, np.ndarray) and not is_on_gpu(frame):
             frame = load_picture(frame)[0]
         shape = tuple(frame.shape)
-        if self._shape is not None and shape != self._shape:
+        if shape != self._shape:
             self.reset()
-        self._shape = shape
         if self._screen is not None:
             with suppress(ScreenError):  # a cut
-                result = self.remover(frame, adjust=adjust, screen=self._screen)
+                result = self.remover(frame, adjust=self._steadier, screen=self._screen)
                 if result.screen is None or result.screen.share > _CUT * self._screen.share:
                     self._screen = result.screen
                     return result
             self.reset()
+        self._shape = shape
         try:
-            result = self.remover(frame, adjust=adjust)
+            result = self.remover(frame, adjust=self._steadier)
         except ScreenError as error:
             warnings.warn(f"{error}: such frames are kept whole", VideoWarning, stacklevel=2)
             return self.remover(frame, trimap=np.full(shape[:2], 255, np.uint8))
@@ -101,17 +96,10 @@ class VideoRemover:
 
     def reset(self) -> None:
         """Start anew: the next frame has nothing to do with those before."""
-        self._size = None
+        self._shape = None
         self._screen = None
         if self._steadier is not None:
             self._steadier.reset()
-
-    def _steady(self, image: Array, alpha: Array) -> Array:
-        assert self._steadier is not None
-        if alpha.shape != self._size:
-            self._steadier.reset()
-            self._size = alpha.shape
-        return self._steadier(image, alpha)
 
 
 def _steadier(stabilize: bool | Steadier) -> Steadier | None:

@@ -11,8 +11,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from numpy.typing import NDArray
-
+from trimatte.arrays import Array
 from trimatte.engines.optional import require
 from trimatte.errors import ArgumentError
 from trimatte.video.colours import Colours, Converter, orientation, upright
@@ -42,7 +41,7 @@ class Frame:
     time_base seconds. interlaced: made of two half pictures. aspect: the width of a pixel over its
     height; None: square."""
 
-    pixels: NDArray[Any]
+    pixels: Array
     pts: int
     duration: int
     time_base: Fraction

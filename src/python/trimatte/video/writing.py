@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from trimatte.arrays import Array
 from trimatte.atomic import adding_to, replacing_path
 from trimatte.errors import ArgumentError
 from trimatte.imageio import write_image
@@ -20,8 +20,6 @@ from trimatte.video.colours import Converter
 from trimatte.video.reading import Clip, Frame, cause
 
 __all__ = ["Sink", "Target", "open_sink"]
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
