@@ -110,6 +110,24 @@ def test_key_colours(color: tuple[int, int, int], found: str) -> None:
         )
 
 
+@pytest.mark.parametrize("dimmed", [0.85, 0.8, 0.6])
+def test_a_screen_found_in_one_light_only(dimmed: float) -> None:
+    """In a shot darker than its clean plate, it may be near the plate in encoded values only."""
+    plate = np.empty((128, 128, 3), np.uint8)
+    plate[:] = (20, 180, 60)
+    image = (plate * dimmed).astype(np.uint8)
+    image[40:90, 40:90] = (200, 120, 100)
+    found = {}
+    for transfer in ("srgb", "linear", "auto"):
+        try:
+            screen = trimatte.fit_screen(image, plate=plate, transfer=transfer)
+            found[transfer] = screen.transfer
+        except ScreenError:
+            found[transfer] = None
+    assert found["auto"] in (found["srgb"], found["linear"])
+    assert (found["auto"] is None) == (found["srgb"] is None and found["linear"] is None)
+
+
 def test_the_next_frame(lit: screens.Screened) -> None:
     first = trimatte.fit_screen(lit.image)
     dimmed = np.rint(lit.image * 0.97).astype(np.uint8)

@@ -684,7 +684,9 @@ ScreenFit fit_screen(ImageView<const T> image, ImageView<const T> plate,
   // Where neither is clearly better, it is linear light: composites made of encoded values tell.
   constexpr double kNearly = 1.04;
   const Attempt<T> srgb = attempt(false), linear = attempt(true);
-  if (srgb.fit.model.values.empty()) return srgb.fit;
+  const auto finds_none = [](const ScreenFit& fit) { return fit.model.values.empty(); };
+  if (finds_none(linear.fit)) return srgb.fit;
+  if (finds_none(srgb.fit)) return linear.fit;
   const bool lighter = linear.fitting.misfit(linear.fit) < kNearly * srgb.fitting.misfit(srgb.fit);
   return lighter ? linear.fit : srgb.fit;
 }
