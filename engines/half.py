@@ -16,7 +16,7 @@ from trimatte.errors import ArgumentError, EngineError
 from .onnx_layers import last_nodes
 from .optional import require
 
-__all__ = ["HALF_OPERATORS", "store_half", "to_half"]
+__all__ = ["HALF_OPERATORS", "load_stored", "store_half", "to_half"]
 
 HALF_OPERATORS = frozenset(
     """
@@ -65,15 +65,14 @@ def to_half(
         EngineError: the model cannot be converted, or a package is not installed.
     """
     onnx = require("onnx", extra="export", purpose="converting a network to half precision")
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
+    result = load_stored(model)
     known = {text for node in model.graph.node for text in (node.name, node.op_type)}
     if unknown := sorted(set(keep) - known):
         raise ArgumentError(f"to_half: keep names {unknown!r:.80}, which the model does not have")
     if any(onnx.external_data_helper.uses_external_data(t) for t in model.graph.initializer):
         raise EngineError("to_half: the model's weights are in another file; load them first")
     try:
-        large = _large_values(onnx, model, sample) if sample is not None else set()
+        large = _large_values(onnx, result, sample) if sample is not None else set()
         _Conversion(onnx, result.graph, _element_types(onnx, result), set(keep), large).run(keep_io)
         properties = {p.key: p.value for p in model.metadata_props} | {"precision": "fp16"}
         onnx.helper.set_model_props(result, properties)
@@ -116,6 +115,40 @@ def store_half(model: Any) -> Any:
     del result.graph.node[:]
     result.graph.node.extend(nodes)
     onnx.checker.check_model(result)
+    return result
+
+
+def load_stored(model: Any) -> Any:
+    """A network whose weights are what they are cast to, as before `store_half`.
+
+    Args:
+        model: an `onnx.ModelProto`; it is not changed.
+
+    Returns:
+        A new `onnx.ModelProto`.
+
+    Raises:
+        EngineError: onnx is not installed.
+    """
+    onnx = require("onnx", extra="export", purpose="converting a network")
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    graph = result.graph
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    nodes, loaded = [], {}
+    for node in graph.node:
+        to = {attribute.name: attribute.i for attribute in node.attribute}.get("to")
+        if node.op_type != "Cast" or to != onnx.TensorProto.FLOAT or node.input[0] not in stored:
+            nodes.append(node)
+            continue
+        array = onnx.numpy_helper.to_array(stored[node.input[0]]).astype(np.float32)
+        loaded[node.input[0]] = onnx.numpy_helper.from_array(array, node.output[0])
+    used = {name for node in nodes for name in node.input}
+    used.update(_captured(nodes), (value.name for value in graph.output))
+    kept = [tensor for name, tensor in stored.items() if name not in loaded or name in used]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend([*kept, *loaded.values()])
     return result
 
 

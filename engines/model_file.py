@@ -14,7 +14,7 @@ import math
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple, TypeAlias
@@ -349,6 +349,7 @@ class _Graph:
         self.weights = [_weight(wire, field) for field in fields if field.number == 5]
         self.outputs = [_value(wire, field) for field in fields if field.number == 12]
         self._inputs = [_value(wire, field) for field in fields if field.number == 11]
+        self._casts = dict(_casts(wire, fields))
 
     def images(self) -> list[_Value]:
         """The inputs, less the weights, which old files list among them."""
@@ -356,11 +357,20 @@ class _Graph:
         return [each for each in self._inputs if each.name not in names]
 
     def precision(self) -> str:
-        """What most of the weights are."""
+        """What most of the weights are, or become before anything is computed with them."""
         sizes = Counter[str]()
         for weight in self.weights:
-            sizes[_PRECISIONS.get(weight.dtype, "fp32")] += math.prod(weight.shape)
+            dtype = self._casts.get(weight.name, weight.dtype)
+            sizes[_PRECISIONS.get(dtype, "fp32")] += math.prod(weight.shape)
         return max(sizes, key=sizes.__getitem__, default="fp32")
+
+
+def _casts(wire: _Wire, fields: Iterable[_Field]) -> Iterator[tuple[str, int]]:
+    """What is cast, by name, and to which type; of a graph's fields."""
+    for node in fields:
+        if node.number == 1 and wire.text(node, 4) == "Cast":
+            for attribute in wire.messages(node, 5):
+                yield wire.text(node, 1), max(wire.numbers(attribute, 3), default=0)
 
 
 def _weight(wire: _Wire, tensor: _Field) -> _Weight:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from trimatte.errors import ArgumentError, EngineError
 
+from .half import load_stored
 from .model_file import ModelFile
 from .onnx_layers import last_nodes
 from .optional import require
@@ -59,7 +60,7 @@ def quantize(
     file = ModelFile(model.SerializeToString() if is_proto else model)
     if file.precision != "fp32" or file.external:
         raise EngineError(f"{file.name} must have float32 weights, inside of it, to be quantised")
-    named = _named(onnx.load_from_string(file.data))
+    named = _named(load_stored(onnx.load_from_string(file.data)))
     properties = {each.key: each.value for each in named.metadata_props} | {"precision": "int8"}
     try:
         result = _quantize(onnx, named, _checked(calibration, file))

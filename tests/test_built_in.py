@@ -64,6 +64,36 @@ def test_its_matte_is_a_probability_for_any_batch() -> None:
         np.testing.assert_allclose(session.run(images[1:]), both[1:], atol=1e-5)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_tensorrt_builds_it(tmp_path: Path, precision: str) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("tensorrt_rtx")
+    built = engines.build_engine(
+        engines.fetch(CARD),
+        precision=precision,
+        batch=(1, 8, 32),
+        cache=tmp_path,
+        flavour="tensorrt_rtx",
+    )
+    assert built.bytes > 2_000_000
+
+
+def test_the_precisions_of_its_runtimes_agree() -> None:
+    pytest.importorskip("openvino")
+    photo = read_image(PHOTO)
+    masks = {
+        (runtime, precision): trimatte.segment(photo, runtime=runtime, precision=precision)
+        for runtime, precision in (
+            ("onnxruntime", "fp32"),
+            ("openvino", "fp32"),
+            ("openvino", "bf16"),
+        )
+    }
+    exact = masks["onnxruntime", "fp32"].astype(int)
+    assert np.abs(masks["openvino", "fp32"] - exact).max() <= 2
+    assert np.abs(masks["openvino", "bf16"] - exact).mean() < 2
+
+
 # --- the default ---
 
 

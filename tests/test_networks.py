@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trimatte.engines.half import store_half, to_half
+from trimatte.engines.half import load_stored, store_half, to_half
+from trimatte.engines.model_file import ModelFile
 from trimatte.engines.networks import NETWORKS, Network, export
 from trimatte.engines.networks.u2net import Widths, u2net
 
@@ -358,6 +359,31 @@ def test_half_stored_is_computed_as_before():
         if tensor.name in rounded:
             tensor.CopyFrom(onnx.numpy_helper.from_array(rounded[tensor.name], tensor.name))
     np.testing.assert_array_equal(run(stored, image()), run(model, image()))
+    assert ModelFile(stored.SerializeToString()).precision == "fp32"
+
+    loaded = load_stored(stored)
+    assert loaded.graph.node == model.graph.node
+    assert {t.name: t.raw_data for t in loaded.graph.initializer} == {
+        t.name: t.raw_data for t in model.graph.initializer
+    }
+    assert load_stored(model) == model
+    assert ModelFile(to_half(stored).SerializeToString()).precision == "fp16"
+
+
+def test_what_else_a_stored_weight_is_for_stays():
+    """It is cast, and an output as it is."""
+    text = """
+    <ir_version: 8, opset_import: ["" : 18]>
+    g (float[2] x) => (float[2] y, float16[2] w) <float16[2] w = {1, 2}> {
+      single = Cast <to: int = 1> (w)
+      y = Mul(x, single)
+    }
+    """
+    model = onnx.parser.parse_model(text)
+    loaded = load_stored(model)
+    onnx.checker.check_model(loaded, full_check=True)
+    assert {t.name for t in loaded.graph.initializer} == {"w", "single"}
+    assert [node.op_type for node in loaded.graph.node] == ["Mul"]
 
 
 def conversion_model(bound=1.0):
