@@ -84,6 +84,56 @@ def test_the_remover_goes_the_same_way(drawn: Any) -> None:
     assert list(result.timings) == ["read", "trimap", "alpha", "foreground", "cutout"]
 
 
+def patchy_mask(pixel: int, dtype: str) -> Any:
+    """Of the left half, by a network of 160 x 160: unsure of a patch on either side, one that
+    reaches over the edge, and at its edge."""
+    mask = np.zeros((160, 160))
+    mask[:, :80] = 1
+    mask[:, 79:81] = 0.6, 0.4
+    mask[20:60, 10:50] = 0.7
+    mask[90:130, 110:150] = 0.3
+    mask[100:140, 60:84] = 0.45
+    full = {"uint8": 255, "uint16": 65535, "float32": 1}[dtype]
+    return (mask * full).astype(dtype).repeat(pixel, 0).repeat(pixel, 1)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("pixel", [1, 2, 3])
+def test_what_is_unsure_far_from_an_edge_is_on_its_side(pixel: int, dtype: str) -> None:
+    """Far is a square of 20 pixels of this network to each side; nearer the band is as it was."""
+    mask = patchy_mask(pixel, dtype)
+    image = np.zeros((*mask.shape, 3), np.uint8)
+    settled = trimatte.refine(image, mask, network_size=160).trimap
+    band = trimatte.make_trimap(mask, band="auto", network_size=160)
+    nearer, farther = (
+        trimatte.make_trimap(mask, distance * pixel, thresholds=(0.5, 0.5)) for distance in (19, 30)
+    )
+    far, near = farther != 128, nearer == 128
+    np.testing.assert_array_equal(settled[far], farther[far])
+    np.testing.assert_array_equal(settled[near], band[near])
+    assert (band[far] == 128).any()
+    assert (settled[near] == 128).any()
+
+
+def test_the_remover_takes_bool_masks_of_the_images_size(drawn: Any) -> None:
+    mask = drawn.alpha > 0.5
+    result = trimatte.Remover(quality="fast")(drawn.image, mask=mask)
+    wanted = trimatte.refine(drawn.image, mask, quality="fast")
+    np.testing.assert_array_equal(result.alpha, wanted.alpha)
+
+
+def test_a_band_that_is_asked_for_stays() -> None:
+    mask = patchy_mask(1, "uint8")
+    refined = trimatte.refine(np.zeros((160, 160, 3), np.uint8), mask, radius=2)
+    np.testing.assert_array_equal(refined.trimap, trimatte.make_trimap(mask, 2))
+
+
+def test_a_mask_that_is_sure_of_nothing_has_its_side(drawn: Any) -> None:
+    for value, alpha in ((0.3, 0), (0.7, 1)):
+        refined = trimatte.refine(drawn.image, np.full((32, 32), value, np.float32))
+        assert (refined.alpha == alpha).all()
+
+
 def test_shapes_and_dtypes(drawn: Any) -> None:
     for dtype, full in (("uint8", 255), ("uint16", 65535), ("float32", 1)):
         image = np.dstack((drawn.image, drawn.image[..., :1])) / 255 * full

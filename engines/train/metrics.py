@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFilter
 
 __all__ = ["Scores", "mean_scores", "score"]
 
@@ -51,7 +50,18 @@ def mean_scores(scores: list[Scores]) -> Scores:
 
 
 def _edge(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    width = 2 * max(2, round(0.01 * mask.shape[1])) + 1
-    image = Image.fromarray(mask.astype(np.uint8))
-    widest = np.asarray(image.filter(ImageFilter.MaxFilter(width)))
-    return widest != np.asarray(image.filter(ImageFilter.MinFilter(width)))
+    """Pixels with some of both around them, in a square."""
+    reach = max(2, round(0.01 * mask.shape[1]))
+    counts, area = mask.astype(np.int32), np.ones(mask.shape, np.int32)
+    for axis in (0, 1):
+        counts, area = (_sums(each, reach, axis) for each in (counts, area))
+    return (counts > 0) & (counts < area)
+
+
+def _sums(values: npt.NDArray[np.int32], reach: int, axis: int) -> npt.NDArray[np.int32]:
+    """Over so many neighbours to both sides, as far as there are any."""
+    length = values.shape[axis]
+    total = np.insert(values.cumsum(axis, dtype=np.int32), 0, 0, axis)
+    at = np.arange(length)
+    after, before = np.minimum(at + reach + 1, length), np.maximum(at - reach, 0)
+    return total.take(after, axis) - total.take(before, axis)

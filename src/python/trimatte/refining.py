@@ -7,15 +7,23 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from trimatte import _core
-from trimatte.arrays import Array, ArrayLike, as_alpha, as_array, on_host
+from trimatte.arrays import Array, ArrayLike, as_alpha, as_array, on_host, threshold
 from trimatte.devices import DeviceArray
+from trimatte.edges import hold_mattes
 from trimatte.errors import ArgumentError
 from trimatte.matting import estimate_alpha, estimate_foreground
 from trimatte.resizing import resize
-from trimatte.trimap import make_trimap
+from trimatte.trimap import AUTO_NETWORK_SIZE, make_trimap, network_pixel
 
 __all__ = ["Refined", "refine"]
+
+# Where a mask is far from its edges is found on a grid of so many cells in each direction. So many
+# cells are far, and as many of a network's own pixels where those are larger.
+_GRID = 320
+_FAR = 20.0
 
 Radius = float | tuple[float, float]
 Stage = Callable[[str], AbstractContextManager[object]]  # what a stage runs within
@@ -44,6 +52,9 @@ def refine(
 ) -> Refined:
     """Alpha and foreground colours of an image from a rough mask: `make_trimap` with
     ``band="auto"``, `estimate_alpha` and `estimate_foreground`, all where the image lies.
+
+    What the mask is unsure of far from where it passes one half is no edge: beyond a sixteenth of
+    the image's sides, and 20 network pixels, it is known to be on the side that the mask is on.
 
     Args:
         image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
@@ -109,8 +120,48 @@ def trimap_of_mask(
         if network_size is None and radius is None:
             network_size = mask.shape
         mask = resize(as_alpha(mask, "refine", "mask", stream), (height, width), stream=stream)
-    band: dict[str, Any] = {"band": "auto"} if radius is None else {"radius": radius}
-    return mask, make_trimap(mask, **band, network_size=network_size, stream=stream)
+    if radius is not None:
+        return mask, make_trimap(mask, radius, network_size=network_size, stream=stream)
+    trimap = make_trimap(mask, band="auto", network_size=network_size, stream=stream)
+    return mask, _settled(trimap, mask, network_size or AUTO_NETWORK_SIZE, stream)
+
+
+def _settled(trimap: Array, mask: Array, network_size: int | tuple[int, int], stream: Any) -> Array:
+    """The mask's trimap with nothing unknown that is far from any edge.
+
+    An unsure network leaves whole patches half white, far wider than an edge. Alpha cannot be
+    solved for without something known around: they come out half transparent, or on the wrong side.
+    How far that is was fitted to masks of a small network; larger ones have hardly such patches.
+    """
+    if 0 in mask.shape:
+        return trimap
+    alpha = as_alpha(mask, "refine", "mask", stream)
+    small = resize(alpha, (_GRID, _GRID), filter="box", stream=stream)
+    half = 0.5 if small.dtype == np.float32 else np.iinfo(small.dtype).max / 2
+    side = 2 * round(_FAR * max(1.0, network_pixel(network_size, small))) + 1
+    inside = threshold(small, half, half, "refine", stream)
+
+    def far_outside(classes: Array) -> Array:
+        eroded, _ = _core.make_trimap(
+            classes, 128, 128, 0.0, 0.0, side, 0.0, "make_trimap", None, stream
+        )
+        far = _inverse(eroded, stream)
+        return _parted(resize(far, trimap.shape, filter="bilinear", stream=stream), 128, stream)
+
+    garbage, core = far_outside(inside), far_outside(_inverse(inside, stream))
+    return hold_mattes(trimap, garbage=garbage, core=core, stream=stream)
+
+
+def _inverse(classes: Array, stream: Any) -> Array:
+    """255 where there is 0, and 0 elsewhere, by what there is on a GPU too: 128 where there is 0
+    and 255 elsewhere, held by itself, is 127 and 0."""
+    others = _parted(classes, 0, stream)
+    return _parted(hold_mattes(others, garbage=others, stream=stream), 64, stream)
+
+
+def _parted(array: Array, level: int, stream: Any) -> Array:
+    """0 below the level, 255 above it, 128 at it."""
+    return threshold(array, level, level, "refine", stream)
 
 
 def solve(

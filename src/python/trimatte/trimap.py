@@ -28,7 +28,7 @@ class _Default(float):
 
 
 _RADIUS = _Default(10.0)
-_AUTO_NETWORK_SIZE = 320  # of U-2-Net and its kin
+AUTO_NETWORK_SIZE = 320  # of U-2-Net and its kin
 
 
 def make_trimap(
@@ -92,7 +92,7 @@ def make_trimap(
     square = 0
     if is_auto:
         _refuse_beside_band(radius, is_square)
-        pixel = _network_pixel(_AUTO_NETWORK_SIZE if network_size is None else network_size, array)
+        pixel = network_pixel(AUTO_NETWORK_SIZE if network_size is None else network_size, array)
     elif is_square:
         square = _square(radius)
     else:
@@ -162,14 +162,14 @@ def _radii(radius: Any, mask: Array, network_size: Any) -> tuple[float, float]:
             "make_trimap: radius must be a finite number >= 0 or a pair (outside, inside) of them, "
             f"got {radius!r:.80}"
         )
-    pixel = 1.0 if network_size is None else _network_pixel(network_size, mask)
+    pixel = 1.0 if network_size is None else network_pixel(network_size, mask)
     if mask.ndim != 2:
         return 0.0, 0.0  # the core says what is wrong with it
     diagonal = math.hypot(*mask.shape)  # nothing lies farther away
     return min(outside * pixel, diagonal), min(inside * pixel, diagonal)
 
 
-def _network_pixel(network_size: Any, mask: Array) -> float:
+def network_pixel(network_size: Any, mask: Array) -> float:
     """The side of a network's pixel in pixels of the mask."""
     size = tuple(network_size) if isinstance(network_size, (tuple, list)) else (network_size,) * 2
     rows, columns = size if len(size) == 2 and all(map(is_number, size)) else (0, 0)

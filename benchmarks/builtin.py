@@ -1,0 +1,482 @@
+"""The claims about the built-in network, measured on this machine: masks, edges, time.
+
+    python benchmarks/builtin.py                            everything, about 3 minutes
+    python benchmarks/builtin.py --quick                    10 images of a group, about 1 minute
+    python benchmarks/builtin.py --smoke                    an image of a group: does it run at all
+    python benchmarks/builtin.py --model mine.onnx          another network, with a card beside it
+    python benchmarks/builtin.py --only sheet --sheet FILE  a contact sheet of free photographs
+
+Prints each section and whether its bars are met; exits with 1 where one is missed. Images that are
+not there are named. README.md in this folder describes what is measured and how.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import accumulate, islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+from scipy import ndimage
+from trimatte.engines.train.metrics import Scores, mean_scores, score
+
+import alphamatting
+import trimatte
+from measuring import (
+    Array,
+    calls,
+    importable,
+    load,
+    others_share,
+    processor_seconds,
+    take_turns,
+)
+from reporting import Bar, Program, Section
+from trimatte import engines
+from trimatte.imageio import read_image, read_mask
+
+MOST_TURNS = 30
+NETWORK = (320, 320)
+FOUND = 0.8  # the least IoU of a mask that has found its subject
+LOST = 0.5  # below this it has found something else
+
+# What is asked: of the mean IoU, of the boundary error that refinement leaves, of U²-NetP's time.
+LEAST_IOU = {"ccp": 0.85, "cat": 0.85, "hsd": 0.80}
+EDGE_SHARE = 0.7
+TIME_SHARE = 0.5
+
+# What others' networks made of photographs without a truth: pairs of results to compare, and ours.
+PUBLISHED = {
+    "u2net": {"u2net": "u2net_results", "u2netp": "u2netp_results"},
+    "u2net_human_seg": {"u2net_human_seg": "u2net_test_human_images_results"},
+}
+
+# Of scikit-image's own photographs those that anyone may pass on, by what its docstrings say.
+FREE_PHOTOGRAPHS = {
+    "astronaut": "NASA, public domain",
+    "chelsea": "Stefan van der Walt, CC0",
+    "coffee": "Rachel Michetti, CC0",
+    "rocket": "SpaceX, public domain",
+}
+PANEL = (240, 180)
+LINE = 14
+BEHIND = "magenta"
+SHEET_BYTES = 300_000
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured.
+
+    most: images of each group. seconds: for the comparison of times.
+    """
+
+    most: int | None = None
+    seconds: float = 30.0
+    left_out: tuple[str, ...] = ()
+    judge: bool = True
+
+
+FULL = Effort()
+QUICK = Effort(
+    most=10, seconds=10.0, left_out=("all but 10 images of each group: left out by --quick",)
+)
+SMOKE = Effort(most=1, seconds=0.0, left_out=("bars: single images say nothing",), judge=False)
+
+
+# ------------------------------------------------------------------------------------------ images
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A photograph, (H, W, 3) uint8, and what of it is foreground, (H, W) uint8."""
+
+    group: str
+    name: str
+    image: Array
+    truth: Array
+
+
+def picture(group: str, image: Path, truth: Path) -> Picture:
+    name = image.parent.name if image.stem == "image" else image.stem
+    return Picture(group, name, read_image(image)[..., :3], read_mask(truth))
+
+
+def segmented(data: Path, group: str) -> Iterator[Picture]:
+    """Photographs whose truth is a mask: of hard edges, as exact as people draw them."""
+    for path in sorted((data / "segmentation").glob(f"{group}_*.jpg")):
+        yield picture(group, path, path.with_suffix(".png"))
+
+
+def matted(data: Path, group: str, folders: str) -> Iterator[Picture]:
+    for path in sorted((data / "matting").glob(f"{folders}/image.png")):
+        yield picture(group, path, path.with_name("alpha.png"))
+
+
+def composed(data: Path) -> Iterator[Picture]:
+    """Images mixed of layers, so that their alpha is exact."""
+    yield from matted(data, "composites", "comp_*")
+    for path in sorted((data / "greenscreen").glob("synth_*.alpha.png")):
+        yield picture("composites", path.with_name(path.name.replace(".alpha", "")), path)
+
+
+def free_photographs(data: Path) -> Iterator[tuple[str, Array, Array | None]]:
+    """Those that may be passed on: their licence, and alpha where it is known."""
+    for licence, folders in (("Apache-2.0", "comp_*"), ("Mathias Appel, CC0", "lemur")):
+        for each in matted(data, "", folders):
+            yield f"{each.name} ({licence})", each.image, each.truth
+    couple = data / "greenscreen" / "couple_skimage.png"
+    if couple.is_file():
+        yield "couple (scikit-image tutorials, CC0)", read_image(couple)[..., :3], None
+    if importable("skimage"):
+        for name, licence in FREE_PHOTOGRAPHS.items():
+            yield f"{name} ({licence})", getattr(load("skimage.data"), name)(), None
+
+
+def missing(what: str, data: Path) -> str:
+    return f"{what}: none in {data}; --data can name its folder"
+
+
+# ------------------------------------------------------------------------------------------- masks
+
+
+def masks(effort: Effort, options: argparse.Namespace) -> Section:
+    """The network's masks in the images' sizes, beside drawn ones."""
+    section = Section(
+        "Masks of the network, in the image's size; means",
+        ("group", "images", "IoU", "F-measure", "mean error", f"IoU below {LOST}", "least IoU"),
+    )
+    segmenter = trimatte.Segmenter(options.model)
+    for group, limit in LEAST_IOU.items():
+        found = {
+            each.name: score(as_unit(segmenter(each.image)), each.truth)
+            for each in islice(segmented(options.data, group), effort.most)
+        }
+        if not found:
+            section.left_out.append(missing(group, options.data))
+            continue
+        section.details += [{"name": name, **scores._asdict()} for name, scores in found.items()]
+        mean, overlaps = mean_scores(list(found.values())), [each.iou for each in found.values()]
+        lost = sum(bool(overlap < LOST) for overlap in overlaps)
+        section.rows.append(
+            (group, len(found), mean.iou, mean.f_measure, mean.error, lost, min(overlaps))
+        )
+        section.bars.append(Bar(f"mean IoU, {group}", mean.iou, limit, True))
+    return section
+
+
+def as_unit(mask: Array) -> Array:
+    return np.asarray(mask / np.float32(255), np.float32)
+
+
+# ------------------------------------------------------------------------------------------- peers
+
+
+def peers(effort: Effort, options: argparse.Namespace) -> Section:
+    """What is no claim, but a yardstick: by how much published networks agree with one another."""
+    section = Section(
+        "IoU with what published networks made of their authors' photographs, of which no truth is "
+        "known",
+        ("photographs", "images", "mask", "beside", "mean IoU", "median IoU"),
+    )
+    segmenter = trimatte.Segmenter(options.model)
+    for name, folders in PUBLISHED.items():
+        root = options.data / "references" / "u2net_repo" / name
+        rows = list(islice(published(root, folders, segmenter), effort.most))
+        if not rows:
+            section.left_out.append(missing(name, root))
+            continue
+        reference, *others = folders
+        for mask in (options.model.stem, *others):
+            overlaps = [
+                score(as_unit(row.get(mask, row["ours"])), row[reference]).iou for row in rows
+            ]
+            section.rows.append(
+                (
+                    name,
+                    len(rows),
+                    mask,
+                    reference,
+                    statistics.fmean(overlaps),
+                    statistics.median(overlaps),
+                )
+            )
+    return section
+
+
+def published(
+    root: Path, folders: dict[str, str], segmenter: trimatte.Segmenter
+) -> Iterator[dict[str, Array]]:
+    """For each photograph the published results, by network, and "ours"."""
+    for path in sorted((root / "images").glob("*")):
+        results = {name: root / folder / f"{path.stem}.png" for name, folder in folders.items()}
+        if all(file.is_file() for file in results.values()):
+            theirs = {name: read_mask(file) for name, file in results.items()}
+            yield {"ours": segmenter(read_image(path)[..., :3]), **theirs}
+
+
+# ------------------------------------------------------------------------------------------- edges
+
+
+@dataclass(frozen=True)
+class Edges:
+    """How well an alpha knows a true edge.
+
+    error: mean difference within 1 % of the width (at least 2 pixels) of it, on either side.
+    offset: the distance from it to where alpha passes one half, the median along it, in thousandths
+    of the image's width; infinite where alpha passes it nowhere.
+    """
+
+    error: float
+    offset: float
+
+
+def edges_of(alpha: Array, truth: Array) -> Edges:
+    return Edges(score(alpha, truth).edge_error, offset(alpha > 0.5, truth > 127))
+
+
+def offset(found: Array, true: Array) -> float:
+    edge, other = contour(true), contour(found)
+    if not edge.any() or not other.any():
+        return np.inf if edge.any() else 0.0
+    away = ndimage.distance_transform_edt(~other)
+    return float(1e3 * np.median(away[edge]) / true.shape[1])
+
+
+def contour(half: Array) -> Array:
+    """The pixels on the near side of an edge; the image's border is none."""
+    return np.asarray(half & ~ndimage.binary_erosion(half, border_value=1))
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """A picture's edges in the network's mask and in the alpha made of it. iou: of the mask."""
+
+    group: str
+    name: str
+    iou: float
+    before: Edges
+    after: Edges
+    mean_error_before: float
+    mean_error_after: float
+
+
+def refinement(each: Picture, remover: trimatte.Remover) -> Refinement:
+    result = remover(each.image)
+    assert result.mask is not None
+    mask = as_unit(result.mask)
+    before, after = score(mask, each.truth), score(result.alpha, each.truth)
+    return Refinement(
+        each.group,
+        each.name,
+        before.iou,
+        edges_of(mask, each.truth),
+        edges_of(result.alpha, each.truth),
+        before.error,
+        after.error,
+    )
+
+
+def edge_share(some: list[Refinement]) -> float:
+    """What refinement leaves of the boundary error."""
+    return sum(each.after.error for each in some) / sum(each.before.error for each in some)
+
+
+def summary(group: str, images: str, some: list[Refinement]) -> tuple[str | float, ...]:
+    def of(value: Callable[[Refinement], float]) -> float:
+        return statistics.fmean(map(value, some))
+
+    return (
+        group,
+        images,
+        len(some),
+        of(lambda each: each.before.error),
+        of(lambda each: each.after.error),
+        edge_share(some),
+        statistics.median(each.before.offset for each in some),
+        statistics.median(each.after.offset for each in some),
+        of(lambda each: each.mean_error_before),
+        of(lambda each: each.mean_error_after),
+    )
+
+
+def edges(effort: Effort, options: argparse.Namespace) -> Section:
+    section = Section(
+        "Boundary error of the mask and of the alpha that Remover makes of it; offsets in "
+        "thousandths of the width, medians",
+        (
+            *("truth", "images", "n", "mask", "alpha", "alpha of mask"),
+            *("offset, mask", "offset, alpha", "mean error, mask", "mean error, alpha"),
+        ),
+    )
+    data = options.data
+    groups = {
+        "composites": composed(data),
+        "lemur": matted(data, "lemur", "lemur"),
+        "alphamatting.com": matted(data, "alphamatting.com", "am_*"),
+        **{group: segmented(data, group) for group in LEAST_IOU},
+    }
+    remover = trimatte.Remover(model=options.model)
+    for group, pictures in groups.items():
+        judged = [refinement(each, remover) for each in islice(pictures, effort.most)]
+        if not judged:
+            section.left_out.append(missing(group, data))
+            continue
+        section.details += [asdict(each) for each in judged]
+        section.rows.append(summary(group, "all", judged))
+        found = [each for each in judged if each.iou >= FOUND]
+        if found:
+            section.rows.append(summary(group, "found", found))
+        if group == "composites":
+            what = "boundary error, of the mask's, composites"
+            section.bars.append(Bar(what, edge_share(judged), EDGE_SHARE))
+    return section
+
+
+# -------------------------------------------------------------------------------------------- time
+
+
+def speed(effort: Effort, options: argparse.Namespace) -> Section:
+    """By ONNX Runtime, in turns; the time of U²-NetP does not depend on its weights."""
+    section = Section(
+        f"Time at {NETWORK[1]} x {NETWORK[0]}, ONNX Runtime, {options.threads} threads",
+        ("network", "ms", "best ms", "of u2netp", "best of best", "others"),
+    )
+    tensor = np.random.default_rng(0).standard_normal((1, 3, *NETWORK), np.float32)
+    own = engines.fetch(engines.find_card(options.model))
+    with tempfile.TemporaryDirectory() as folder:
+        peer = engines.export("u2netp", Path(folder) / "u2netp.onnx", seed=0)
+        sessions = [
+            engines.open_session(path, runtime="onnxruntime", device="cpu", threads=options.threads)
+            for path in (peer, own)
+        ]
+    for session in sessions:
+        session.run(tensor)
+    before = processor_seconds()
+    turns = take_turns(
+        [lambda session=session: session.run(tensor) for session in sessions],
+        MOST_TURNS,
+        effort.seconds,
+    )
+    others = f"{others_share(before, processor_seconds()):.0%}"
+    medians = [statistics.median(calls(its_turns)) for its_turns in turns]
+    least = [min(calls(its_turns)) for its_turns in turns]
+    for name, middle, best in zip(("u2netp", options.model.stem), medians, least, strict=True):
+        section.rows.append(
+            (name, 1e3 * middle, 1e3 * best, middle / medians[0], best / least[0], others)
+        )
+    section.bars.append(Bar("time, of U²-NetP's", medians[1] / medians[0], TIME_SHARE))
+    return section
+
+
+# ------------------------------------------------------------------------------------------- sheet
+
+
+def fitted(panel: Image.Image) -> Image.Image:
+    """Scaled to fit into PANEL."""
+    scale = min(PANEL[0] / panel.width, PANEL[1] / panel.height)
+    size = max(1, round(scale * panel.width)), max(1, round(scale * panel.height))
+    return panel.resize(size, Image.Resampling.LANCZOS)
+
+
+def strip(caption: str, image: Array, result: trimatte.Result) -> Image.Image:
+    """Photograph, the network's mask and the cutout over a colour, under a caption."""
+    assert result.mask is not None
+    panels = [
+        fitted(Image.fromarray(panel).convert("RGB"))
+        for panel in (image, result.mask, result.composite(BEHIND))
+    ]
+    row = Image.new("RGB", (len(panels) * PANEL[0], LINE + panels[0].height), "white")
+    ImageDraw.Draw(row).text((2, 1), caption, fill="black")
+    for column, panel in enumerate(panels):
+        row.paste(panel, (column * PANEL[0], LINE))
+    return row
+
+
+def stacked(strips: list[Image.Image]) -> Image.Image:
+    tops = list(accumulate((each.height for each in strips), initial=0))
+    whole = Image.new("RGB", (strips[0].width, tops[-1]), "white")
+    for each, top in zip(strips, tops, strict=False):
+        whole.paste(each, (0, top))
+    return whole
+
+
+def small_jpeg(image: Image.Image, most: int = SHEET_BYTES) -> bytes:
+    """Of the best quality that stays within so many bytes."""
+    for quality in range(90, 10, -5):
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=quality, optimize=True)
+        if file.tell() <= most:
+            break
+    return file.getvalue()
+
+
+def sheet(effort: Effort, options: argparse.Namespace) -> Section:
+    section = Section(
+        "Photographs that may be passed on",
+        ("photograph", "IoU", "boundary error, mask", "boundary error, alpha"),
+    )
+    remover = trimatte.Remover(model=options.model)
+    strips = []
+    for name, image, truth in islice(free_photographs(options.data), effort.most):
+        result = remover(image)
+        figures: tuple[float | None, ...] = (None, None, None)
+        caption = name
+        if truth is not None:
+            assert result.mask is not None
+            before: Scores = score(as_unit(result.mask), truth)
+            figures = (before.iou, before.edge_error, score(result.alpha, truth).edge_error)
+            caption += f": IoU {before.iou:.2f}"
+        section.rows.append((name, *figures))
+        strips.append(strip(caption, image, result))
+    if not strips:
+        section.left_out.append(missing("photographs", options.data))
+    elif options.sheet:
+        options.sheet.write_bytes(small_jpeg(stacked(strips)))
+    return section
+
+
+# --------------------------------------------------------------------------------------------- run
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=Path("u2net-lite"),
+        help="an ONNX file with a card beside it",
+    )
+    parser.add_argument("--sheet", type=Path, metavar="FILE", help="contact sheet, a JPEG file")
+
+
+SECTIONS: dict[str, Callable[[Effort, argparse.Namespace], Section]] = {
+    "masks": masks,
+    "peers": peers,
+    "edges": edges,
+    "speed": speed,
+    "sheet": sheet,
+}
+
+PROGRAM = Program(
+    title="Built-in network",
+    about=__doc__ or "",
+    sections=SECTIONS,
+    full=FULL,
+    quick=QUICK,
+    smoke=SMOKE,
+    quick_means="10 images of each group",
+    data=alphamatting.DATA.parent,
+    data_means="folder of MANIFEST.md",
+    add_options=add_options,
+)
+
+
+if __name__ == "__main__":
+    sys.exit(PROGRAM.run())

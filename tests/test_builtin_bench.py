@@ -1,0 +1,137 @@
+"""The benchmark of the built-in network runs in all sections; tiny images prove nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("scipy")
+
+import builtin
+from trimatte import engines
+from trimatte.demo import scene
+
+BENCHMARK = Path(builtin.__file__)
+CARD = """\
+[input]
+size = [320, 320]
+mean = [0.485, 0.456, 0.406]
+std = [0.229, 0.224, 0.225]
+"""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "seeded.onnx"
+    path.with_suffix(".toml").write_text(CARD, encoding="utf-8")
+    return engines.export("u2net-lite", path, seed=1)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image of every kind, named as the benchmark looks for them."""
+    data, drawn = tmp_path_factory.mktemp("data"), scene(60, 90, seed=1)
+    alpha = np.rint(255 * drawn.alpha).astype(np.uint8)
+    published = "references/u2net_repo"
+    layers = {
+        **{f"segmentation/{group}_1.jpg": drawn.image for group in builtin.LEAST_IOU},
+        **{f"segmentation/{group}_1.png": alpha for group in builtin.LEAST_IOU},
+        "greenscreen/synth_a_green.png": drawn.image,
+        "greenscreen/synth_a_green.alpha.png": alpha,
+        f"{published}/u2net/images/a.jpg": drawn.image,
+        f"{published}/u2net/u2net_results/a.png": alpha,
+        f"{published}/u2net/u2netp_results/a.png": alpha,
+        f"{published}/u2net_human_seg/images/b.jpg": drawn.image,
+        f"{published}/u2net_human_seg/u2net_test_human_images_results/b.png": alpha,
+    }
+    for name in ("comp_human1", "lemur", "am_GT01"):
+        layers[f"matting/{name}/image.png"] = drawn.image
+        layers[f"matting/{name}/alpha.png"] = alpha
+    for name, layer in layers.items():
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(layer).save(data / name)
+    return data
+
+
+def smoke(data: Path, model: Path, report: Path, only: str, *arguments: str | Path) -> Any:
+    """The report's sections, by name."""
+    files = ("--json", report, "--markdown", report.with_suffix(".md"))
+    command = [sys.executable, "-W", "error", BENCHMARK, "--smoke", "--only", only]
+    command += ["--data", data, "--model", model, *files, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    sections = json.loads(report.read_text(encoding="utf-8"))["sections"]
+    for section in sections:
+        assert section["title"] in report.with_suffix(".md").read_text(encoding="utf-8")
+        assert all(len(row) == len(section["header"]) for row in section["rows"])
+        assert section["bars"] == []
+    return dict(zip(only.split(","), sections, strict=True))
+
+
+def test_every_section_measures(data: Path, model: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.jpg"
+    only = ",".join(builtin.SECTIONS)
+    sections = smoke(data, model, tmp_path / "report.json", only, "--sheet", sheet)
+    assert [row[0] for row in sections["masks"]["rows"]] == list(builtin.LEAST_IOU)
+    # U²-NetP is compared with U²-Net as well.
+    assert [row[2] for row in sections["peers"]["rows"]] == ["seeded", "u2netp", "seeded"]
+    agreement = {row[2]: row[4] for row in sections["peers"]["rows"]}
+    assert agreement["u2netp"] == 1
+    judged = {each["group"]: each for each in sections["edges"]["details"]}
+    assert list(judged) == ["composites", "lemur", "alphamatting.com", *builtin.LEAST_IOU]
+    assert [row[0] for row in sections["speed"]["rows"]] == ["u2netp", "seeded"]
+    assert [row[0] for row in sections["sheet"]["rows"]] == ["comp_human1 (Apache-2.0)"]
+    assert all(not section["left_out"] for section in sections.values())
+    with Image.open(sheet) as picture:
+        assert picture.size == (3 * 240, 14 + 240 * 60 // 90)
+
+
+def test_missing_images_are_named(model: Path, tmp_path: Path) -> None:
+    sections = smoke(tmp_path, model, tmp_path / "report.json", "masks,peers,edges")
+    for section, groups in zip(sections.values(), (3, 2, 6), strict=True):
+        assert section["rows"] == []
+        assert len(section["left_out"]) == groups
+        assert all(str(tmp_path) in line for line in section["left_out"])
+
+
+def square(left: int, right: int) -> np.ndarray[Any, Any]:
+    """White columns of an image 1000 wide, so that a pixel is a thousandth of its width."""
+    half = np.zeros((40, 1000), bool)
+    half[:, left:right] = True
+    return half
+
+
+def test_how_far_an_edge_is_off() -> None:
+    true = square(200, 600)
+    assert builtin.offset(true, true) == 0
+    assert builtin.offset(square(207, 607), true) == 7
+    assert builtin.offset(square(0, 0), true) == np.inf
+    assert builtin.offset(true, square(0, 0)) == 0  # no edge to be off
+    # Something else that was found as well does not make the edge worse.
+    assert builtin.offset(true | square(900, 950), true) == 0
+
+
+def test_what_refinement_leaves_is_weighed_by_the_error() -> None:
+    def refinement(before: float, after: float) -> builtin.Refinement:
+        edges = (builtin.Edges(error, 0.0) for error in (before, after))
+        return builtin.Refinement("", "", 1.0, *edges, 0.0, 0.0)
+
+    some = [refinement(0.3, 0.1), refinement(0.1, 0.1)]
+    assert builtin.edge_share(some) == pytest.approx(0.5)
+
+
+def test_the_sheet_stays_small() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (200, 300, 3), np.uint8)
+    image = Image.fromarray(noise)
+    best = builtin.small_jpeg(image)
+    smaller = builtin.small_jpeg(image, len(best) // 2)
+    assert len(smaller) <= len(best) // 2 < len(best) <= builtin.SHEET_BYTES
