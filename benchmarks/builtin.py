@@ -194,7 +194,7 @@ def peers(effort: Effort, options: argparse.Namespace) -> Section:
             section.left_out.append(missing(name, root))
             continue
         reference, *others = folders
-        for mask in (options.model.stem, *others):
+        for mask in (Path(options.model).stem, *others):
             overlaps = [
                 score(as_unit(row.get(mask, row["ours"])), row[reference]).iou for row in rows
             ]
@@ -368,7 +368,9 @@ def speed(effort: Effort, options: argparse.Namespace) -> Section:
     others = f"{others_share(before, processor_seconds()):.0%}"
     medians = [statistics.median(calls(its_turns)) for its_turns in turns]
     least = [min(calls(its_turns)) for its_turns in turns]
-    for name, middle, best in zip(("u2netp", options.model.stem), medians, least, strict=True):
+    for name, middle, best in zip(
+        ("u2netp", Path(options.model).stem), medians, least, strict=True
+    ):
         section.rows.append(
             (name, 1e3 * middle, 1e3 * best, middle / medians[0], best / least[0], others)
         )
@@ -449,9 +451,8 @@ def sheet(effort: Effort, options: argparse.Namespace) -> Section:
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
-        type=Path,
-        default=Path("u2net-lite"),
-        help="an ONNX file with a card beside it",
+        default="u2net-lite",
+        help="a model's name, or an ONNX file with a card beside it",
     )
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="contact sheet, a JPEG file")
 

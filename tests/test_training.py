@@ -322,9 +322,9 @@ def test_what_is_no_phase(text: str) -> None:
 def trainer(tmp_path: Path, pictures: list[Picture]) -> Callable[..., Trainer]:
     """Trains SMALL in float32 in the folder of that name."""
 
-    def made(folder: str, seed: int = 0) -> Trainer:
+    def made(folder: str, seed: int = 0, workers: int = 0) -> Trainer:
         plan = Plan((Phase(32, 4, 3), Phase(48, 2, 3)), seed=seed, warm_up=2, bfloat16=False)
-        return Trainer(SMALL, plan, pictures, pictures, tmp_path / folder)
+        return Trainer(SMALL, plan, pictures, pictures, tmp_path / folder, workers=workers)
 
     return made
 
@@ -342,6 +342,21 @@ def test_a_stopped_training_ends_as_one_that_was_not(trainer: Callable[..., Trai
     for ours, theirs in ((part.model, whole.model), (part.average, whole.average)):
         for name, tensor in theirs.state_dict().items():
             assert torch.equal(ours.state_dict()[name], tensor), name
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_who_makes_the_examples_does_not_matter(trainer: Callable[..., Trainer]) -> None:
+    alone, helped = trainer("alone"), trainer("helped", workers=2)
+    assert list(alone.steps()) == list(helped.steps())
+
+
+def test_a_training_that_diverges_is_not_saved(trainer: Callable[..., Trainer]) -> None:
+    one = trainer("run")
+    for weight in one.model.parameters():
+        weight.data.fill_(float("inf"))
+    with pytest.raises(trimatte.EngineError, match=r"loss of step 0 is .*: lower the learning"):
+        list(one.steps())
+    assert not (one.folder / "last.pt").exists()
 
 
 def test_a_folder_goes_on_with_its_own_plan_only(trainer: Callable[..., Trainer]) -> None:

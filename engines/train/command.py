@@ -43,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--float32", action="store_true", help="no bfloat16")
     parser.add_argument("--threads", type=int, help="of the CPU (default: all)")
     parser.add_argument("--device", default="cpu", help="PyTorch's name of it, as in cuda")
-    parser.add_argument("--workers", type=int, default=1, help="threads that make examples")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes that make examples meanwhile"
+    )
     parser.add_argument("--minutes", type=float, default=5.0, help="between checkpoints")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,47 @@ from trimatte.errors import ArgumentError, EngineError
 
 from ..networks import Network
 from ..networks.torch_module import TorchLayers
-from .augmentation import Example, example
+from .augmentation import example
 from .losses import matte_loss
 from .mixed_precision import MixedLayers
-from .pictures import Picture, Pixels
+from .pictures import Picture
 from .plan import Plan
 
-__all__ = ["MEAN", "STD", "Trainer", "move_average"]
+__all__ = ["MEAN", "STD", "Examples", "Trainer", "move_average"]
 
 torch: Any = importlib.import_module("torch")
+data: Any = importlib.import_module("torch.utils.data")
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """Of ImageNet's images in [0, 1]: the network's input is normalised with them."""
+
+
+class Examples(data.Dataset):  # type: ignore[misc]
+    """What each step of a plan trains on, whoever asks for it, and when.
+
+    Args:
+        plan: how many examples, of what size; their chance comes from its seed and the step.
+        subjects: pictures with a foreground.
+        backgrounds: pictures whose backgrounds may be taken.
+    """
+
+    def __init__(
+        self, plan: Plan, subjects: Sequence[Picture], backgrounds: Sequence[Picture]
+    ) -> None:
+        self._plan, self._subjects, self._backgrounds = plan, subjects, backgrounds
+
+    def __getitem__(self, step: int) -> tuple[Any, Any]:
+        """Images (N, S, S, 3) and mattes (N, 1, S, S), uint8 tensors."""
+        phase = self._plan.phase_of(step)
+        made = [
+            example(random, self._subjects, self._backgrounds, phase.size)
+            for random in (
+                np.random.default_rng([self._plan.seed, step, i]) for i in range(phase.batch)
+            )
+        ]
+        images, mattes = (np.stack(arrays) for arrays in zip(*made, strict=True))
+        return torch.from_numpy(images), torch.from_numpy(mattes)[:, None]
 
 
 class Trainer:
@@ -48,7 +75,7 @@ class Trainer:
         weights: to begin with, see `Network.load`; by default ``network.seeded(plan.seed)``.
         device: PyTorch's name of where to train; only on ``"cpu"`` do two trainings agree to the
             bit.
-        workers: threads that make examples meanwhile.
+        workers: processes that make examples meanwhile; with 0 a step waits for its own.
 
     Raises:
         ArgumentError: there are no subjects or backgrounds.
@@ -65,15 +92,15 @@ class Trainer:
         *,
         weights: Mapping[str, npt.NDArray[Any]] | None = None,
         device: str = "cpu",
-        workers: int = 1,
+        workers: int = 0,
     ) -> None:
         if not subjects or not backgrounds:
             raise ArgumentError("Trainer: there are no pictures to train on")
         self.network, self.plan, self.folder = network, plan, folder
         self.step = 0
         self.best = (0, 0.0)
-        self._subjects, self._backgrounds = subjects, backgrounds
-        self._device, self._workers = device, workers
+        self._examples = Examples(plan, subjects, backgrounds)
+        self._device, self._workers = torch.device(device), workers
         begun = network.seeded(plan.seed) if weights is None else weights
         self.model, self.average = (
             network.to_torch(begun).to(device, memory_format=torch.channels_last) for _ in range(2)
@@ -85,7 +112,7 @@ class Trainer:
             self._resume(torch.load(folder / "last.pt", device, weights_only=True))
 
     def steps(self, until: int | None = None) -> Iterator[float]:
-        """Trains, one step for each item asked for; the next examples are made meanwhile.
+        """Trains, one step for each item asked for.
 
         Args:
             until: the step to stop before; by default to the end of the plan.
@@ -97,14 +124,17 @@ class Trainer:
             EngineError: the loss is not finite.
         """
         end = self.plan.steps if until is None else min(until, self.plan.steps)
-        with ThreadPoolExecutor(self._workers) as pool:
-            coming = self._order(pool, self.step)
-            while self.step < end:
-                examples = [order.result() for order in coming]
-                coming = self._order(pool, self.step + 1)
-                loss = self._train(examples)
-                self.step += 1
-                yield loss
+        loader = data.DataLoader(
+            self._examples,
+            batch_size=None,  # an item is a whole step's
+            sampler=range(self.step, end),
+            num_workers=self._workers,
+            pin_memory=self._device.type == "cuda",
+        )
+        for images, mattes in loader:
+            loss = self._train(images, mattes)
+            self.step += 1
+            yield loss
 
     def predict(self, pictures: Sequence[Picture], size: int) -> npt.NDArray[np.float32]:
         """Mattes by the averaged weights.
@@ -116,7 +146,7 @@ class Trainer:
         with torch.inference_mode():
             for picture in pictures:
                 image = np.asarray(Image.fromarray(picture.image).resize((size, size)))
-                logits = self._logits(self.average, _normalised(image[None]))[0]
+                logits = self._logits(self.average, torch.from_numpy(image.copy())[None])[0]
                 mattes.append(torch.sigmoid(logits.float())[0, 0].numpy(force=True))
         return np.stack(mattes)
 
@@ -141,37 +171,26 @@ class Trainer:
         self._write("best.pt", {k: t.cpu() for k, t in self.average.state_dict().items()})
         return True
 
-    def _order(self, pool: ThreadPoolExecutor, step: int) -> list[Future[Example]]:
-        """The examples of a step."""
-        phase = self.plan.phase_of(step)
-        streams = [np.random.default_rng([self.plan.seed, step, i]) for i in range(phase.batch)]
-        return [
-            pool.submit(example, random, self._subjects, self._backgrounds, phase.size)
-            for random in streams
-        ]
-
-    def _train(self, examples: Sequence[Example]) -> float:
-        images = _normalised(np.stack([one.image for one in examples]))
-        mattes = np.stack([one.matte for one in examples])[:, None] / np.float32(255)
+    def _train(self, images: Any, mattes: Any) -> float:
         for group in self._optimizer.param_groups:
             group["lr"] = self.plan.rate_of(self.step)
         logits = self._logits(self.model, images)
-        loss = matte_loss(logits, torch.from_numpy(mattes).to(self._device))
+        loss = matte_loss(logits, mattes.to(self._device, non_blocking=True) / 255)
         self._optimizer.zero_grad()
         loss.backward()
-        value = float(loss.item())
-        if not math.isfinite(value):
-            raise EngineError(f"the loss of step {self.step} is {value}: lower the learning rate")
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
         self._optimizer.step()
         move_average(self.average, self.model, self.plan.averaging_of(self.step))
+        value = float(loss.item())  # last, since it waits for a GPU
+        if not math.isfinite(value):
+            raise EngineError(f"the loss of step {self.step} is {value}: lower the learning rate")
         return value
 
     def _logits(self, module: Any, images: Any) -> tuple[Any, ...]:
+        """Of images (N, S, S, 3) uint8, wherever they lie."""
         layers = MixedLayers if self.plan.bfloat16 else TorchLayers
-        return self.network.define(
-            layers(module, training=module.training), images.to(self._device)
-        )
+        placed = _normalised(images.to(self._device, non_blocking=True))
+        return self.network.define(layers(module, training=module.training), placed)
 
     def _resume(self, state: Mapping[str, Any]) -> None:
         if state["network"] != self.network.name or state["plan"] != repr(self.plan):
@@ -192,10 +211,10 @@ class Trainer:
 
 def move_average(average: Any, model: Any, kept: float) -> None:
     """Moves a module's weights and running statistics a share of ``1 - kept`` to another's."""
-    ours = average.state_dict()
-    for name, tensor in model.state_dict().items():
-        if tensor.is_floating_point():
-            ours[name].lerp_(tensor, 1 - kept)
+    ours, theirs = average.state_dict(), model.state_dict()
+    names = [name for name, tensor in theirs.items() if tensor.is_floating_point()]
+    move = torch.optim.swa_utils.get_ema_multi_avg_fn(kept)
+    move([ours[name] for name in names], [theirs[name] for name in names], None)
 
 
 def _optimizer(model: Any, decay: float) -> Any:
@@ -206,8 +225,7 @@ def _optimizer(model: Any, decay: float) -> Any:
     return torch.optim.AdamW(groups)
 
 
-def _normalised(images: Pixels) -> Any:
+def _normalised(images: Any) -> Any:
     """(N, H, W, 3) as the network's input, (N, 3, H, W) float32, channels last in memory."""
-    mean, deviation = (np.array(values, np.float32) for values in (MEAN, STD))
-    scaled = (images / np.float32(255) - mean) / deviation
-    return torch.from_numpy(scaled).permute(0, 3, 1, 2)
+    mean, deviation = (torch.tensor(values, device=images.device) for values in (MEAN, STD))
+    return ((images / 255 - mean) / deviation).permute(0, 3, 1, 2)
