@@ -25,6 +25,7 @@ from trimatte.engines.train.command import add_arguments, train  # noqa: E402
 from trimatte.engines.train.evaluation import evaluate  # noqa: E402
 from trimatte.engines.train.losses import edge_weights, matte_loss  # noqa: E402
 from trimatte.engines.train.metrics import score  # noqa: E402
+from trimatte.engines.train.mixed_precision import Doubled  # noqa: E402
 from trimatte.engines.train.pictures import Picture, split  # noqa: E402
 from trimatte.engines.train.plan import Phase, Plan  # noqa: E402
 from trimatte.engines.train.progress import follow  # noqa: E402
@@ -269,6 +270,26 @@ def test_edges_weigh_more() -> None:
     assert torch.equal(weights[:, :20], torch.ones(64, 20))
     assert torch.equal(weights[:, 44:], torch.ones(64, 20))
     assert weights[:, 31:33].min() > 3
+
+
+def test_edges_weigh_by_the_mean_of_a_square() -> None:
+    matte = torch.rand(2, 1, 40, 60)
+    around = torch.nn.functional.avg_pool2d(matte, 7, stride=1, padding=3, count_include_pad=False)
+    torch.testing.assert_close(edge_weights(matte), 1 + 5 * (around - matte).abs())
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 6), (1, 1, 1, 1), (1, 2, 5, 1)])
+def test_gathered_gradients_of_a_resize_are_pytorchs(shape: tuple[int, ...]) -> None:
+    ours, theirs = (torch.randn(shape, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    theirs.data.copy_(ours.data)
+    size = [2 * side for side in shape[2:]]
+    resized = torch.nn.functional.interpolate(theirs, size, mode="bilinear", align_corners=False)
+    doubled = Doubled.apply(ours)
+    torch.testing.assert_close(doubled, resized)
+    gradient = torch.randn_like(resized)
+    doubled.backward(gradient)
+    resized.backward(gradient)
+    torch.testing.assert_close(ours.grad, theirs.grad)
 
 
 def test_scores_by_hand() -> None:

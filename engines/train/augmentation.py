@@ -39,9 +39,9 @@ def example(
         size: sides of the example, in pixels.
     """
     kind = random.random()
-    if kind < 0.5:
+    if kind < 0.6:
         made = photograph(random, _one_of(random, subjects), size)
-    elif kind < 0.88:
+    elif kind < 0.92:
         made = composite(random, subjects, backgrounds, size)
     else:
         made = scene(random, backgrounds, size)

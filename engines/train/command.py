@@ -59,6 +59,7 @@ def train(options: argparse.Namespace) -> None:
     torch = require("torch", extra="train", purpose="training")
     if options.threads:
         torch.set_num_threads(options.threads)
+    torch.backends.cudnn.benchmark = True  # images of one size for thousands of steps
     plan = Plan(
         tuple(Phase.parse(text) for text in options.phases),
         seed=options.seed,

@@ -24,27 +24,42 @@ def matte_loss(logits: Sequence[Any], matte: Any) -> Any:
     Returns:
         A scalar tensor.
     """
-    weights = edge_weights(matte)
-    return torch.stack([map_loss(one.float(), matte, weights) for one in logits]).mean()
+    return map_loss(torch.stack(tuple(logits)).float(), matte, edge_weights(matte)).mean()
 
 
 def map_loss(logits: Any, matte: Any, weights: Any) -> Any:
     """Binary cross-entropy and 1 - IoU, in both of which pixels near an edge count for more.
 
     The sum is that of F³Net (Wei et al., 2020), https://arxiv.org/abs/1911.11445, equation 5.
+
+    Args:
+        logits: (..., N, 1, H, W) float32, of one or more maps.
+        matte: (N, 1, H, W) float32 in [0, 1].
+        weights: (N, 1, H, W) float32.
+
+    Returns:
+        (...): a loss for each map.
     """
-    entropy = functional.binary_cross_entropy_with_logits(logits, matte, reduction="none")
+    entropy = functional.binary_cross_entropy_with_logits(
+        logits, matte.expand_as(logits), reduction="none"
+    )
     probability = torch.sigmoid(logits)
-    both = (weights * probability * matte).sum(dim=(1, 2, 3))
-    either = (weights * (probability + matte - probability * matte)).sum(dim=(1, 2, 3))
+    both = (weights * probability * matte).sum(dim=(-3, -2, -1))
+    either = (weights * (probability + matte - probability * matte)).sum(dim=(-3, -2, -1))
     overlap = (both + 1) / (either + 1)
-    return (weights * entropy).sum() / weights.sum() + (1 - overlap).mean()
+    return (weights * entropy).sum(dim=(-4, -3, -2, -1)) / weights.sum() + (1 - overlap).mean(-1)
 
 
 def edge_weights(matte: Any) -> Any:
     """1 far from edges, up to 3.5 on a straight one: how unlike its surroundings a pixel is."""
     reach = max(matte.shape[-1] // 20, 1)
-    around = functional.avg_pool2d(
-        matte, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False
-    )
+    around = matte
+    for axis in ((1, 0), (0, 1)):  # a square's mean is its columns' mean of its rows' means
+        around = functional.avg_pool2d(
+            around,
+            tuple(2 * reach * on + 1 for on in axis),
+            stride=1,
+            padding=tuple(reach * on for on in axis),
+            count_include_pad=False,
+        )
     return 1 + 5 * (around - matte).abs()

@@ -222,7 +222,7 @@ def _optimizer(model: Any, decay: float) -> Any:
     filters = [weight for weight in model.parameters() if weight.ndim > 1]
     others = [weight for weight in model.parameters() if weight.ndim == 1]
     groups = [{"params": filters, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups)
+    return torch.optim.AdamW(groups, fused=filters[0].device.type == "cuda")
 
 
 def _normalised(images: Any) -> Any:
