@@ -78,7 +78,7 @@ class Driver:
     """A real GPU, by libcuda, in the context that trimatte uses."""
 
     def __init__(self) -> None:
-        trimatte.to_device([0.0]).to_host()  # makes the context of this thread
+        trimatte.to_device([True]).to_host()  # makes the context of this thread
         self._cuda = ctypes.CDLL("libcuda.so.1")
 
     def _call(self, name: str, *arguments: Any) -> None:
@@ -92,7 +92,10 @@ class Driver:
         return 0
 
     def new_stream(self) -> int:
-        stream = Handle()
+        stream, context = Handle(), Handle()
+        self._call("cuCtxGetCurrent", ctypes.byref(context))
+        if not context:  # a new thread has none
+            self.set_device(0)
         self._call("cuStreamCreate", ctypes.byref(stream), 1)  # waits for no default stream
         return int(stream.value or 0)
 

@@ -296,8 +296,8 @@ def test_a_broken_context_is_not_ours() -> None:
     on_gpu, to_host, from_host = printed.splitlines()
     assert on_gpu == to_host
     assert "an earlier failure" in on_gpu
-    assert "it happened before this call" in on_gpu
-    assert "cannot be used here" in from_host
+    assert "a kernel that ran before this call failed" in on_gpu
+    assert "cannot be used here" in from_host or from_host == on_gpu
 
 
 @pytest.mark.skipif(not IS_SHIM, reason="the runtime that is linked in is not to be had")
@@ -335,7 +335,8 @@ FORK = """
         if child == 0:
             body()
             sys.exit(0)  # as a program ends: with the exit handlers
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert code == 0, code
 """
 
 

@@ -103,7 +103,7 @@ def numba_library() -> Library:
         pointer=pointer,
         take=cuda.as_cuda_array,
         new_stream=cuda.stream,
-        handle=lambda stream: stream.handle.value,
+        handle=lambda stream: int(getattr(stream.handle, "value", stream.handle)),
     )
 
 

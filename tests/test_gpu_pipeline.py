@@ -38,7 +38,7 @@ def assert_alike(result: trimatte.Result, wanted: trimatte.Result) -> None:
 @pytest.mark.parametrize("options", [{}, {"despill": None, "quality": "fast", "softness": 20.0}])
 def test_cutout_is_the_cpus(image: Any, options: dict[str, Any]) -> None:
     result = trimatte.Remover(model=None, device="cuda", **options)(image)
-    wanted = trimatte.Remover(**options)(image)
+    wanted = trimatte.Remover(model=None, **options)(image)
     assert result.device == "cuda:0"
     assert wanted.device == "cpu"
     assert all(isinstance(getattr(result, name), np.ndarray) for name in STAGES)
@@ -53,7 +53,19 @@ def test_array_on_the_gpu_stays_there(image: Any) -> None:
     assert all(isinstance(getattr(result, name), trimatte.DeviceArray) for name in STAGES)
     wanted = trimatte.Remover(model=None)(image)
     np.testing.assert_array_equal(result.trimap.to_host(), wanted.trimap)
-    assert isinstance(trimatte.remove(there), trimatte.DeviceArray)
+    assert isinstance(trimatte.remove(there, model=None), trimatte.DeviceArray)
+
+
+@pytest.mark.filterwarnings("ignore:.*runs on the CPU")
+def test_the_built_in_network_takes_arrays_on_the_gpu(image: Any) -> None:
+    pytest.importorskip("onnxruntime")
+    remover = trimatte.Remover()
+    result = remover(trimatte.to_device(image))
+    assert all(isinstance(getattr(result, name), trimatte.DeviceArray) for name in STAGES)
+    wanted = remover(image)
+    assert wanted.device == "cpu"
+    here, there = wanted.mask.astype(int), result.mask.to_host().astype(int)
+    assert np.abs(here - there).mean() < 1
 
 
 @pytest.mark.parametrize("kind", ["mask", "trimap"])

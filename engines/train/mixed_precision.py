@@ -43,9 +43,9 @@ class Doubled(torch.autograd.Function):  # type: ignore[misc]
     """Maps of twice the height and width, bilinear.
 
     A GPU sums the gradient of a resize by atomic additions in bfloat16, one for each of the four
-    neighbours of every pixel: slow, and 1/256 off at each. Here it is gathered. An input pixel
-    weighs 1, 3, 3, 1 eighths in the four pixels of each axis that it is seen in, which is the mean
-    of two neighbours three times over; what lies beyond the border is the border's.
+    neighbours of every pixel: 1/256 off at each, in no fixed order. Here it is gathered. An input
+    pixel weighs 1, 3, 3, 1 quarters in the four pixels of each axis that it is seen in, which is
+    the mean of two neighbours three times over; what lies beyond the border is the border's.
     """
 
     @staticmethod

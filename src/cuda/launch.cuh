@@ -12,10 +12,20 @@
 
 namespace trimatte::cuda {
 
+// Whether it is what a kernel that failed leaves behind: from then on every call in the context
+// says so, whatever it was to do.
+inline bool is_left_behind(cudaError_t status) {
+  return status == cudaErrorIllegalAddress || (status >= 710 && status <= cudaErrorLaunchFailure);
+}
+
 // Throws a DeviceError that says what failed and why; the error is not left to the next call.
 inline void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
   cudaGetLastError();
+  if (is_left_behind(status))
+    throw DeviceError(std::string("CUDA: an earlier failure has left this process's context "
+                                  "unusable (") +
+                      cudaGetErrorString(status) + "); a kernel that ran before this call failed");
   throw DeviceError(std::string("CUDA: ") + what + ": " + cudaGetErrorString(status));
 }
 

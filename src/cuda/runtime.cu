@@ -145,14 +145,7 @@ DeviceScope::~DeviceScope() {
 void enter() {
   if (forked()) throw DeviceError(kForked);
   claim();
-  // What an earlier call of somebody else left behind is not this call's error ...
-  if (cudaGetLastError() == cudaSuccess) return;
-  // ... unless it stays: then nothing can run in this context any more.
-  const cudaError_t status = cudaPeekAtLastError();
-  if (status != cudaSuccess)
-    throw DeviceError(std::string("CUDA: an earlier failure has left this process's context "
-                                  "unusable (") +
-                      cudaGetErrorString(status) + "); it happened before this call");
+  cudaGetLastError();  // what an earlier call of somebody else left behind is not this call's error
 }
 
 void* allocate(std::size_t bytes, Stream stream) {

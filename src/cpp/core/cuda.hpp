@@ -47,7 +47,7 @@ class DeviceScope {
 };
 
 // What every call begins with: throws a DeviceError in a child that was forked after CUDA's first
-// use, and where an earlier failure of somebody's kernel has left the context unusable.
+// use.
 void enter();
 
 // Memory of the current GPU, in stream order, from a pool of our own that keeps what it has. Throws

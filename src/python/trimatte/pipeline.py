@@ -304,7 +304,7 @@ class Remover:
 
         stage = partial(_timed, timings)
         adjust = self._finished(adjust, mattes)
-        segmenter = self.segmenter if given is None else None
+        segmenter = self._segmenter_of(pixels) if given is None else None
         keys = given is None and self.keys
         if trimap is not None:
             known, coarse = three_valued(coarse, "Remover", "trimap"), None
@@ -375,6 +375,13 @@ class Remover:
             with _timed(timings, "wait"):
                 _ = result.rgba
         return result
+
+    def _segmenter_of(self, pixels: Array) -> Segmenter | None:
+        """The network, or for an array on a GPU one that may run there, or come back from here."""
+        follows = self.device is None and not isinstance(self._model, Segmenter)
+        if self._model is None or not follows or not isinstance(pixels, DeviceArray):
+            return self.segmenter
+        return as_segmenter(self._model, device="auto", **self._network)
 
     def _segmented(
         self, segmenter: Segmenter, pixels: Array, timings: dict[str, float]
