@@ -44,7 +44,7 @@ class FastCodec:
         return f"{self.gain} by {self.package}, {problem}" if problem else ""
 
 
-ISA_L = FastCodec("isal", "isal.isal_zlib", "written in a quarter of the time")
+ISA_L = FastCodec("isal", "isal.isal_zlib", "written in a third of the time")
 SIMPLEJPEG = FastCodec("simplejpeg", "simplejpeg", "read in half of the time")
 
 
