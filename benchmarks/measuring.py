@@ -32,6 +32,8 @@ REPORTED = (
     "pymatting",
     "numba",
     "opencv-python-headless",
+    "isal",
+    "simplejpeg",
     "onnxruntime",
     "openvino",
 )

@@ -516,13 +516,13 @@ def test_a_failure_half_way_leaves_nothing(
         path.write_bytes(b"the old one")
     seen = []
 
-    def failing(file: Any, array: Any, icc_profile: Any) -> None:
+    def failing(file: Any, array: Any, level: int, icc_profile: Any) -> None:
         file.write(b"half of it")
         file.flush()
         seen.extend(tmp_path.iterdir())
         raise error
 
-    monkeypatch.setattr(imageio, "_write_png", failing)
+    monkeypatch.setattr(imageio, "write_png", failing)
     expected = ArgumentError if isinstance(error, OSError) else KeyboardInterrupt
     with pytest.raises(expected, match="No space left" if expected is ArgumentError else None):
         write_image(path, noise(4, 4, 3))

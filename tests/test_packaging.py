@@ -27,6 +27,8 @@ HEAVY = (
     "cupy",
     "pycuda",
     "av",
+    "isal",
+    "simplejpeg",
 )
 
 
@@ -51,6 +53,15 @@ def test_hard_dependencies_are_numpy_and_pillow() -> None:
     required = importlib.metadata.requires("trimatte") or []
     names = {r.split(";")[0].split(">")[0].strip() for r in required if "extra ==" not in r}
     assert names == {"numpy", "pillow"}
+
+
+def test_networks_come_with_the_fast_codecs() -> None:
+    required = importlib.metadata.requires("trimatte") or []
+    of_fast = {r for r in required if "extra == 'fast'" in r or 'extra == "fast"' in r}
+    assert {r.split(">")[0].strip() for r in of_fast} == {"isal", "simplejpeg"}
+    for extra in ("cpu", "openvino", "gpu", "rtx"):
+        of_extra = [r for r in required if r.endswith((f"'{extra}'", f'"{extra}"'))]
+        assert any(r.startswith("trimatte[") and "fast" in r.partition("]")[0] for r in of_extra)
 
 
 def test_types_are_shipped() -> None:

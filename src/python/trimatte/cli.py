@@ -23,7 +23,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from trimatte import __version__, engines
+from trimatte import __version__, codecs, engines
 from trimatte.backgrounds import Background, fitted_background
 from trimatte.cli_engines import add_engines
 from trimatte.cli_options import (
@@ -41,7 +41,7 @@ from trimatte.compositing import cutout, limit_alpha
 from trimatte.demo import scene
 from trimatte.devices import build_info, cpu_target, cuda_status, get_num_threads
 from trimatte.errors import ArgumentError, Error
-from trimatte.imageio import load_picture, to_pillow, write_image
+from trimatte.imageio import COMPRESSION, Compression, load_picture, to_pillow, write_image
 from trimatte.keying import chroma_key
 from trimatte.matting import despill
 from trimatte.pipeline import Remover, Result
@@ -294,6 +294,22 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
     )
     results.add_argument("--alpha", metavar="FILE", help="write the alpha matte")
     results.add_argument("--trimap-out", metavar="FILE", help="write the trimap that was solved")
+    results.add_argument(
+        "--compression",
+        type=_compression,
+        default="fast",
+        metavar="LEVEL",
+        help=f"of all these files: {', '.join(COMPRESSION)}, or 0 (largest) to 9 (smallest, slow); "
+        "never changes a pixel (default: fast)",
+    )
+
+
+def _compression(text: str) -> Compression:
+    if text not in COMPRESSION and text not in map(str, range(10)):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is none of {', '.join(COMPRESSION)} and not in 0..9"
+        )
+    return int(text) if text.isdecimal() else text
 
 
 def _size(text: str) -> int:
@@ -438,7 +454,7 @@ def _work(
                     if plan.makes_folders:
                         for path in job.targets():
                             path.parent.mkdir(parents=True, exist_ok=True)
-                    _write(job, result, background, arguments.linear)
+                    _write(job, result, background, arguments)
             except Exception as error:
                 # Also what is not ours, such as a MemoryError: the next image may be smaller.
                 known = isinstance(error, (Error, OSError))
@@ -464,17 +480,20 @@ def _work(
     return 0
 
 
-def _write(job: _Job, result: Result, background: Background | None, linear: bool) -> None:
+def _write(
+    job: _Job, result: Result, background: Background | None, arguments: argparse.Namespace
+) -> None:
+    write = partial(write_image, compression=arguments.compression)
     if job.alpha is not None:
-        write_image(job.alpha, result.rgba[:, :, 3])
+        write(job.alpha, result.rgba[:, :, 3])
     if job.trimap is not None:
-        write_image(job.trimap, result.trimap)
+        write(job.trimap, result.trimap)
     if background is None:
-        result.save(job.output)
+        result.save(job.output, compression=arguments.compression)
         return
     behind = background(result.alpha.shape[:2], result.rgba.dtype)
-    pixels = result.composite(behind, linear=linear)
-    write_image(job.output, pixels, icc_profile=result.icc_profile)
+    pixels = result.composite(behind, linear=arguments.linear)
+    write(job.output, pixels, icc_profile=result.icc_profile)
 
 
 def _background(arguments: argparse.Namespace) -> Background | None:
@@ -789,6 +808,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
         "GPU": cuda_status(),
         "numpy": np.__version__,
         "Pillow": PIL.__version__,
+        **codecs.in_use(),
         "tqdm": _version("tqdm") or "not installed: no progress bar (pip install 'trimatte[cli]')",
         "PyAV": _version("av") or "not installed: no videos (pip install 'trimatte[video]')",
         "models": f"kept in {engines.models_folder()}",

@@ -5,8 +5,8 @@ alpha channel or a transparent colour becomes the fourth channel, 16 bits per ch
 Write: PNG, WebP, TIFF and JPEG, whole or not at all.
 
 Pillow decodes RGB files of 16 bits per channel to 8 and cannot encode them. Here they are
-decoded twice, once for each byte of a sample, and PNG is encoded by this module: deflate over
-the "up" filter, which at level 1 takes half of the time of Pillow's encoder for the same size.
+decoded twice, once for each byte of a sample, and PNG is encoded by `trimatte.png`. JPEG is
+decoded by `trimatte.codecs` where a faster decoder is installed, to the same pixels.
 """
 
 from __future__ import annotations
@@ -25,9 +25,20 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from trimatte.atomic import replacing
+from trimatte.codecs import decode_jpeg
 from trimatte.errors import ArgumentError
+from trimatte.png import write_png
 
-__all__ = ["ImageSource", "encode_png", "read_image", "read_mask", "write_image"]
+__all__ = [
+    "COMPRESSION",
+    "Compression",
+    "ImageSource",
+    "encode_image",
+    "encode_png",
+    "read_image",
+    "read_mask",
+    "write_image",
+]
 
 Array = NDArray[Any]
 ImageSource = Union[
@@ -35,6 +46,13 @@ ImageSource = Union[
 ]
 """What an image can be given as: a path, an encoded file's bytes, an open binary file,
 a Pillow image, or an array (anything with ``__array_interface__``)."""
+
+Compression = int | str
+"""How small a file is to be made, and so how long it takes: a name of COMPRESSION or a level in
+0..9, of which 0 is for the largest file. No level changes a pixel, of JPEG neither."""
+
+COMPRESSION = {"fast": 1, "balanced": 4, "small": 9}
+"""The names of levels of compression."""
 
 # What a broken file can make a decoder raise.
 _DECODER_ERRORS = (
@@ -63,6 +81,24 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+# The same for an array of which a pixel is one item, (H, W).
+_TURN: dict[int, Callable[[Array], Array]] = {
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.rot90(pixels, 2).T,
+    8: np.rot90,
+}
+
+# Of lossless WebP by level, libwebp's method and quality (there: effort). Between method 0 and the
+# next is most of the time, so that "fast" has it too.
+_WEBP_EFFORT = (
+    *((0, 0), (0, 0), (1, 20), (3, 30), (4, 50)),
+    *((4, 75), (4, 90), (5, 75), (5, 90), (6, 100)),
+)
 
 _FORMATS = {
     ".png": "png",
@@ -130,6 +166,7 @@ def write_image(
     array: Array,
     format: str | None = None,
     *,
+    compression: Compression = "fast",
     icc_profile: bytes | None = None,
 ) -> None:
     """Write an image file, whole or not at all.
@@ -137,7 +174,9 @@ def write_image(
     array: (H, W), (H, W, 3) or (H, W, 4) of uint8, uint16, float32 in [0, 1] (stored with 16
     bits) or bool (stored as 0 and 255). format: "png", "webp" (lossless), "tiff" or "jpeg"
     (quality 95, without alpha only); by default the suffix of path decides. 16 bits fit into
-    PNG, and (H, W) into TIFF. icc_profile: the colour profile to store with it.
+    PNG, and (H, W) into TIFF. compression: "fast", "balanced", "small", or a level in 0..9, which
+    trades time for size and never a pixel; TIFF knows 0 (none) and one more. icc_profile: the
+    colour profile to store with it.
 
     The file is written beside path under another name and then renamed, so that path is never
     half a file and is left as it was on failure.
@@ -146,8 +185,8 @@ def write_image(
     missing, and where the file cannot be written.
     """
     name = os.fspath(path)
-    encode = _encoder(name, format)
-    array = _storable(array, "write_image")
+    kind = _kind(name, format, "write_image")
+    encode = _encoder(array, kind, compression, "write_image")
 
     # A link stays a link: what it points to is replaced.
     target = Path(path).resolve()
@@ -161,19 +200,48 @@ def write_image(
 
     try:
         with replacing(target) as file:
-            encode(file, array, icc_profile)
+            encode(file, icc_profile)
     except OSError as error:
         raise ArgumentError(f"{refused}: {_cause(error)}") from error
 
 
-def encode_png(array: Array, *, icc_profile: bytes | None = None) -> bytes:
-    """Encode an image as the bytes of a PNG file.
+def encode_image(
+    array: Array,
+    format: str = "png",
+    *,
+    compression: Compression = "fast",
+    icc_profile: bytes | None = None,
+) -> bytes:
+    """Encode an image as the bytes of a file.
+
+    array, format, compression, icc_profile: as for write_image.
+
+    Raises ArgumentError where the format is not known or cannot hold the array.
+    """
+    kind = _kind("", format, "encode_image")
+    encode = _encoder(array, kind, compression, "encode_image")
+    buffer = io.BytesIO()
+    try:
+        encode(buffer, icc_profile)
+    except OSError as error:
+        raise ArgumentError(f"encode_image: cannot encode as {kind}: {_cause(error)}") from error
+    return buffer.getvalue()
+
+
+def encode_png(
+    array: Array, *, compression: Compression = "fast", icc_profile: bytes | None = None
+) -> bytes:
+    """Encode an image as the bytes of a PNG file: `encode_image` with its default format.
 
     array: as for write_image. uint16 and float32 arrays give 16 bits per channel.
     """
-    buffer = io.BytesIO()
-    _write_png(buffer, _storable(array, "encode_png"), icc_profile)
-    return buffer.getvalue()
+    return encode_image(array, "png", compression=compression, icc_profile=icc_profile)
+
+
+def check_output(caller: str, format: str = "png", compression: Compression = "fast") -> None:
+    """Raise ArgumentError where encode_image knows no such format, or no such compression."""
+    _kind("", format, caller)
+    _level(compression, caller)
 
 
 def is_path(source: object) -> bool:
@@ -276,6 +344,9 @@ def _cause(error: BaseException) -> str:
 def _decode(file: BinaryIO) -> Picture:
     """Decode an encoded image from a seekable file."""
     with Image.open(file) as picture:
+        jpeg = _decode_jpeg(file, picture)
+        if jpeg is not None:
+            return jpeg
         raw = _raw_mode(picture)
         if ";16" not in raw or picture.mode.startswith("I"):
             return _pixels_of(picture)
@@ -294,6 +365,28 @@ def _decode(file: BinaryIO) -> Picture:
     pixels = _decode_raw(file, raw).astype(np.uint16) << 8
     pixels |= _decode_raw(file, f"{kind};16{swapped}")
     return Picture(_with_transparent_colour(pixels, transparent), profile)
+
+
+def _decode_jpeg(file: BinaryIO, picture: Image.Image) -> Picture | None:
+    """What `_pixels_of` would give of a JPEG file, sooner; None for what is left to it: other
+    formats, CMYK, files that are damaged, and all where there is no fast decoder.
+
+    picture: what Pillow has read of the file's head; it has judged its size, too.
+    """
+    if picture.format not in ("JPEG", "MPO") or picture.mode not in ("RGB", "L"):
+        return None
+    place = file.tell()
+    file.seek(0)
+    pixels = decode_jpeg(file.read())
+    file.seek(place)
+    if pixels is None or pixels.shape[1::-1] != picture.size:
+        return None
+    turn = _TURN.get(_orientation(picture))
+    if turn is not None:
+        # Three times as fast as an item for each channel.
+        turned = np.ascontiguousarray(turn(pixels.view("V3")[:, :, 0]))
+        pixels = turned.view(np.uint8).reshape(*turned.shape, 3)
+    return Picture(pixels, picture.info.get("icc_profile"))
 
 
 def _raw_mode(picture: Image.Image) -> str:
@@ -354,12 +447,17 @@ def _upright(picture: Image.Image) -> Image.Image:
     """A loaded picture turned as its EXIF orientation says."""
     if picture.format == "TIFF":
         return picture  # Pillow has turned it when it was loaded.
+    method = _TRANSPOSE.get(_orientation(picture))
+    return picture if method is None else picture.transpose(method)
+
+
+def _orientation(picture: Image.Image) -> int:
+    """The EXIF orientation, 1 (upright) where there is none."""
     try:
         orientation = picture.getexif().get(_ORIENTATION_TAG)
     except Exception:  # Broken metadata does not make the pixels unreadable.
-        return picture
-    method = _TRANSPOSE.get(orientation) if isinstance(orientation, int) else None
-    return picture if method is None else picture.transpose(method)
+        return 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def _with_transparent_colour(pixels: Array, colour: object) -> Array:
@@ -403,7 +501,8 @@ def _storable(array: Array, caller: str) -> Array:
     if array.dtype == np.bool_:
         return np.multiply(array, 255, dtype=np.uint8)
     if array.dtype.kind == "f":
-        return np.asarray(np.rint(np.clip(array, 0, 1) * np.float64(65535)), np.uint16)
+        stored = np.rint(np.clip(array, 0, 1) * np.float64(65535))
+        return _without_hidden(np.asarray(stored, np.uint16))
     if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
         raise ArgumentError(
             f"{caller}: array must be uint8, uint16, float32 in [0, 1] or bool, got {array.dtype}"
@@ -416,90 +515,89 @@ def _eight_bits(array: Array) -> Array:
     array = _storable(array, "to_pillow")
     if array.dtype == np.uint8:
         return array
-    return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return _without_hidden(((array.astype(np.uint32) + 128) // 257).astype(np.uint8))
 
 
-_Encoder = Callable[[BinaryIO, Array, bytes | None], None]
+def _without_hidden(reduced: Array) -> Array:
+    """The array, just made of one of more depth: no colour is left under an alpha that is now 0."""
+    if reduced.ndim == 3 and reduced.shape[2] == 4:
+        reduced[reduced[:, :, 3] == 0] = 0
+    return reduced
 
 
-def _encoder(name: str, format: str | None) -> _Encoder:
-    suffix = Path(name).suffix if format is None else f".{format.lower().lstrip('.')}"
-    kind = _FORMATS.get(suffix.lower())
+def _kind(name: str, format: str | None, caller: str) -> str:
+    """The kind of file that a format stands for, or the suffix of a name where none is given."""
+    given = Path(name).suffix if format is None else f".{str(format).lstrip('.')}"
+    kind = _FORMATS.get(given.lower())
     if kind is None:
         known = ", ".join(_FORMATS)
-        given = f"format {format!r}" if format is not None else f"{name!r}"
-        raise ArgumentError(
-            f"write_image: cannot tell what to write for {given}; use one of {known}"
-        )
-    return {"png": _write_png, "webp": _write_webp, "tiff": _write_tiff, "jpeg": _write_jpeg}[kind]
+        told = repr(name) if format is None else f"format {format!r}"
+        raise ArgumentError(f"{caller}: cannot tell what to write for {told}; use one of {known}")
+    return kind
 
 
-def _write_png(file: BinaryIO, array: Array, icc_profile: bytes | None) -> None:
-    """PNG (ISO/IEC 15948): filter "up", deflate level 1."""
-
-    def chunk(kind: bytes, data: bytes) -> None:
-        file.write(struct.pack(">I", len(data)) + kind + data)
-        file.write(struct.pack(">I", zlib.crc32(data, zlib.crc32(kind))))
-
-    height, width = array.shape[:2]
-    colour_type = {2: 0, 3: {3: 2, 4: 6}.get(array.shape[-1], 0)}[array.ndim]
-    depth = array.dtype.itemsize * 8
-    if depth == 16:
-        array = array.astype(">u2")
-    rows = np.ascontiguousarray(array).view(np.uint8).reshape(height, -1)
-
-    file.write(b"\x89PNG\r\n\x1a\n")
-    chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0))
-    if icc_profile is not None:
-        chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc_profile))
-    deflate = zlib.compressobj(1)
-    strip = max(1, (1 << 20) // rows.shape[1])
-    filtered = np.empty((strip, rows.shape[1] + 1), np.uint8)
-    filtered[:, 0] = 2
-    for top in range(0, height, strip):
-        count = min(strip, height - top)
-        lines = filtered[:count]
-        if top == 0:
-            lines[0, 1:] = rows[0]
-            np.subtract(rows[1:count], rows[: count - 1], out=lines[1:, 1:])
-        else:
-            np.subtract(rows[top : top + count], rows[top - 1 : top + count - 1], out=lines[:, 1:])
-        data = deflate.compress(lines.data)
-        if data:
-            chunk(b"IDAT", data)
-    chunk(b"IDAT", deflate.flush())
-    chunk(b"IEND", b"")
+def _encoder(
+    array: Array, kind: str, compression: Compression, caller: str
+) -> Callable[[BinaryIO, bytes | None], None]:
+    """What writes the array into a file, with a profile, once all that can be refused has been."""
+    level = _level(compression, caller)
+    array = _storable(array, caller)
+    unfit = _unfit(array, kind)
+    if unfit is not None:
+        raise ArgumentError(f"{caller}: {unfit}")
+    write = {"png": write_png, "webp": _write_webp, "tiff": _write_tiff, "jpeg": _write_jpeg}[kind]
+    return lambda file, icc_profile: write(file, array, level, icc_profile)
 
 
-def _write_webp(file: BinaryIO, array: Array, icc_profile: bytes | None) -> None:
-    if array.dtype != np.uint8:
-        raise ArgumentError("write_image: WebP holds 8 bits per channel; write .png instead")
-    if max(array.shape[:2]) > 16383:
-        raise ArgumentError("write_image: WebP holds 16383 x 16383 pixels; write .png instead")
-    Image.fromarray(array).save(
-        file, "WEBP", lossless=True, quality=0, method=1, exact=True, icc_profile=icc_profile
+def _unfit(array: Array, kind: str) -> str | None:
+    """Why a format cannot hold the array, or None."""
+    longest = max(array.shape[:2])
+    deep = array.dtype != np.uint8
+    if kind == "webp" and deep:
+        return "WebP holds 8 bits per channel; write .png instead"
+    if kind == "webp" and longest > 16383:
+        return "WebP holds 16383 x 16383 pixels; write .png instead"
+    if kind == "tiff" and deep and array.ndim == 3:
+        return "colour TIFF is written with 8 bits per channel only; write .png instead"
+    if kind == "jpeg" and array.ndim == 3 and array.shape[2] == 4:
+        return "JPEG has no alpha; write .png, .webp or .tif, or composite over a background first"
+    if kind == "jpeg" and deep:
+        return "JPEG holds 8 bits per channel; write .png instead"
+    if kind == "jpeg" and longest > 65500:
+        return "JPEG holds 65500 x 65500 pixels; write .png instead"
+    return None
+
+
+def _level(compression: Compression, caller: str) -> int:
+    """The level in 0..9 that is meant."""
+    if isinstance(compression, str) and compression in COMPRESSION:
+        return COMPRESSION[compression]
+    is_level = isinstance(compression, (int, np.integer)) and not isinstance(compression, bool)
+    if is_level and 0 <= int(compression) <= 9:
+        return int(compression)
+    names = ", ".join(map(repr, COMPRESSION))
+    raise ArgumentError(
+        f"{caller}: compression must be {names} or a level in 0..9, got {compression!r}"
     )
 
 
-def _write_tiff(file: BinaryIO, array: Array, icc_profile: bytes | None) -> None:
-    if array.dtype != np.uint8 and array.ndim == 3:
-        raise ArgumentError(
-            "write_image: colour TIFF is written with 8 bits per channel only; write .png instead"
-        )
+def _write_webp(file: BinaryIO, array: Array, level: int, icc_profile: bytes | None) -> None:
+    method, effort = _WEBP_EFFORT[level]
+    options = {"lossless": True, "method": method, "quality": effort, "exact": True}
+    Image.fromarray(array).save(file, "WEBP", icc_profile=icc_profile, **options)
+
+
+def _write_tiff(file: BinaryIO, array: Array, level: int, icc_profile: bytes | None) -> None:
     # libtiff closes nothing and seeks a lot: it gets memory, the file gets the result.
     buffer = io.BytesIO()
-    Image.fromarray(array).save(
-        buffer, "TIFF", compression="tiff_adobe_deflate", icc_profile=icc_profile
-    )
+    compression = "tiff_adobe_deflate" if level else "raw"
+    Image.fromarray(array).save(buffer, "TIFF", compression=compression, icc_profile=icc_profile)
     file.write(buffer.getbuffer())
 
 
-def _write_jpeg(file: BinaryIO, array: Array, icc_profile: bytes | None) -> None:
-    if array.ndim == 3 and array.shape[2] == 4:
-        raise ArgumentError(
-            "write_image: JPEG has no alpha; write .png, .webp or .tif, or composite over a "
-            "background first"
-        )
-    if array.dtype != np.uint8:
-        raise ArgumentError("write_image: JPEG holds 8 bits per channel; write .png instead")
-    Image.fromarray(array).save(file, "JPEG", quality=95, subsampling=0, icc_profile=icc_profile)
+def _write_jpeg(file: BinaryIO, array: Array, level: int, icc_profile: bytes | None) -> None:
+    # The same coefficients, with tables of their own, and in the order that makes them smallest.
+    options = {"optimize": level > COMPRESSION["fast"], "progressive": level == 9}
+    Image.fromarray(array).save(
+        file, "JPEG", quality=95, subsampling=0, icc_profile=icc_profile, **options
+    )

@@ -21,8 +21,10 @@ from trimatte.devices import DeviceArray
 from trimatte.edges import choke, feather
 from trimatte.errors import ArgumentError
 from trimatte.imageio import (
+    Compression,
     ImageSource,
-    encode_png,
+    check_output,
+    encode_image,
     is_path,
     load_picture,
     read_mask,
@@ -131,12 +133,29 @@ class Result:
         `rgba` and `save` keep the depth of the image."""
         return to_pillow(self.rgba, self.icc_profile)
 
-    def save(self, path: str | os.PathLike[str], format: str | None = None) -> None:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        format: str | None = None,
+        *,
+        compression: Compression = "fast",
+    ) -> None:
         """Write the cutout: PNG, WebP (lossless) or TIFF, by the suffix or by format.
+
+        compression: ``"fast"``, ``"balanced"``, ``"small"`` or a level in 0..9: time for size.
 
         Raises ArgumentError, as write_image does.
         """
-        write_image(path, self.rgba, format, icc_profile=self.icc_profile)
+        write_image(path, self.rgba, format, compression=compression, icc_profile=self.icc_profile)
+
+    def encode(self, format: str = "png", *, compression: Compression = "fast") -> bytes:
+        """The cutout as the bytes of a file, as `save` would write it.
+
+        Raises ArgumentError where the format cannot hold it.
+        """
+        return encode_image(
+            self.rgba, format, compression=compression, icc_profile=self.icc_profile
+        )
 
     def composite(self, background: Any, *, linear: bool = False) -> Array:
         """The cutout over a background: (H, W, 3) of the image's dtype.
@@ -484,22 +503,35 @@ def remove(
     *,
     mask: ImageSource | None = None,
     trimap: ImageSource | None = None,
+    format: str | None = None,
+    compression: Compression | None = None,
     **options: Any,
 ) -> Any:
     """Cut the foreground out of image and return the cutout in the kind of the input.
 
     image: an array gives an (H, W, 4) array of the same dtype; a Pillow image or a path gives a
-    Pillow image (RGBA, 8 bits); bytes or a binary file object give the bytes of a PNG file.
-    mask, trimap: as for Remover.__call__. options: those of Remover.
+    Pillow image (RGBA, 8 bits); bytes or a binary file object give the bytes of a file.
+    mask, trimap: as for Remover.__call__. format, compression: of that file, ``"png"`` and
+    ``"fast"`` by default; see `Result.save`. options: those of Remover.
 
     Raises ArgumentError and EngineError, as Remover and its call do. The models of the last calls
     stay loaded.
     """
+    gives_bytes = isinstance(image, (bytes, bytearray, memoryview)) or hasattr(image, "read")
+    file: dict[str, Any] = {"format": format, "compression": compression}
+    file = {name: value for name, value in file.items() if value is not None}
+    if gives_bytes:
+        check_output("remove", **file)
+    elif file:
+        raise ArgumentError(
+            f"remove: {' and '.join(file)} must be left out where no file's bytes are returned; "
+            "they are for an image given as bytes or as a file object"
+        )
     result = Remover(**options)(image, mask=mask, trimap=trimap)
+    if gives_bytes:
+        return result.encode(**file)
     if isinstance(image, Image.Image) or is_path(image):
         return result.image
-    if isinstance(image, (bytes, bytearray, memoryview)) or hasattr(image, "read"):
-        return encode_png(result.rgba, icc_profile=result.icc_profile)
     return result.rgba
 
 
