@@ -41,7 +41,7 @@ from trimatte.compositing import cutout, limit_alpha
 from trimatte.demo import scene
 from trimatte.devices import build_info, cpu_target, cuda_status, get_num_threads
 from trimatte.errors import ArgumentError, Error
-from trimatte.imageio import load_picture, to_pillow, write_image
+from trimatte.imageio import IMAGE_SUFFIXES, load_picture, to_pillow, write_image
 from trimatte.keying import chroma_key
 from trimatte.matting import despill
 from trimatte.pipeline import Remover, Result
@@ -51,11 +51,6 @@ __all__ = ["main"]
 
 Array = NDArray[Any]
 Size = tuple[int, int]
-
-_IMAGE_SUFFIXES = {
-    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm"),
-    *(".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
-}
 
 _EXAMPLES = """\
 examples:
@@ -590,7 +585,7 @@ def _images_in(folder: Path, recursive: bool, skipped: set[Path], plan: _Plan) -
             if not name.startswith(".") and (place / name).resolve() not in skipped
         ]
         for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in _IMAGE_SUFFIXES:
+            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
                 yield place / name
         if not recursive:
             below = len(folders)

@@ -27,7 +27,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from trimatte.atomic import replacing
 from trimatte.errors import ArgumentError
 
-__all__ = ["ImageSource", "encode_png", "read_image", "read_mask", "write_image"]
+__all__ = ["IMAGE_SUFFIXES", "ImageSource", "encode_png", "read_image", "read_mask", "write_image"]
 
 Array = NDArray[Any]
 ImageSource = Union[
@@ -35,6 +35,12 @@ ImageSource = Union[
 ]
 """What an image can be given as: a path, an encoded file's bytes, an open binary file,
 a Pillow image, or an array (anything with ``__array_interface__``)."""
+
+IMAGE_SUFFIXES = {
+    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm"),
+    *(".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
+}
+"""The files of a folder that are taken for images."""
 
 # What a broken file can make a decoder raise.
 _DECODER_ERRORS = (
