@@ -1,5 +1,5 @@
-"""The command line: ``trimatte PHOTO``, ``trimatte key | remove | matte | video | engines | demo |
-doctor``."""
+"""The command line: ``trimatte PHOTO``, ``trimatte key | remove | matte | video | serve | engines |
+demo | doctor``."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ from trimatte.cli_options import (
     key_remover,
     network_remover,
 )
+from trimatte.cli_serve import add_serve
 from trimatte.cli_video import add_video
 from trimatte.compositing import cutout, limit_alpha
 from trimatte.demo import scene
@@ -64,6 +65,7 @@ examples:
   trimatte matte photo.jpg --trimap trimap.png -o cutout.png
   trimatte matte photo.jpg --mask rough-mask.png -o cutout.png
   trimatte video clip.mp4 -o cutout.mov           a video, with alpha and sound
+  trimatte serve                                  images in, cutouts out, over HTTP
   trimatte demo                                   a made-up scene, and what becomes of it
   trimatte doctor                                 what was built and what runs here
 
@@ -219,6 +221,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:
     matte.set_defaults(run=_matte)
 
     add_video(commands)
+    add_serve(commands)
     add_engines(commands)
 
     demo = commands.add_parser(
