@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
@@ -54,7 +53,7 @@ def add_serve(commands: Any) -> None:
     workers.add_argument("--replicas", type=int, default=1, metavar="N", help="how many processes")
     workers.add_argument("--cpus", type=int, default=1, metavar="N", help="cores of each")
     workers.add_argument(
-        "--gpus", type=float, default=0, metavar="N", help="of each, such as 1 or 0.5: it runs there"
+        "--gpus", type=float, default=0, metavar="N", help="of each, such as 1 or 0.5: its device"
     )
     workers.add_argument(
         "--batch", type=int, default=8, metavar="N", help="images cut out together (default: 8)"
@@ -170,8 +169,9 @@ def _run(application: Any, arguments: argparse.Namespace, stop: Event) -> None:
         try:
             serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": port})
             serve.run(application, name=_APPLICATION)
-        except Exception as error:  # Serve raises what its actors died of
-            raise EngineError(f"serve: it could not be started: {error}") from error
+        except Exception as error:  # Serve raises what its actors died of, cause last
+            cause = (str(error).strip() or repr(error)).splitlines()[-1]
+            raise EngineError(f"serve: it could not be started: {cause}") from error
         place = f"[{host}]" if ":" in host else host
         print(f"trimatte: POST images to http://{place}:{port}/remove; Ctrl-C ends it", flush=True)
         while not stop.wait(_LOOKS_EVERY):

@@ -188,9 +188,9 @@ class _Shape:
         )
 
     def blocks(self, rows: int, workers: int) -> int:
-        """Into how many blocks to divide so many rows; whole batches, as far as there are many."""
-        batches = math.ceil(rows / self.batch_size)
-        return max(1, min(batches, workers * _BLOCKS_A_WORKER, _MOST_BLOCKS))
+        """Into how many blocks to divide so many rows: batches, as far as they are few."""
+        batches = max(workers, math.ceil(rows / self.batch_size))
+        return min(batches, rows, max(workers * _BLOCKS_A_WORKER, _MOST_BLOCKS))
 
 
 # --- the driver ---
@@ -245,8 +245,7 @@ class _Job:
         those so far are also where this ends otherwise."""
         shape = self._shape
         fit = placed(ray, {"CPU": shape.cpus, "GPU": shape.gpus}, "remove_dataset")
-        batches = math.ceil(len(todo) / shape.batch_size)
-        workers = min(shape.workers or fit, batches)
+        workers = min(shape.workers or fit, len(todo))
         keep = ray.remote(Ledger).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
         ledger = keep.remote()
         recent: list[Record] = []
@@ -296,7 +295,7 @@ class _Job:
             _Worker,
             fn_constructor_args=(self._inputs, self._outputs, self._settings, shape, ledger),
             compute=data.ActorPoolStrategy(size=workers),
-            batch_size=shape.batch_size,
+            batch_size=None,  # a block at a time, which the worker divides
             batch_format="pyarrow",
             num_cpus=shape.cpus,
             num_gpus=shape.gpus or None,
@@ -329,6 +328,7 @@ class _Worker:
         self._settings = settings
         self._ray = load()
         self._ledger = ledger
+        self._batch_size = shape.batch_size
         self._cutter: Cutter | Exception
         try:
             self._cutter = Cutter(settings.options, cpus=shape.cpus, gpus=shape.gpus)
@@ -343,7 +343,9 @@ class _Worker:
             raise self._cutter
         arrow = require("pyarrow", extra="ray", purpose="trimatte.ray")
         files = [SourceFile(**row) for row in table.to_pylist()]
-        records = self._records(files)
+        records: dict[str, Record] = {}
+        for first in range(0, len(files), self._batch_size):
+            records |= self._records(files[first : first + self._batch_size])
         types = {"size": arrow.int64(), "modified": arrow.int64()}
         names = ("path", "size", "modified", "output", "settings", "error")
         schema = arrow.schema([(name, types.get(name, arrow.string())) for name in names])

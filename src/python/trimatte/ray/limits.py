@@ -33,7 +33,7 @@ class Limits:
             value = getattr(self, each.name)
             whole = each.name == "seconds" or isinstance(value, int)
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not (number and whole and 0 < value and math.isfinite(value)):
+            if not (number and whole and value > 0 and math.isfinite(value)):
                 raise ArgumentError(
                     f"Limits: {each.name} must be a {'' if each.name == 'seconds' else 'whole '}"
                     f"number above 0, got {value!r:.80}"

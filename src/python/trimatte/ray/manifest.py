@@ -1,4 +1,5 @@
-"""What of a data set is done: how a run that was stopped goes on, and a finished one does nothing."""
+"""What of a data set is done: how a run goes on that was stopped, and one that was not does
+nothing more."""
 
 from __future__ import annotations
 

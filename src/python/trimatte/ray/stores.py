@@ -7,6 +7,7 @@ import posixpath
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from trimatte.engines.optional import require
@@ -170,7 +171,7 @@ def open_store(place: Any, filesystem: Any, caller: str) -> Store:
         except (OSError, ValueError) as error:  # pyarrow's own are among these
             raise ArgumentError(f"{caller}: {path!r} cannot be opened: {error}") from error
     else:
-        filesystem, path = fs.LocalFileSystem(), os.path.abspath(path)
+        filesystem, path = fs.LocalFileSystem(), str(Path(path).resolve())
     return Store(filesystem, filesystem.normalize_path(path).rstrip("/"))
 
 
