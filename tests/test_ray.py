@@ -39,6 +39,8 @@ DeadlyFiles: Any = pytest.importorskip("deadly_files").DeadlyFiles
 # Ray Data sets what it has deprecated itself when it makes its settings.
 pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\.data\.context")
 
+PAGE = Path(__file__).parent.parent / "docs" / "ray.md"
+
 QUICK: dict[str, Any] = {"tolerance": 30.0, "quality": "fast"}
 
 
@@ -356,6 +358,17 @@ def test_wrong_places(source: Path) -> None:
         remove_dataset(3, source)
     with pytest.raises(ArgumentError, match="'nosuch://a/b' cannot be opened"):
         remove_dataset("nosuch://a/b", source)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_the_code_of_the_page_runs(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(source.parent)
+    source.rename("photos")
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S):
+        exec(compile(block, str(PAGE), "exec"), names)
+    assert counts(names["summary"]) == (0, 10, 0)
+    assert images_in(Path("cutouts")) == outputs_of(Path("photos"))
 
 
 # --- its parts, without Ray ---
