@@ -6,9 +6,9 @@
 
 Starts ``trimatte serve`` on a free port of the loopback interface, asks it from so many threads
 that some are always turned away, and ends it. Prints statuses by kind of request, latencies of
-cutouts, and the memory of the service's processes after a tenth of the time and at the end. Exits
-with 1 where a request was not answered, was answered with another status than it had to be, or a
-process of the service died. It needs `pip install 'trimatte[ray]'`.
+cutouts, and the memory of the service's processes after each tenth of the time. Exits with 1 where
+a request was not answered, or with another status than it had to be, or a process of the service
+died. It needs `pip install 'trimatte[ray]'`.
 """
 
 from __future__ import annotations
@@ -224,14 +224,15 @@ def report(tally: Tally, seconds: float) -> None:
         print(f"time to a cutout: {told}, longest {max(tally.seconds):.2f} s")
 
 
-def report_memory(warm: dict[int, tuple[str, int]], end: dict[int, tuple[str, int]]) -> None:
-    lines = [["process", "MB after a tenth", "MB at the end", "ratio"]]
-    for process, (name, before) in sorted(warm.items()):
-        if process in end:
-            after = end[process][1]
-            numbers = [f"{before / 1e6:.0f}", f"{after / 1e6:.0f}", f"{after / before:.3f}"]
-            lines.append([name, *numbers])
-    print("\n" + table(lines))
+def report_memory(samples: list[dict[int, tuple[str, int]]]) -> None:
+    """The memory of each process after each tenth of the time, and what it grew by from the first
+    of these to the last."""
+    lines = [["process", *(f"{10 * tenth} %" for tenth in range(1, len(samples) + 1)), "growth"]]
+    for process, (name, _) in sorted(samples[0].items()):
+        sizes = [sample[process][1] for sample in samples if process in sample]
+        growth = f"{100 * (sizes[-1] / sizes[0] - 1):.1f} %"
+        lines.append([name, *(f"{size / 1e6:.0f}" for size in sizes), growth])
+    print("\nMB resident after so much of the time:\n\n" + table(lines))
 
 
 def main() -> int:
@@ -255,16 +256,17 @@ def main() -> int:
             ]
             for thread in threads:
                 thread.start()
-            time.sleep(arguments.seconds / 10)
-            warm = memory(process.pid)
+            samples = []
+            for tenth in range(1, 11):
+                time.sleep(max(0.0, begun + tenth / 10 * arguments.seconds - time.monotonic()))
+                samples.append(memory(process.pid))
             for thread in threads:
                 thread.join()
             seconds = time.monotonic() - begun
-            at_end = memory(process.pid)
             if process.poll() is not None or not is_ready(port):
                 tally.wrong.append("the service is gone")
-            if not warm or warm.keys() != at_end.keys():
-                tally.wrong.append(f"processes died: {warm} became {at_end}")
+            if not samples[0] or any(sample.keys() != samples[0].keys() for sample in samples):
+                tally.wrong.append(f"processes died: {samples[0]} became {samples[-1]}")
         if not tally.seconds:
             tally.wrong.append("no cutout came")
         if process.returncode != 0:
@@ -275,7 +277,7 @@ def main() -> int:
     print(f"{describe_machine(arguments.cpus)}\n{arguments.clients} clients, ", end="")
     print(f"{arguments.replicas} replicas of {arguments.cpus} threads, batches up to {BATCH}\n")
     report(tally, seconds)
-    report_memory(warm, at_end)
+    report_memory(samples)
     if tally.wrong:
         print("\nWRONG:")
         for line, count in Counter(tally.wrong).most_common(20):
