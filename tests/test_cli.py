@@ -527,7 +527,7 @@ def test_real_photographs(run: Run, shared_data: Path, tmp_path: Path) -> None:
 
 def test_the_module_says_what_it_can_read() -> None:
     # Older Pillows have no AVIF: such a file is named as one that cannot be read.
-    assert set(Image.registered_extensions()) >= cli._IMAGE_SUFFIXES - {".avif"}
+    assert set(Image.registered_extensions()) >= cli.IMAGE_SUFFIXES - {".avif"}
 
 
 def test_keys_to_choose_from(run: Run, photo: Path, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ HEAVY = (
     "av",
     "isal",
     "simplejpeg",
+    "ray",
+    "pyarrow",
 )
 
 
@@ -41,7 +43,7 @@ def run_python(code: str) -> str:
 
 
 def test_import_loads_nothing_heavy() -> None:
-    code = f"import sys, trimatte; print([m for m in {HEAVY!r} if m in sys.modules])"
+    code = f"import sys, trimatte, trimatte.ray; print([m for m in {HEAVY!r} if m in sys.modules])"
     assert run_python(code).strip() == "[]"
 
 

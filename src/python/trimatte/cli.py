@@ -1,5 +1,5 @@
-"""The command line: ``trimatte PHOTO``, ``trimatte key | remove | matte | video | engines | demo |
-doctor``."""
+"""The command line: ``trimatte PHOTO``, ``trimatte key | remove | matte | video | serve | engines |
+demo | doctor``."""
 
 from __future__ import annotations
 
@@ -36,12 +36,20 @@ from trimatte.cli_options import (
     key_remover,
     network_remover,
 )
+from trimatte.cli_serve import add_serve
 from trimatte.cli_video import add_video
 from trimatte.compositing import cutout, limit_alpha
 from trimatte.demo import scene
 from trimatte.devices import build_info, cpu_target, cuda_status, get_num_threads
 from trimatte.errors import ArgumentError, Error
-from trimatte.imageio import COMPRESSION, Compression, load_picture, to_pillow, write_image
+from trimatte.imageio import (
+    COMPRESSION,
+    IMAGE_SUFFIXES,
+    Compression,
+    load_picture,
+    to_pillow,
+    write_image,
+)
 from trimatte.keying import chroma_key
 from trimatte.matting import despill
 from trimatte.pipeline import Remover, Result
@@ -51,11 +59,6 @@ __all__ = ["main"]
 
 Array = NDArray[Any]
 Size = tuple[int, int]
-
-_IMAGE_SUFFIXES = {
-    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm"),
-    *(".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
-}
 
 _EXAMPLES = """\
 examples:
@@ -69,6 +72,7 @@ examples:
   trimatte matte photo.jpg --trimap trimap.png -o cutout.png
   trimatte matte photo.jpg --mask rough-mask.png -o cutout.png
   trimatte video clip.mp4 -o cutout.mov           a video, with alpha and sound
+  trimatte serve                                  images in, cutouts out, over HTTP
   trimatte demo                                   a made-up scene, and what becomes of it
   trimatte doctor                                 what was built and what runs here
 
@@ -224,6 +228,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:
     matte.set_defaults(run=_matte)
 
     add_video(commands)
+    add_serve(commands)
     add_engines(commands)
 
     demo = commands.add_parser(
@@ -609,7 +614,7 @@ def _images_in(folder: Path, recursive: bool, skipped: set[Path], plan: _Plan) -
             if not name.startswith(".") and (place / name).resolve() not in skipped
         ]
         for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in _IMAGE_SUFFIXES:
+            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
                 yield place / name
         if not recursive:
             below = len(folders)

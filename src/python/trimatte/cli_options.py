@@ -21,6 +21,7 @@ __all__ = [
     "add_output",
     "add_screen",
     "background_of",
+    "classes_of",
     "key_remover",
     "network_remover",
 ]
@@ -197,8 +198,6 @@ def key_remover(arguments: argparse.Namespace, despill: str) -> Remover:
 
 def network_remover(arguments: argparse.Namespace) -> Remover:
     """The Remover that the options of the network ask for."""
-    parts = (arguments.classes or "").split(",")
-    classes = [int(part) if part.strip().isdecimal() else part.strip() for part in parts]
     try:
         with progress() as report:
             segmenter = Segmenter(
@@ -212,7 +211,7 @@ def network_remover(arguments: argparse.Namespace) -> Remover:
             )
         remover = Remover(
             model=segmenter,
-            classes=classes if arguments.classes else None,
+            classes=classes_of(arguments),
             **_beside_network(arguments),
             radius=arguments.radius,
             quality=arguments.quality,
@@ -223,6 +222,14 @@ def network_remover(arguments: argparse.Namespace) -> Remover:
     if arguments.verbose:
         print(f"trimatte: {segmenter.engine}", file=sys.stderr)
     return remover
+
+
+def classes_of(arguments: argparse.Namespace) -> list[int | str] | None:
+    """--classes: numbers and names, or None."""
+    if not arguments.classes:
+        return None
+    parts = arguments.classes.split(",")
+    return [int(part) if part.strip().isdecimal() else part.strip() for part in parts]
 
 
 def _beside_network(arguments: argparse.Namespace) -> dict[str, Any]:

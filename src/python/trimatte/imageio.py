@@ -31,6 +31,7 @@ from trimatte.png import write_png
 
 __all__ = [
     "COMPRESSION",
+    "IMAGE_SUFFIXES",
     "Compression",
     "ImageSource",
     "encode_image",
@@ -53,6 +54,12 @@ Compression = int | str
 
 COMPRESSION = {"fast": 1, "balanced": 4, "small": 9}
 """The names of levels of compression."""
+
+IMAGE_SUFFIXES = {
+    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm"),
+    *(".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
+}
+"""The files of a folder that are taken for images."""
 
 # What a broken file can make a decoder raise.
 _DECODER_ERRORS = (

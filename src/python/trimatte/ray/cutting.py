@@ -1,0 +1,65 @@
+"""What a worker does with images, one place for the data set and the service."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import trimatte
+from trimatte import imageio
+from trimatte.errors import ArgumentError
+from trimatte.pipeline import Remover, Result
+
+__all__ = ["FORMATS", "Cutter", "checked_format", "encode"]
+
+FORMATS = {"png": "image/png", "webp": "image/webp", "tiff": "image/tiff"}
+"""What cutouts can be encoded as, and its media type; the first is the default."""
+
+
+class Cutter:
+    """A `Remover` in a worker, which has so many cores, and perhaps a GPU, to itself.
+
+    Args:
+        options: of the Remover; its device is the worker's unless they name one.
+        cpus: its threads.
+        gpus: those that the worker holds.
+    """
+
+    def __init__(self, options: Mapping[str, Any], *, cpus: int, gpus: float) -> None:
+        trimatte.set_num_threads(cpus)
+        device = {"device": "cuda"} if gpus else {}
+        self._remover = Remover(**device | dict(options))
+        _ = self._remover.segmenter  # loaded now: a worker that cannot have it says so at once
+
+    def cut(self, images: Sequence[bytes]) -> list[Result | Exception]:
+        """A Result of each encoded image, or what was wrong with it."""
+        results: list[Result | Exception] = []
+        for image in images:
+            try:
+                results.append(self._remover(image))
+            except Exception as error:  # also a MemoryError: the next image may be smaller
+                results.append(error)
+        return results
+
+
+def encode(result: Result, format: str) -> bytes:
+    """The cutout as a file's bytes.
+
+    Raises:
+        ArgumentError: the format cannot hold it.
+    """
+    if format == "png":
+        return imageio.encode_png(result.rgba, icc_profile=result.icc_profile)
+    buffer = io.BytesIO()
+    imageio._encoder("cutout", format)(buffer, result.rgba, result.icc_profile)
+    return buffer.getvalue()
+
+
+def checked_format(format: Any, caller: str) -> str:
+    """format, if cutouts can be encoded as it."""
+    if format not in FORMATS:
+        raise ArgumentError(
+            f"{caller}: format must be one of {', '.join(FORMATS)}, got {format!r:.80}"
+        )
+    return str(format)
