@@ -526,7 +526,8 @@ class Remover:
 
     def _plan(self, workers: int | None, batch_size: int | None) -> Plan:
         """How to work on many images; on a GPU one at least waits while another is worked on."""
-        workers, batch_size = workers or self.workers, batch_size or self.batch_size
+        workers = self.workers if workers is None else workers
+        batch_size = self.batch_size if batch_size is None else batch_size
         plan = Plan.of(workers, batch_size, "stream")
         on_gpu = self.device not in (None, "cpu")
         return replace(plan, workers=2) if on_gpu and workers is None else plan
