@@ -25,6 +25,7 @@ from trimatte.errors import (
     DeviceError,
     EngineError,
     Error,
+    QueueFullError,
     ScreenError,
     TrimapWarning,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "MattingInfo",
     "MattingSession",
     "Probe",
+    "QueueFullError",
     "Refined",
     "Remover",
     "Result",

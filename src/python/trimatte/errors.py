@@ -13,6 +13,7 @@ __all__ = [
     "DeviceError",
     "EngineError",
     "Error",
+    "QueueFullError",
     "ScreenError",
     "TrimapWarning",
     "VideoWarning",
@@ -21,6 +22,10 @@ __all__ = [
 
 class ScreenError(ArgumentError):
     """An image shows no screen of the colour that was asked for."""
+
+
+class QueueFullError(Error):
+    """As many images wait for a `Remover` as may."""
 
 
 class TrimapWarning(UserWarning):

@@ -124,6 +124,14 @@ class Picture(NamedTuple):
     icc_profile: bytes | None
 
 
+class Header(NamedTuple):
+    """What is known of an image before it is decoded: its size, and the bytes of a sample."""
+
+    height: int
+    width: int
+    itemsize: int
+
+
 def read_image(source: ImageSource) -> Array:
     """Read an image as straight RGB or RGBA.
 
@@ -285,7 +293,51 @@ def load_picture(source: ImageSource) -> Picture:
     return Picture(array.astype(array.dtype.newbyteorder("="), copy=False), None)
 
 
+def read_header(source: object) -> Header | None:
+    """The header of an image, which is not decoded for it; None where there is no telling without,
+    as of most file objects, and of what is no image: to decode it says why."""
+    try:
+        shape = getattr(source, "shape", None)
+        if shape is not None:
+            return Header(int(shape[0]), int(shape[1]), int(source.dtype.itemsize))  # type: ignore[attr-defined]
+        if isinstance(source, Image.Image):
+            return _header_of(source)
+        if isinstance(source, (bytes, bytearray, memoryview, _Spooled)):
+            data = source.getbuffer() if isinstance(source, _Spooled) else source
+            with Image.open(io.BytesIO(data)) as picture:
+                return _header_of(picture)
+        if is_path(source):
+            with Path(source).open("rb") as file, Image.open(file) as picture:  # type: ignore[arg-type]
+                return _header_of(picture)
+    except Exception:  # of decoders, and of what only looks like an array
+        return None
+    return None
+
+
+def measurable(source: Any) -> Any:
+    """The source, or of a file object one that a header can be read of, and then the rest."""
+    return _Spooled(source) if hasattr(source, "read") and not is_path(source) else source
+
+
+class _Spooled(io.BytesIO):
+    """The rest of a file object in memory, by the same name."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        data = file.read()
+        if not isinstance(data, bytes):  # as read_image has it
+            raise ArgumentError("read_image: a file object must be open in binary mode ('rb')")
+        super().__init__(data)
+        self.name = getattr(file, "name", None)
+
+
 # --- reading ---
+
+
+def _header_of(picture: Image.Image) -> Header:
+    if picture.mode == "F":
+        return Header(picture.height, picture.width, 4)
+    deep = picture.mode.startswith("I") or ";16" in _raw_mode(picture)
+    return Header(picture.height, picture.width, 2 if deep else 1)
 
 
 def _as_array(source: object) -> Array | None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -15,18 +18,22 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trimatte import _core
-from trimatte.arrays import KeyColor, as_array, is_on_gpu, three_valued
+from trimatte.arrays import KeyColor, as_array, choice, is_on_gpu, three_valued
+from trimatte.batching import Finish, Job, Pipeline, Plan, Stages, in_order
 from trimatte.compositing import composite, cutout, limit_alpha
-from trimatte.devices import DeviceArray
+from trimatte.devices import DeviceArray, free_memory
 from trimatte.edges import choke, feather
-from trimatte.errors import ArgumentError
+from trimatte.errors import ArgumentError, EngineError
 from trimatte.imageio import (
     Compression,
+    Header,
     ImageSource,
     check_output,
     encode_image,
     is_path,
     load_picture,
+    measurable,
+    read_header,
     read_mask,
     to_pillow,
     write_image,
@@ -36,6 +43,7 @@ from trimatte.keyer import Mattes, finish_alpha, solve_before_screen
 from trimatte.keying import chroma_key
 from trimatte.matting import despill as remove_spill
 from trimatte.matting import estimate_alpha
+from trimatte.memory import Budget, Bytes, check_fits, number_of_bytes
 from trimatte.refining import Adjust, Radius, beside, solve, trimap_of_mask
 from trimatte.screens import Screen, check_screen_options, fit_screen
 from trimatte.segmenting import (
@@ -59,6 +67,8 @@ _BAND = (4.0, 2.0)
 _NARROWEST_BAND = (2.0, 1.0)
 _BAND_SIDE = 320
 
+_SERVING = threading.Lock()  # a Remover's threads behind `aremove` are made once
+
 
 class Result:
     """A cutout and what it was made from.
@@ -70,6 +80,8 @@ class Result:
     None where none did. screen: what was learnt of the screen that was keyed out, or None.
     timings: seconds by stage, in order; on a GPU stages run on
     while the next is given to it, and the last one given here, "wait", is what was left of them.
+    Of several images that the network saw at once each has its share of "segment", so that those of
+    all images add up to what was spent; the time that an image waited for others is in none.
     device: where it ran: "cpu", "cuda:0". icc_profile: the colour profile of the file read, which
     `image` and `save` pass on.
 
@@ -133,6 +145,11 @@ class Result:
         `rgba` and `save` keep the depth of the image."""
         return to_pillow(self.rgba, self.icc_profile)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all its arrays."""
+        return sum(array.nbytes for array in self._arrays.values() if array is not None)
+
     def save(
         self,
         path: str | os.PathLike[str],
@@ -172,11 +189,41 @@ class Result:
         return f"<trimatte.Result {width} x {height} {rgba.dtype}, {total:.2f} s on {self.device}>"
 
 
+@dataclass
+class _Work:
+    """An image on its way through the stages of a Remover.
+
+    mask: given, or the network's; None where there is neither, or not yet. trimap: given.
+    segmenter: what is to make the mask.
+    """
+
+    pixels: Array
+    icc_profile: bytes | None
+    on_host: bool
+    mattes: Mattes
+    mask: Array | None
+    trimap: Array | None
+    segmenter: Segmenter | None
+    timings: dict[str, float]
+
+    @property
+    def header(self) -> Header:
+        """What its header should have said."""
+        height, width = self.pixels.shape[:2]
+        return Header(height, width, self.pixels.dtype.itemsize)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether mask or trimap came with the image."""
+        return self.segmenter is None and (self.mask is not None or self.trimap is not None)
+
+
 class Remover:
     """Removes backgrounds: found by a network, keyed out by their colour, or named by a mask or a
     trimap.
 
-    A Remover holds no state of an image: it can be shared between threads.
+    A Remover holds no state of an image: it can be shared between threads. `remove_batch`, `stream`
+    and `aremove` have threads of their own; with ``with``, or by `close`, all is given back.
 
     Args:
         model: of a `Segmenter`, or one: it makes the coarse mask. None: `chroma_key` does.
@@ -204,6 +251,17 @@ class Remover:
         device: None or ``"cpu"``; ``"cuda"`` or ``"cuda:1"``, where the whole frame stays from the
             one copy there to the copies back; ``"auto"``. An array that lies on a GPU is worked on
             there. None with a Segmenter: its device.
+        workers: threads that segment and cut out in each `stream`, `remove_batch` and behind
+            `aremove`, an image at a time; others decode and encode beside them. None: as many as
+            keep all cores busy with the threads of `set_num_threads` each, so one by default. Many
+            images are done fastest, and take most memory, with one thread each.
+        batch_size: images of one network size that the network sees at once, at most. None: 1; on a
+            CPU more bring nothing (benchmarks/throughput.py).
+        max_memory: bytes, or as ``"2GiB"``: what the images in flight may take together in each
+            `stream`, `remove_batch` and behind `aremove`, and each alone in a call. Counted is what
+            an image of that size takes at most, so usually much less is used. None: no bound but
+            that few are in flight.
+        max_queue: images that may wait behind `aremove`.
 
     Raises:
         ArgumentError: an option is out of range.
@@ -231,7 +289,22 @@ class Remover:
         despill: str | None = "average",
         despill_strength: float = 1.0,
         device: Any = None,
+        workers: int | None = None,
+        batch_size: int | None = None,
+        max_memory: Bytes | None = None,
+        max_queue: int = 64,
     ) -> None:
+        Plan.of(workers, batch_size, "Remover")
+        self.workers, self.batch_size = workers, batch_size
+        self.max_memory = _memory_limit(max_memory, "Remover")
+        if not isinstance(max_queue, int) or isinstance(max_queue, bool) or max_queue < 1:
+            raise ArgumentError(
+                f"Remover: max_queue must be a whole number of at least 1, got {max_queue!r:.80}"
+            )
+        self.max_queue = max_queue
+        self._closed = False
+        self._streams: set[Pipeline] = set()
+        self._serving: Pipeline | None = None
         self.classes = classes
         tuned = tolerance is not None or softness is not None
         tells_of_key = tuned or method is not None or transfer is not None
@@ -276,6 +349,7 @@ class Remover:
     @cached_property
     def segmenter(self) -> Segmenter | None:
         """The network that makes the coarse mask, or None; loaded when it is first asked for."""
+        self._check_open()
         if self._model is None:
             return None
         return as_segmenter(self._model, device=self.device or "cpu", **self._network)
@@ -304,34 +378,276 @@ class Remover:
         adjust: what alpha becomes before the foreground is estimated by it: adjust(pixels, alpha),
         both where the work is done, gives (H, W) float32 there.
 
-        Raises ArgumentError: image or mask unreadable, sizes that do not match, both given;
-        EngineError: the network failed.
+        Raises ArgumentError: image or mask unreadable, sizes that do not match, both given, more
+        than max_memory needed; EngineError: the network failed, or the Remover is closed.
         """
+        self._check_open()
         if mask is not None and trimap is not None:
             raise ArgumentError("Remover: give mask or trimap, not both")
+        if self.max_memory is not None:
+            image = measurable(image)
+            check_fits(read_header(image), self.max_memory, "Remover")
+        work = self._read(image, mask=mask, trimap=trimap, garbage=garbage, core=core)
+        if self.max_memory is not None:
+            check_fits(work.header, self.max_memory, "Remover")
+        if work.segmenter is not None:
+            self._segment([work])
+        return self._cut(work, screen=screen, adjust=adjust)
+
+    def remove_batch(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        on_error: str = "raise",
+        finish: Finish | None = None,
+        workers: int | None = None,
+        batch_size: int | None = None,
+        max_memory: Bytes | None = None,
+    ) -> list[Any]:
+        """The `Result` of each of several images, as of calls with each, in their order; see
+        `stream`, which does not need room for all of them.
+
+        on_error: ``"raise"``: what the first image that fails raises is raised, and those not begun
+        by then are not; ``"return"``: the exception is in its place in the list.
+        """
+        results = self.stream(
+            images,
+            on_error=on_error,
+            finish=finish,
+            workers=workers,
+            batch_size=batch_size,
+            max_memory=max_memory,
+        )
+        return list(results)
+
+    def stream(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        on_error: str = "return",
+        finish: Finish | None = None,
+        workers: int | None = None,
+        batch_size: int | None = None,
+        max_memory: Bytes | None = None,
+    ) -> Iterator[Any]:
+        """The `Result` of each of many images, in their order, while the next are worked on.
+
+        Some threads decode, some segment and cut out, some finish. Few images are in flight at a
+        time: they are taken by the thread that asks for results, as these are asked for, and
+        results wait until they are. Leaving early (``close`` of the iterator, or letting go of it)
+        ends the work after the stages that run.
+
+        Args:
+            images: of any sizes and kinds that a call takes.
+            on_error: ``"return"``: an image that fails gives its exception, as the call would raise
+                it, with the image's number from 0 in front, and the rest go on. ``"raise"``: it is
+                raised, and the rest are dropped.
+            finish: gets each Result, on a thread of its own; what it returns comes instead of it:
+                ``lambda result: encode_png(result.rgba)`` encodes beside the other work.
+            workers, batch_size, max_memory: as of the Remover; None: its own.
+
+        Raises:
+            ArgumentError: an argument is not what is listed above.
+            EngineError: the Remover is closed, now or while results are asked for.
+        """
+        self._check_open()
+        on_failure = {"raise": False, "return": True}
+        keep_errors = choice(on_failure, on_error, "stream", "on_error")
+        several = not isinstance(images, (str, bytes, bytearray, memoryview, os.PathLike))
+        if not several or not np.iterable(images) or getattr(images, "ndim", 4) != 4:
+            raise ArgumentError(
+                "stream: images must be several, as a list or a generator of them, got "
+                f"{type(images).__name__}"
+            )
+        _check_finish(finish, "stream")
+        plan = self._plan(workers, batch_size)
+        limit = _memory_limit(max_memory, "stream") or self.max_memory
+        return self._results(images, plan, limit, finish, keep_errors)
+
+    async def aremove(
+        self,
+        image: ImageSource,
+        *,
+        deadline: float | None = None,
+        wait: bool = True,
+        finish: Finish | None = None,
+    ) -> Any:
+        """The `Result` of an image, for asyncio: other coroutines go on meanwhile.
+
+        All images that are asked for share the threads of `stream`, the network's batches too.
+        Where the coroutine is cancelled or its deadline passes, an image that is not begun never
+        is, and one that is gets no further than its stage.
+
+        Args:
+            image: as of a call.
+            deadline: seconds from now.
+            wait: with max_queue images waiting already, True: wait as they do, as long as the
+                caller does; False: QueueFullError, at once.
+            finish: as of `stream`.
+
+        Raises:
+            ArgumentError, EngineError: as a call does; the Remover is closed.
+            QueueFullError: see wait.
+            TimeoutError: the deadline has passed.
+        """
+        from trimatte.aio import outcome  # asyncio is for those who use it
+
+        _check_finish(finish, "aremove")
+        job = Job(self._stages(), image, finish=finish)
+        most = None if wait else self.max_queue
+        return await outcome(self._server(), job, deadline=deadline, most_waiting=most)
+
+    def close(self) -> None:
+        """Gives back what is kept: threads, work memory, models (`free_memory`); not a Segmenter
+        that was given, it is the giver's.
+
+        Images behind `aremove` that are begun are done, all others get an EngineError, as does
+        every call from now on.
+        """
+        with _SERVING:
+            self._closed = True
+            serving, self._serving = self._serving, None
+        if serving is not None:
+            serving.close()
+        for pipeline in tuple(self._streams):
+            pipeline.close(drop=True)
+        self._model = None
+        self.__dict__.pop("segmenter", None)
+        free_memory()
+
+    async def aclose(self) -> None:
+        """`close`, for asyncio."""
+        import asyncio
+
+        await asyncio.get_running_loop().run_in_executor(None, self.close)
+
+    def __enter__(self) -> Remover:
+        self._check_open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Remover:
+        return self.__enter__()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    # --- many images ---
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineError("Remover: it is closed")
+
+    def _stages(self) -> Stages:
+        return Stages(self._read, _header, self._network_shape, self._segment, self._cut)
+
+    def _plan(self, workers: int | None, batch_size: int | None) -> Plan:
+        """How to work on many images; on a GPU one at least waits while another is worked on."""
+        workers = self.workers if workers is None else workers
+        batch_size = self.batch_size if batch_size is None else batch_size
+        plan = Plan.of(workers, batch_size, "stream")
+        on_gpu = self.device not in (None, "cpu")
+        return replace(plan, workers=2) if on_gpu and workers is None else plan
+
+    def _results(
+        self,
+        images: Iterable[ImageSource],
+        plan: Plan,
+        limit: int | None,
+        finish: Finish | None,
+        keep_errors: bool,
+    ) -> Iterator[Any]:
+        self._check_open()
+        pipeline = Pipeline(plan, Budget(limit))
+        self._streams.add(pipeline)
+        try:
+            yield from in_order(
+                pipeline,
+                self._stages(),
+                images,
+                most=plan.ahead + plan.workers,
+                finish=finish,
+                keep_errors=keep_errors,
+            )
+        finally:
+            self._streams.discard(pipeline)
+            pipeline.close(drop=True)
+
+    def _server(self) -> Pipeline:
+        """The threads behind `aremove`; they end when nobody has the Remover any more."""
+        with _SERVING:
+            self._check_open()
+            if self._serving is None:
+                self._serving = Pipeline(self._plan(None, None), Budget(self.max_memory))
+                weakref.finalize(self, self._serving.stop)
+            return self._serving
+
+    # --- the stages ---
+
+    def _read(
+        self,
+        image: ImageSource,
+        *,
+        mask: ImageSource | None = None,
+        trimap: ImageSource | None = None,
+        garbage: ImageSource | None = None,
+        core: ImageSource | None = None,
+    ) -> _Work:
+        """The image and what is given beside it, where they are to be worked on."""
         timings: dict[str, float] = {}
         with _timed(timings, "read"):
             on_host = not is_on_gpu(image)
             pixels, icc_profile = self._pixels(image)
-            given = trimap if mask is None else mask
-            name = "trimap" if mask is None else "mask"
-            coarse: Any = self._given(given, pixels, name, sized=mask is None)
             mattes = Mattes(
                 self._given(garbage, pixels, "garbage", sized=True),
                 self._given(core, pixels, "core", sized=True),
             )
+            return _Work(
+                pixels,
+                icc_profile,
+                on_host,
+                mattes,
+                mask=self._given(mask, pixels, "mask", sized=False),
+                trimap=self._given(trimap, pixels, "trimap", sized=True),
+                segmenter=self._segmenter_of(pixels) if mask is None and trimap is None else None,
+                timings=timings,
+            )
 
+    def _network_shape(self, work: _Work) -> Hashable | None:
+        """What images have in common that the network can see at once."""
+        if work.segmenter is None:
+            return None
+        place = work.pixels.device if isinstance(work.pixels, DeviceArray) else "cpu"
+        return place, work.segmenter.network_size(*work.pixels.shape[:2])
+
+    def _segment(self, works: list[_Work]) -> None:
+        """Give each image its mask, by the network that all of them have."""
+        segmenter = works[0].segmenter
+        assert segmenter is not None
+        start = time.perf_counter()
+        masks = segmenter.batch([work.pixels for work in works], classes=self.classes)
+        share = (time.perf_counter() - start) / len(works)
+        for work, mask in zip(works, masks, strict=True):
+            work.mask = mask
+            work.timings["segment"] = share
+
+    def _cut(
+        self, work: _Work, *, screen: Screen | None = None, adjust: Adjust | None = None
+    ) -> Result:
+        """All that comes after the network."""
+        pixels, mattes, timings = work.pixels, work.mattes, work.timings
+        segmenter, coarse = work.segmenter, work.mask
+        known: Any = work.trimap
         stage = partial(_timed, timings)
         adjust = self._finished(adjust, mattes)
-        segmenter = self._segmenter_of(pixels) if given is None else None
-        keys = given is None and self.keys
-        if trimap is not None:
-            known, coarse = three_valued(coarse, "Remover", "trimap"), None
-        elif mask is not None:
-            with _timed(timings, "trimap"):
-                coarse, known = trimap_of_mask(coarse, pixels, radius=self.radius)
-        elif segmenter is not None:
-            coarse, known = self._segmented(segmenter, pixels, timings)
+        keys = self.keys and not work.is_given
+        if known is not None:
+            known = three_valued(known, "Remover", "trimap")
+        elif coarse is not None:
+            with stage("trimap"):
+                coarse, known = self._trimap_of(coarse, work)
         color, learnt = self.key_color, None
         if screen is not None and not (keys and self.method == "plate"):
             raise ArgumentError("Remover: screen must be left out where none is learnt")
@@ -365,9 +681,9 @@ class Remover:
             solved = solve(pixels, known, quality=self.quality, stage=stage, adjust=adjust)
         alpha, foreground = solved.alpha, solved.foreground
         if keys and self.despill is not None:
-            with _timed(timings, "despill"):
+            with stage("despill"):
                 foreground = self._despilled(foreground, alpha, color, self.despill)
-        with _timed(timings, "cutout"):
+        with stage("cutout"):
             if pixels.shape[2] == 4:
                 alpha = limit_alpha(alpha, pixels)
             rgba = cutout(foreground, alpha)
@@ -385,13 +701,13 @@ class Remover:
             arrays,
             timings,
             device,
-            on_host=on_host,
+            on_host=work.on_host,
             engine=engine,
             screen=learnt,
-            icc_profile=icc_profile,
+            icc_profile=work.icc_profile,
         )
-        if on_host and device != "cpu":
-            with _timed(timings, "wait"):
+        if work.on_host and device != "cpu":
+            with stage("wait"):
                 _ = result.rgba
         return result
 
@@ -402,19 +718,12 @@ class Remover:
             return self.segmenter
         return as_segmenter(self._model, device="auto", **self._network)
 
-    def _segmented(
-        self, segmenter: Segmenter, pixels: Array, timings: dict[str, float]
-    ) -> tuple[Array, Array]:
-        """The network's mask in the image's size, and the trimap of it."""
-        with _timed(timings, "segment"):
-            mask = segmenter(pixels, classes=self.classes)
-        with _timed(timings, "trimap"):
-            return trimap_of_mask(
-                mask,
-                pixels,
-                network_size=segmenter.network_size(*mask.shape) if self.radius is None else None,
-                radius=self.radius,
-            )
+    def _trimap_of(self, mask: Array, work: _Work) -> tuple[Array, Array]:
+        """A mask in the image's size, and the trimap of it."""
+        network_size = None
+        if work.segmenter is not None and self.radius is None:
+            network_size = work.segmenter.network_size(*mask.shape)
+        return trimap_of_mask(mask, work.pixels, network_size=network_size, radius=self.radius)
 
     def _finished(self, adjust: Adjust | None, mattes: Mattes) -> Adjust | None:
         """`adjust`, and then what is done to an alpha last."""
@@ -542,6 +851,19 @@ def default_radius(height: int, width: int) -> tuple[float, float]:
         max(least, pixels * scale) for least, pixels in zip(_NARROWEST_BAND, _BAND, strict=True)
     )
     return outside, inside
+
+
+def _header(work: _Work) -> Header:
+    return work.header
+
+
+def _memory_limit(value: Bytes | None, operation: str) -> int | None:
+    return None if value is None else number_of_bytes(value, operation, "max_memory")
+
+
+def _check_finish(finish: Any, operation: str) -> None:
+    if finish is not None and not callable(finish):
+        raise ArgumentError(f"{operation}: finish must be callable, got {finish!r:.80}")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,29 +144,76 @@ class Segmenter:
             ArgumentError: an argument is not what is listed above.
             EngineError: the network failed, or the segmenter is closed.
         """
-        pixels = as_array(image, "segment", "image", stream)
-        _core.check(pixels, "segment", "image", color=True)
-        if 0 in pixels.shape:
-            raise ArgumentError(f"segment: image must have no side of 0, got {pixels.shape}")
-        chosen = self.planes(classes)
-        if isinstance(pixels, DeviceArray):
-            return self._matte(pixels, chosen, stream)
-        placed = _core.place(pixels, self._session.device, "segment")
-        mask = self._matte(placed, chosen, stream)
-        return on_host(mask)
+        return self._mattes([image], classes, stream)[0]
 
-    def _matte(self, pixels: Array, classes: list[int] | None, stream: Any) -> Array:
-        """The coarse alpha where the pixels lie."""
-        height, width = pixels.shape[:2]
-        outlet = self._card.output
+    def batch(
+        self, images: Iterable[ArrayLike], *, classes: Classes | None = None, stream: Any = None
+    ) -> list[Array]:
+        """The coarse alphas of several images: the network sees those at once that it sees at one
+        size. On a CPU they are to the bit those of calls with each.
+
+        Arrays on a GPU, and those for a network on one, are seen one by one.
+
+        Args:
+            images: of any sizes, each as of a call.
+            classes, stream: as of a call.
+
+        Returns:
+            For each image what a call returns.
+
+        Raises:
+            ArgumentError, EngineError: as a call does.
+        """
+        return self._mattes(list(images), classes, stream)
+
+    def _mattes(self, images: list[ArrayLike], classes: Classes | None, stream: Any) -> list[Array]:
+        pixels = [_checked(image, stream) for image in images]
+        chosen = self.planes(classes)
+        tensors = [self._tensor(each, stream) for each in pixels]
+        predictions = self._predictions(tensors, stream)
+        masks = [
+            self._matte(prediction, each.shape, chosen, stream)
+            for prediction, each in zip(predictions, pixels, strict=True)
+        ]
+        return [
+            mask if isinstance(each, DeviceArray) else on_host(mask)
+            for mask, each in zip(masks, pixels, strict=True)
+        ]
+
+    def _tensor(self, pixels: Array, stream: Any) -> Array:
+        """The network's input: where the pixels lie, if that is a GPU, else where the network
+        does."""
+        if not isinstance(pixels, DeviceArray):
+            pixels = _core.place(pixels, self._session.device, "segment")
         dtype = self._session.inputs[0].dtype
-        tensor = network_input(pixels, self._card.input, dtype=dtype, stream=stream)
-        prediction = self._predict(tensor, stream)
+        return network_input(pixels, self._card.input, dtype=dtype, stream=stream)
+
+    def _predictions(self, tensors: list[Array], stream: Any) -> list[Array]:
+        """The network's output for each tensor, (1, ...); NumPy's of one shape go in together."""
+        predictions: list[Array] = [None] * len(tensors)  # type: ignore[list-item]
+        for numbers in _alike(tensors, self._session.inputs[0].shape[0]):
+            batch = [tensors[number] for number in numbers]
+            together = batch[0] if len(batch) == 1 else np.concatenate(batch)
+            output = self._predict(together, stream)
+            if len(output) != len(batch):
+                raise EngineError(
+                    f"{self._card.name}: the network makes {output.shape} of a batch of "
+                    f"{len(batch)}: it takes one image at a time"
+                )
+            for place, number in enumerate(numbers):
+                predictions[number] = output[place : place + 1] if len(batch) > 1 else output
+        return predictions
+
+    def _matte(
+        self, prediction: Array, shape: tuple[int, ...], classes: list[int] | None, stream: Any
+    ) -> Array:
+        """The coarse alpha of an image of this shape, where the prediction lies."""
+        outlet = self._card.output
         if outlet.activation != "none":
             prediction = class_probability(prediction, classes, stream=stream)
         return matte_from_prediction(
             prediction,
-            (height, width),
+            (shape[0], shape[1]),
             min_max=outlet.min_max,
             filter=outlet.filter,
             stream=stream,
@@ -249,6 +296,27 @@ class Segmenter:
         session = self._session
         state = "closed" if self._closed else f"{session.precision} by {session.runtime}"
         return f"<trimatte.Segmenter {self._card.name}, {state} on {session.device}>"
+
+
+def _checked(image: ArrayLike, stream: Any) -> Array:
+    pixels = as_array(image, "segment", "image", stream)
+    _core.check(pixels, "segment", "image", color=True)
+    if 0 in pixels.shape:
+        raise ArgumentError(f"segment: image must have no side of 0, got {pixels.shape}")
+    return pixels
+
+
+def _alike(tensors: list[Array], most: int | None) -> Iterator[list[int]]:
+    """The numbers of tensors that are of one shape on the host, so many at most; others alone."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for number, tensor in enumerate(tensors):
+        if isinstance(tensor, DeviceArray):
+            yield [number]
+        else:
+            groups.setdefault(tensor.shape, []).append(number)
+    for numbers in groups.values():
+        step = most or len(numbers)
+        yield from (numbers[first : first + step] for first in range(0, len(numbers), step))
 
 
 def network_input(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from trimatte.video.channel import Channel
 from trimatte.video.live import Steadier, VideoRemover
 from trimatte.video.reading import Clip, Frame, Unit, load_av
 from trimatte.video.writing import Sink, Target, open_sink
+from trimatte.workers import Worker, wait_for_all
 
 __all__ = ["Progress", "VideoSummary", "remove_video"]
 
@@ -216,7 +216,7 @@ class _Job:
 
     def run(self) -> None:
         """Do it all. What interrupts it is kept in `interrupted`, if any frame is done."""
-        threads = [_Worker(work) for work in (self._decode, self._encode)]
+        threads = [Worker(work) for work in (self._decode, self._encode)]
         for thread in threads:
             thread.start()
         try:
@@ -236,7 +236,7 @@ class _Job:
             # Whatever came: nobody waits for anybody, and nobody uses the files any more.
             self._decoded.abandon()
             self._ready.abandon()
-            _join(threads)
+            wait_for_all(threads)
         if self._failure is not None:
             raise self._failure
         if not self.done:
@@ -244,11 +244,11 @@ class _Job:
                 raise self.interrupted
             raise ArgumentError(f"video: there are no frames to take of {self._clip.name!r}")
 
-    def _finish(self, threads: Sequence[_Worker]) -> None:
+    def _finish(self, threads: Sequence[Worker]) -> None:
         """Wait until all that is ready is written."""
         self._decoded.abandon()
         self._ready.end()
-        _join(threads)
+        wait_for_all(threads)
 
     def _decode(self) -> None:
         try:
@@ -337,29 +337,3 @@ class _Job:
             self._failure = error
             self._ready.abandon()
         self.timings["encode"] = spent
-
-
-class _Worker(threading.Thread):
-    """A thread that can be waited for again after Ctrl-C: until Python 3.13 a join that is
-    interrupted takes the thread for ended."""
-
-    def __init__(self, work: Callable[[], None]) -> None:
-        super().__init__(name=f"trimatte-{work.__name__}", daemon=True)
-        self._work = work
-        self._over = threading.Event()
-
-    def run(self) -> None:
-        try:
-            self._work()
-        finally:
-            self._over.set()
-
-    def wait(self) -> None:
-        """Until it has ended."""
-        self._over.wait()
-        self.join()
-
-
-def _join(threads: Sequence[_Worker]) -> None:
-    for thread in threads:
-        thread.wait()

@@ -1,0 +1,144 @@
+"""Memory that stays flat: thousands of calls with images of mixed sizes, and bad ones among them.
+
+    python benchmarks/soak.py                       2,000 images, about 6 minutes
+    python benchmarks/soak.py --images 300          fewer
+    python benchmarks/soak.py --way stream --json FILE
+
+Half of the images are warm-up. Of the other half the resident memory is looked at after every
+twentieth image: the largest may be 5 % more than at the end of the warm-up. Exits with 1 where it
+is more, or where an image was not answered as it should be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import trimatte
+from measuring import describe_machine
+from peak_memory import resident
+from throughput import as_png, jpeg
+
+GROWTH = 1.05
+EVERY = 20
+MEGAPIXELS = (0.01, 0.6)
+BAD = 0.05  # of the images are none
+
+
+@dataclass(frozen=True)
+class Soaked:
+    """What a soak found. warm, most: bytes that were resident after the warm-up and at most from
+    then on. bad: images that were none, and were told so."""
+
+    way: str
+    images: int
+    bad: int
+    seconds: float
+    warm: int
+    most: int
+
+    @property
+    def growth(self) -> float:
+        return self.most / self.warm
+
+    def __str__(self) -> str:
+        verdict = "flat" if self.growth <= GROWTH else "GROWS"
+        return (
+            f"{self.way}: {self.images} images ({self.bad} bad) in {self.seconds:.0f} s; resident "
+            f"{self.warm / 2**20:.1f} MiB after half of them, then at most "
+            f"{self.most / 2**20:.1f} MiB, {self.growth:.3f} times that: {verdict}"
+        )
+
+
+def sources(count: int) -> Iterator[bytes]:
+    """JPEGs of many sizes, in no order; some are cut off."""
+    rng = np.random.default_rng(0)
+    files = [jpeg(float(size)) for size in rng.uniform(*MEGAPIXELS, 60)]
+    for _ in range(count):
+        data = files[rng.integers(len(files))]
+        yield data[: len(data) // 3] if rng.random() < BAD else data
+
+
+def by_calls(remover: trimatte.Remover, images: Iterator[bytes]) -> Iterator[Any]:
+    for image in images:
+        try:
+            yield as_png(remover(image))
+        except trimatte.ArgumentError as error:
+            yield error
+
+
+def by_stream(remover: trimatte.Remover, images: Iterator[bytes]) -> Iterator[Any]:
+    yield from remover.stream(images, finish=as_png, workers=2)
+
+
+def by_async(remover: trimatte.Remover, images: Iterator[bytes]) -> Iterator[Any]:
+    """Sixteen requests at a time."""
+    loop = asyncio.new_event_loop()
+
+    async def some(batch: list[bytes]) -> list[Any]:
+        requests = (remover.aremove(image, finish=as_png) for image in batch)
+        return await asyncio.gather(*requests, return_exceptions=True)
+
+    try:
+        while batch := [image for _, image in zip(range(16), images, strict=False)]:
+            yield from loop.run_until_complete(some(batch))
+    finally:
+        loop.close()
+
+
+WAYS: dict[str, Callable[[trimatte.Remover, Iterator[bytes]], Iterator[Any]]] = {
+    "calls": by_calls,
+    "stream": by_stream,
+    "async": by_async,
+}
+
+
+def soak(way: str, count: int) -> Soaked:
+    bad = most = warm = 0
+    start = time.perf_counter()
+    number = -1
+    with trimatte.Remover() as remover:
+        for number, answer in enumerate(WAYS[way](remover, sources(count))):
+            if isinstance(answer, trimatte.ArgumentError):
+                bad += 1
+            elif not (isinstance(answer, bytes) and answer.startswith(b"\x89PNG")):
+                raise TypeError(f"image {number} was answered with {answer!r:.80}")
+            if number == count // 2:
+                warm = resident("VmRSS")
+            elif number > count // 2 and (number % EVERY == 0 or number == count - 1):
+                most = max(most, resident("VmRSS"))
+    if number != count - 1:
+        raise ValueError(f"{count} images gave {number + 1} answers")
+    return Soaked(way, count, bad, time.perf_counter() - start, warm, most)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """1 where memory grows, else 0."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--images", type=int, default=2000, metavar="N", help="at least 4")
+    parser.add_argument("--way", choices=tuple(WAYS), default="stream")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args(arguments)
+    if options.images < 4:
+        parser.error("--images: at least 4")
+    machine = describe_machine(trimatte.get_num_threads())
+    print(machine, flush=True)
+    found = soak(options.way, options.images)
+    print(found)
+    if options.json:
+        content = {"machine": asdict(machine), **asdict(found), "growth": found.growth}
+        options.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return int(found.growth > GROWTH)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

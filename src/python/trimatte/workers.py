@@ -1,0 +1,36 @@
+"""Threads that work for somebody who waits for them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+__all__ = ["Worker", "wait_for_all"]
+
+
+class Worker(threading.Thread):
+    """A thread that can be waited for again after Ctrl-C: until Python 3.13 a join that is
+    interrupted takes the thread for ended."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        super().__init__(name=f"trimatte-{work.__name__}", daemon=True)
+        self._work = work
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._over.set()
+
+    def wait(self) -> None:
+        """Until it has ended."""
+        self._over.wait()
+        self.join()
+
+
+def wait_for_all(workers: Iterable[Worker]) -> None:
+    """Until all have ended, but the one that asks, if it is among them."""
+    for worker in workers:
+        if worker is not threading.current_thread():
+            worker.wait()
