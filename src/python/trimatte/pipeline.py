@@ -443,7 +443,7 @@ class Remover:
                 it, with the image's number from 0 in front, and the rest go on. ``"raise"``: it is
                 raised, and the rest are dropped.
             finish: gets each Result, on a thread of its own; what it returns comes instead of it:
-                ``lambda result: encode_png(result.rgba)`` encodes beside the other work.
+                ``lambda result: result.encode()`` encodes beside the other work.
             workers, batch_size, max_memory: as of the Remover; None: its own.
 
         Raises:

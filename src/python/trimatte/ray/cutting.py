@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import trimatte
-from trimatte import imageio
 from trimatte.errors import ArgumentError
 from trimatte.pipeline import Remover, Result
 
-__all__ = ["FORMATS", "Cutter", "checked_format", "encode"]
+__all__ = ["FORMATS", "Cutter", "checked_format"]
 
 FORMATS = {"png": "image/png", "webp": "image/webp", "tiff": "image/tiff"}
 """What cutouts can be encoded as, and its media type; the first is the default."""
@@ -34,26 +32,7 @@ class Cutter:
 
     def cut(self, images: Sequence[bytes]) -> list[Result | Exception]:
         """A Result of each encoded image, or what was wrong with it."""
-        results: list[Result | Exception] = []
-        for image in images:
-            try:
-                results.append(self._remover(image))
-            except Exception as error:  # also a MemoryError: the next image may be smaller
-                results.append(error)
-        return results
-
-
-def encode(result: Result, format: str) -> bytes:
-    """The cutout as a file's bytes.
-
-    Raises:
-        ArgumentError: the format cannot hold it.
-    """
-    if format == "png":
-        return imageio.encode_png(result.rgba, icc_profile=result.icc_profile)
-    buffer = io.BytesIO()
-    imageio._encoder("cutout", format)(buffer, result.rgba, result.icc_profile)
-    return buffer.getvalue()
+        return self._remover.remove_batch(images, on_error="return")
 
 
 def checked_format(format: Any, caller: str) -> str:

@@ -16,7 +16,7 @@ from trimatte.engines.optional import require
 from trimatte.errors import ArgumentError, EngineError, Error
 from trimatte.pipeline import Remover, Result
 from trimatte.ray.cluster import checked_cpus, checked_gpus, connected, load, placed
-from trimatte.ray.cutting import Cutter, checked_format, encode
+from trimatte.ray.cutting import Cutter, checked_format
 from trimatte.ray.ledger import MOST_ATTEMPTS, Ledger
 from trimatte.ray.manifest import Manifest
 from trimatte.ray.stores import SourceFile, Store, open_store
@@ -400,7 +400,7 @@ class _Worker:
         try:
             if isinstance(result, Exception):
                 raise result
-            data = encode(result, self._settings.format)
+            data = result.encode(self._settings.format)
             self._outputs.write(self._settings.output_of(file.path), data)
         except Exception as error:
             cause = error

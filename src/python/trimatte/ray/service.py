@@ -16,7 +16,7 @@ from trimatte.engines.optional import require
 from trimatte.errors import ArgumentError
 from trimatte.pipeline import Result
 from trimatte.ray.cluster import checked_cpus, checked_gpus, load
-from trimatte.ray.cutting import FORMATS, Cutter, encode
+from trimatte.ray.cutting import FORMATS, Cutter
 from trimatte.ray.limits import Limits
 from trimatte.ray.meter import CONTENT_TYPE, Meter, ReplicaState, resident_bytes
 
@@ -189,7 +189,7 @@ class _Replica:
         if isinstance(result, Exception):
             raise result
         try:
-            return await asyncio.to_thread(encode, result, format)
+            return await asyncio.to_thread(result.encode, format)
         except ArgumentError as error:
             raise _Refused(422, str(error)) from error
 
