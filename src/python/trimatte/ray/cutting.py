@@ -32,7 +32,11 @@ class Cutter:
 
     def cut(self, images: Sequence[bytes]) -> list[Result | Exception]:
         """A Result of each encoded image, or what was wrong with it."""
-        return self._remover.remove_batch(images, on_error="return")
+        results = self._remover.remove_batch(images, on_error="return")
+        for number, result in enumerate(results):
+            if isinstance(result, Exception):  # whose number says nothing outside of this batch
+                result.args = (str(result).removeprefix(f"image {number}: "), *result.args[1:])
+        return results
 
 
 def checked_format(format: Any, caller: str) -> str:
