@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -439,6 +440,115 @@ def test_what_is_in_flight_keeps_to_the_budget() -> None:
     pipeline.close()
     assert budget.taken == 0
     assert memory_of(50, 50) < weigher.most <= limit
+
+
+def numbers(cut: Callable[[Any], Any] = lambda value: value) -> Stages:
+    """Stages for which numbers are images."""
+    return Stages(
+        read=lambda value: value,
+        header=lambda value: Header(1, 1, 1),
+        shape=lambda value: 0,
+        segment=lambda values: None,
+        cut=cut,
+    )
+
+
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """Threads take turns all the time."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_no_image_is_lost_between_threads() -> None:
+    pipeline = Pipeline(Plan(workers=4, batch_size=1), Budget(None))
+    jobs = [pipeline.submit(Job(numbers(), number)) for number in range(4000)]
+    for number, job in enumerate(jobs):
+        assert job.future.result(60) == number
+        pipeline.release(job)
+    pipeline.close()
+
+
+class Unspeakable(MemoryError):
+    """As NumPy's: it is made of a shape and a dtype."""
+
+    def __init__(self, shape: Any, dtype: Any) -> None:
+        super().__init__(shape, dtype)
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+class Odd:
+    @property
+    def nbytes(self) -> int:
+        raise RuntimeError
+
+
+def raises(error: BaseException) -> Callable[[Any], Any]:
+    def raising(_: Any) -> None:
+        raise error
+
+    return raising
+
+
+@pytest.mark.parametrize("error", [Unspeakable((1,), "u1"), SystemExit(3), KeyboardInterrupt()])
+@pytest.mark.parametrize("stage", ["read", "shape", "segment", "cut", "finish"])
+def test_whatever_a_stage_raises_is_told(stage: str, error: BaseException) -> None:
+    pipeline = Pipeline(Plan(workers=1, batch_size=1), Budget(None))
+    finish = raises(error) if stage == "finish" else None
+    stages = numbers() if finish else replace(numbers(), **{stage: raises(error)})
+    failing = pipeline.submit(Job(stages, 1, "image 0", finish))
+    expected = MemoryError if isinstance(error, MemoryError) else type(error)
+    assert isinstance(failing.future.exception(30), expected)
+    assert pipeline.submit(Job(numbers(), 2)).future.result(30) == 2  # all threads are there
+    pipeline.close()
+
+
+def test_what_results_are_does_not_matter() -> None:
+    pipeline = Pipeline(Plan(workers=1, batch_size=1), Budget(None))
+    job = pipeline.submit(Job(numbers(), 1, finish=lambda _: Odd()))
+    assert isinstance(job.future.result(30), Odd)
+    pipeline.close()
+
+
+def test_an_image_without_pixels_is_one_error(segmenter: Segmenter) -> None:
+    images = [np.zeros((0, 5, 3), np.uint8), np.zeros((40, 50, 3), np.uint8)]
+    with Remover(model=segmenter) as remover:
+        empty, whole = remover.remove_batch(images, on_error="return")
+    assert isinstance(empty, ArgumentError)
+    assert whole.rgba.shape == (40, 50, 4)
+
+
+def test_a_thread_of_the_pipeline_may_close_it() -> None:
+    pipeline = Pipeline(Plan(workers=1, batch_size=1), Budget(None))
+    job = pipeline.submit(Job(numbers(), 1, finish=lambda _: pipeline.close(drop=True)))
+    assert isinstance(job.future.exception(30), EngineError)
+    pipeline.close()
+
+
+def test_what_is_dropped_goes_no_further_than_its_stage() -> None:
+    begun, go_on, done = threading.Event(), threading.Event(), []
+
+    def cut(value: Any) -> Any:
+        begun.set()
+        assert go_on.wait(30)
+        return value
+
+    pipeline = Pipeline(Plan(workers=1, batch_size=1), Budget(None))
+    job = pipeline.submit(Job(numbers(cut), 1, finish=done.append))
+    assert begun.wait(30)
+    closing = threading.Thread(target=pipeline.close, kwargs={"drop": True})
+    closing.start()
+    while not pipeline._dropping:
+        time.sleep(0.001)
+    go_on.set()
+    closing.join(30)
+    assert isinstance(job.future.exception(0), EngineError)
+    assert done == []
 
 
 _PEAK = """

@@ -422,6 +422,15 @@ def test_png_is_read_by_others() -> None:
         np.testing.assert_array_equal(swapped, array)
 
 
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16", "float32"])
+@pytest.mark.parametrize("shape", [(30, 41), (30, 41, 4)])
+def test_arrays_of_any_order_are_stored(dtype: str, shape: tuple[int, ...]) -> None:
+    array = np.random.default_rng(0).random(shape)
+    array = (array * {"uint8": 255, "uint16": 65535}.get(dtype, 1)).round(4).astype(dtype)
+    fortran = np.asfortranarray(array)
+    assert trimatte.imageio.encode_image(fortran) == trimatte.imageio.encode_image(array)
+
+
 def test_floats_and_masks_are_stored() -> None:
     got = read_mask(encode_png(np.array([[0, 0.5, 1, 2, -1]], np.float32)))
     assert got.tolist() == [[0, 32768, 65535, 65535, 0]]

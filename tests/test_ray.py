@@ -353,6 +353,8 @@ def test_wrong_arguments(options: dict[str, Any], message: str, source: Path) ->
 def test_wrong_places(source: Path) -> None:
     with pytest.raises(ArgumentError, match="there is no folder"):
         remove_dataset(source / "none", source.parent / "sink")
+    with pytest.raises(ArgumentError, match="sink must not be a folder that source lies in"):
+        remove_dataset(source, source.parent)
     with pytest.raises(ArgumentError, match="sink must be another folder than source"):
         remove_dataset(source, f"{source.parent}/./source/")
     with pytest.raises(ArgumentError, match="source must be a folder's path"):
@@ -481,6 +483,7 @@ def test_an_image_in_gives_a_cutout_out(running: Service, tmp_path: Path) -> Non
         ("/remove?format=webp", {"Accept": "image/tiff"}, "image/webp"),
         ("/remove", {"Accept": "text/html, image/webp;q=0.5, image/tiff"}, "image/tiff"),
         ("/remove", {"Accept": "image/*;q=0.1"}, "image/png"),
+        ("/remove", {"Accept": "image/png;q=0, image/*"}, "image/webp"),
     ):
         status, said, body = running(path, image, **headers)
         assert (status, said) == (200, kind)
@@ -526,6 +529,8 @@ def test_bad_requests_are_told_why(running: Service) -> None:
         "the image is 64 x 65; it may have 4096 pixels at most",
     )
     header = b"IHDR" + b"\x00\x00\xff\xff" * 2 + large[24:29]  # says that it is huge
+    both = b"II*\0" + bytes(508)  # says TIFF; IM's header follows
+    assert running.refusal("/remove", both)[0] == 415
     bomb = large[:12] + header + zlib.crc32(header).to_bytes(4, "big") + large[33:]
     assert running.refusal("/remove", bomb)[0] == 413
     assert running.refusal("/remove")[0] == 405

@@ -115,6 +115,13 @@ def test_what_is_unsure_far_from_an_edge_is_on_its_side(pixel: int, dtype: str) 
     assert (settled[near] == 128).any()
 
 
+@pytest.mark.parametrize("shape", [(700, 900), (333, 517)])
+def test_a_trimap_has_three_values(shape: tuple[int, int]) -> None:
+    mask = trimatte.resize(patchy_mask(1, "uint8"), shape)
+    trimap = trimatte.refine(np.zeros((*shape, 3), np.uint8), mask, network_size=160).trimap
+    assert set(np.unique(trimap)) == {0, 128, 255}
+
+
 def test_the_remover_takes_bool_masks_of_the_images_size(drawn: Any) -> None:
     mask = drawn.alpha > 0.5
     result = trimatte.Remover(quality="fast")(drawn.image, mask=mask)

@@ -93,14 +93,15 @@ class Job:
         self.finish = finish
         self.future: Future[Any] = Future()
         self.value = source  # then what the last stage made of it
+        self.likeness: Hashable | None = None  # see `find_likeness`
         self.taken = 0  # bytes of the budget
         self.dropped = False  # nobody waits for it any more
         self.settled = False
 
-    def likeness(self) -> Hashable | None:
+    def find_likeness(self) -> None:
         """What those have in common that the network sees at once; None: no network sees it."""
         shape = self.stages.shape(self.value)
-        return None if shape is None else (self.stages.segment, shape)
+        self.likeness = None if shape is None else (self.stages.segment, shape)
 
 
 class Pipeline:
@@ -126,6 +127,7 @@ class Pipeline:
         self._to_finish: deque[Job] = deque()
         self._begun = 0
         self._closed = False
+        self._dropping = False  # nobody waits for any job any more
         works = [self._decode, self._finish] * plan.beside + [self._work] * plan.workers
         self._threads = [Worker(work) for work in works]
         for thread in self._threads:
@@ -170,13 +172,13 @@ class Pipeline:
         self._budget.close()
 
     def close(self, *, drop: bool = False) -> None:
-        """`stop`, and wait for it. drop: of what is begun only the stage that runs is done."""
+        """`stop`, and wait for it, but on a thread of its own, whose job is then begun as well.
+        drop: of what is begun only the stage that runs is done."""
         if drop:
-            with self._changed:
-                for job in (*(job for _, job in self._to_segment), *self._to_cut, *self._to_finish):
-                    job.dropped = True
+            self._dropping = True
         self.stop()
-        wait_for_all(self._threads)
+        if threading.current_thread() not in self._threads:
+            wait_for_all(self._threads)
 
     # --- what the threads do ---
 
@@ -213,7 +215,9 @@ class Pipeline:
         likeness = self._to_segment[0][0]
         alike = [job for each, job in self._to_segment if each == likeness]
         batch = alike[: self._plan.batch_size]
-        self._to_segment = deque(pair for pair in self._to_segment if pair[1] not in batch)
+        others = [pair for pair in self._to_segment if pair[1] not in batch]
+        self._to_segment.clear()  # in place: whoever puts something in may have it in hand
+        self._to_segment.extend(others)
         return batch
 
     def _begin(self) -> Job | None:
@@ -222,7 +226,7 @@ class Pipeline:
             while (job := self._next(self._admitted)) is not None:
                 try:
                     self._reserve(job)
-                except Exception as error:
+                except BaseException as error:
                     self._settle(job, error)
                 else:
                     return job
@@ -257,21 +261,24 @@ class Pipeline:
                     f"Remover: the image may take {in_words(needed)}, which could not be told "
                     "before it was decoded, and max_memory has no room for it now"
                 )
+        job.value = work
+        job.find_likeness()
         return work
 
     def _segment(self, jobs: list[Job]) -> None:
         """Let the network see a batch; where it fails, each image by itself."""
-        wanted = [job for job in jobs if not job.dropped]
+        wanted = [job for job in jobs if not self._is_dropped(job)]
         for job in jobs:
-            if job.dropped:
+            if job not in wanted:
                 self._settle(job)
         if not wanted:
             return
         try:
             wanted[0].stages.segment([job.value for job in wanted])
-        except Exception as error:
-            if len(wanted) == 1:
-                self._settle(wanted[0], error)
+        except BaseException as error:
+            if len(wanted) == 1 or not isinstance(error, Exception):
+                for job in wanted:
+                    self._settle(job, error)
                 return
             _log.warning("a batch of %d failed, one by one instead: %s", len(wanted), error)
             for job in wanted:
@@ -280,23 +287,22 @@ class Pipeline:
             self._put(self._to_cut, *wanted)
 
     def _step(self, job: Job, stage: Callable[[Job], Any], go_on: Callable[[Job], None]) -> None:
-        if job.dropped:
+        if self._is_dropped(job):
             self._settle(job)
             return
         try:
             job.value = stage(job)
-        except Exception as error:
+        except BaseException as error:  # SystemExit too: whoever waits is to have it
             self._settle(job, error)
         else:
             go_on(job)
 
     def _sort(self, job: Job) -> None:
         """What was read goes to the network, if there is one."""
-        likeness = job.likeness()
-        if likeness is None:
+        if job.likeness is None:
             self._put(self._to_cut, job)
         else:
-            self._put(self._to_segment, (likeness, job))
+            self._put(self._to_segment, (job.likeness, job))
 
     def _pass_on(self, job: Job) -> None:
         """What was cut is done, or is to be finished."""
@@ -310,15 +316,19 @@ class Pipeline:
             queue.extend(items)
             self._changed.notify_all()
 
-    def _settle(self, job: Job, error: Exception | None = None) -> None:
+    def _is_dropped(self, job: Job) -> bool:
+        return job.dropped or self._dropping
+
+    def _settle(self, job: Job, error: BaseException | None = None) -> None:
         """The job is done, or given up; its memory is what its result holds."""
         value, job.value = job.value, None
-        if error is None and job.dropped:
+        if error is None and self._is_dropped(job):
             error = EngineError("nobody waits for it")
+        held = 0 if error else min(job.taken, _bytes_of(value, job))
         with self._changed:
             self._begun -= 1
             job.settled = True
-            self._resize(job, 0 if job.dropped or error else min(job.taken, _bytes_of(value, job)))
+            self._resize(job, 0 if job.dropped else held)
             self._changed.notify_all()
         if error is None:
             job.future.set_result(value)
@@ -397,21 +407,35 @@ def _bytes_of(value: Any, job: Job) -> int:
     """What a result holds; as much as ever, where that cannot be told."""
     if isinstance(value, (bytes, bytearray, str)):
         return len(value)
-    size = getattr(value, "nbytes", None)
+    try:
+        size = getattr(value, "nbytes", None)
+    except Exception:  # it is whatever `finish` returned
+        size = None
     return size if isinstance(size, int) else job.taken
 
 
-def _named(error: Exception, what: str | None) -> Exception:
-    """The exception with the name of the image in front, and no hold on its arrays."""
+def _named(error: BaseException, what: str | None) -> BaseException:
+    """The exception with the name of the image in front, and no hold on its arrays; what is to end
+    a program stays as it is."""
     traceback.clear_frames(error.__traceback__)
-    if what is None:
+    if what is None or not isinstance(error, Exception):
         return error
-    if isinstance(error, (Error, MemoryError)):
+    named: Exception
+    if isinstance(error, MemoryError):  # NumPy's cannot be made of a text
+        named = MemoryError(f"{what}: {_text_of(error)}")
+    elif isinstance(error, Error):
         named = type(error)(f"{what}: {error}")
     else:
-        named = Error(f"{what}: {type(error).__name__}: {error}")
+        named = Error(f"{what}: {type(error).__name__}: {_text_of(error)}")
     named.__cause__ = error
     return named
+
+
+def _text_of(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "it cannot be told"
 
 
 def _closed_error() -> EngineError:

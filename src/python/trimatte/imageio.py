@@ -558,10 +558,10 @@ def _storable(array: Array, caller: str) -> Array:
     if array.size == 0:
         raise ArgumentError(f"{caller}: the image is empty: {array.shape}")
     if array.dtype == np.bool_:
-        return np.multiply(array, 255, dtype=np.uint8)
+        return np.ascontiguousarray(np.multiply(array, 255, dtype=np.uint8))
     if array.dtype.kind == "f":
         stored = np.rint(np.clip(array, 0, 1) * np.float64(65535))
-        return _without_hidden(np.asarray(stored, np.uint16))
+        return _without_hidden(np.ascontiguousarray(stored, np.uint16))
     if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
         raise ArgumentError(
             f"{caller}: array must be uint8, uint16, float32 in [0, 1] or bool, got {array.dtype}"

@@ -27,10 +27,13 @@ def number_of_bytes(value: Bytes, operation: str, name: str) -> int:
     Raises ArgumentError: it is neither, or below 1.
     """
     found = _SIZE.fullmatch(value) if isinstance(value, str) else None
-    if found is not None:
-        size = float(found[1]) * _UNITS[found[2].lower()]
-    else:
-        size = float(value) if is_number(value) else 0.0
+    try:
+        if found is not None:
+            size = float(found[1]) * _UNITS[found[2].lower()]
+        else:
+            size = float(value) if is_number(value) else 0.0
+    except OverflowError:
+        size = math.inf
     if not 1 <= size < math.inf:
         raise ArgumentError(
             f"{operation}: {name} must be a number of bytes of at least 1, or as '512MiB' or "

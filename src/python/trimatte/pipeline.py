@@ -21,7 +21,7 @@ from trimatte import _core
 from trimatte.arrays import KeyColor, as_array, choice, is_on_gpu, three_valued
 from trimatte.batching import Finish, Job, Pipeline, Plan, Stages, in_order
 from trimatte.compositing import composite, cutout, limit_alpha
-from trimatte.devices import DeviceArray, free_memory
+from trimatte.devices import DeviceArray, cuda_available, free_memory
 from trimatte.edges import choke, feather
 from trimatte.errors import ArgumentError, EngineError
 from trimatte.imageio import (
@@ -548,7 +548,7 @@ class Remover:
         workers = self.workers if workers is None else workers
         batch_size = self.batch_size if batch_size is None else batch_size
         plan = Plan.of(workers, batch_size, "stream")
-        on_gpu = self.device not in (None, "cpu")
+        on_gpu = self.device not in (None, "cpu") and cuda_available()
         return replace(plan, workers=2) if on_gpu and workers is None else plan
 
     def _results(

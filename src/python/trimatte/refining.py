@@ -146,7 +146,7 @@ def _settled(trimap: Array, mask: Array, network_size: int | tuple[int, int], st
             classes, 128, 128, 0.0, 0.0, side, 0.0, "make_trimap", None, stream
         )
         far = _inverse(eroded, stream)
-        return _parted(resize(far, trimap.shape, filter="bilinear", stream=stream), 128, stream)
+        return _parted(resize(far, trimap.shape, filter="bilinear", stream=stream), 127.5, stream)
 
     garbage, core = far_outside(inside), far_outside(_inverse(inside, stream))
     return hold_mattes(trimap, garbage=garbage, core=core, stream=stream)
@@ -159,7 +159,7 @@ def _inverse(classes: Array, stream: Any) -> Array:
     return _parted(hold_mattes(others, garbage=others, stream=stream), 64, stream)
 
 
-def _parted(array: Array, level: int, stream: Any) -> Array:
+def _parted(array: Array, level: float, stream: Any) -> Array:
     """0 below the level, 255 above it, 128 at it."""
     return threshold(array, level, level, "refine", stream)
 

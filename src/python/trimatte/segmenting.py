@@ -195,7 +195,7 @@ class Segmenter:
             batch = [tensors[number] for number in numbers]
             together = batch[0] if len(batch) == 1 else np.concatenate(batch)
             output = self._predict(together, stream)
-            if len(output) != len(batch):
+            if len(batch) > 1 and len(output) != len(batch):
                 raise EngineError(
                     f"{self._card.name}: the network makes {output.shape} of a batch of "
                     f"{len(batch)}: it takes one image at a time"

@@ -207,6 +207,11 @@ class _Job:
         self._kept_out = inputs.holds(outputs)
         if self._kept_out == "":
             raise ArgumentError("remove_dataset: sink must be another folder than source")
+        if outputs.holds(inputs) is not None:
+            raise ArgumentError(
+                "remove_dataset: sink must not be a folder that source lies in: cutouts might "
+                "replace images"
+            )
         try:
             if not inputs.exists():
                 raise ArgumentError(f"remove_dataset: there is no folder {inputs.folder!r}")

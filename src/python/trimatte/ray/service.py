@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from PIL import Image
@@ -245,16 +244,19 @@ def _format_of(request: Any) -> str:
         if asked not in FORMATS:
             raise _Refused(400, f"format must be one of {known}, got {asked!r:.80}")
         return str(asked)
-    for kind in _accepted(request.headers.get("accept") or "*/*"):
+    liked, refused = _accepted(request.headers.get("accept") or "*/*")
+    for kind in liked:
         for format, media_type in FORMATS.items():
-            if kind in (media_type, "image/*", "*/*"):
+            if media_type not in refused and kind in (media_type, "image/*", "*/*"):
                 return format
     raise _Refused(406, f"Accept must allow one of {', '.join(FORMATS.values())}")
 
 
-def _accepted(header: str) -> Iterator[str]:
-    """The media types of an Accept header, the best liked first (RFC 9110, 12.5.1)."""
+def _accepted(header: str) -> tuple[list[str], set[str]]:
+    """The media types of an Accept header, the best liked first, and those of quality 0, which are
+    refused (RFC 9110, 12.5.1)."""
     liked: list[tuple[float, str]] = []
+    refused = set()
     for part in header.split(","):
         kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
         quality = 1.0
@@ -266,8 +268,9 @@ def _accepted(header: str) -> Iterator[str]:
                     quality = 0.0
         if quality > 0:
             liked.append((quality, kind))
-    for _, kind in sorted(liked, key=lambda each: -each[0]):
-        yield kind
+        else:
+            refused.add(kind)
+    return [kind for _, kind in sorted(liked, key=lambda each: -each[0])], refused
 
 
 def _check_header(image: bytes, max_pixels: int) -> None:
@@ -275,7 +278,10 @@ def _check_header(image: bytes, max_pixels: int) -> None:
     Image.init()  # registers the decoders that this Pillow has
     kinds = [kind for kind in _KINDS if kind in Image.OPEN]
     try:
-        with Image.open(io.BytesIO(image), formats=kinds) as opened:
+        # As the image will be opened: a file can be of two kinds, and lie in one of its headers.
+        with Image.open(io.BytesIO(image)) as opened:
+            if opened.format not in (*kinds, "MPO"):  # JPEG of several
+                raise ValueError(f"it is {opened.format}")
             width, height = opened.size
     except Image.DecompressionBombError as error:
         raise _Refused(413, str(error)) from error
