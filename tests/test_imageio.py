@@ -18,7 +18,14 @@ from hypothesis.extra import numpy as npst
 from PIL import Image, ImageCms
 
 from trimatte import ArgumentError, imageio
-from trimatte.imageio import encode_png, load_picture, read_image, read_mask, write_image
+from trimatte.imageio import (
+    encode_image,
+    encode_png,
+    load_picture,
+    read_image,
+    read_mask,
+    write_image,
+)
 
 RANDOM = np.random.default_rng(0)
 
@@ -428,7 +435,7 @@ def test_arrays_of_any_order_are_stored(dtype: str, shape: tuple[int, ...]) -> N
     array = np.random.default_rng(0).random(shape)
     array = (array * {"uint8": 255, "uint16": 65535}.get(dtype, 1)).round(4).astype(dtype)
     fortran = np.asfortranarray(array)
-    assert trimatte.imageio.encode_image(fortran) == trimatte.imageio.encode_image(array)
+    assert encode_image(fortran) == encode_image(array)
 
 
 def test_floats_and_masks_are_stored() -> None:
