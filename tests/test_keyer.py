@@ -123,8 +123,9 @@ def test_green_clothes_survive_beside_a_network(drawn: Any, monkeypatch: Any) ->
     mask = (255 * drawn.alpha).astype(np.uint8)
 
     remover = Remover(key_color="auto")
-    monkeypatch.setattr(Remover, "_segmented", lambda *given: (mask, known))
     known = trimatte.make_trimap(mask, 12)
+    monkeypatch.setattr(Remover, "_segment", lambda self, works: setattr(works[0], "mask", mask))
+    monkeypatch.setattr(Remover, "_trimap_of", lambda self, given, work: (given, known))
     remover.segmenter = FakeSegmenter()  # type: ignore[assignment]
     result = remover(image)
     assert result.alpha[inside].min() == 1
