@@ -93,15 +93,15 @@ class Job:
         self.finish = finish
         self.future: Future[Any] = Future()
         self.value = source  # then what the last stage made of it
-        self.likeness: Hashable | None = None  # see `find_likeness`
+        self.likeness: Hashable | None = None  # see `likeness_of`
         self.taken = 0  # bytes of the budget
         self.dropped = False  # nobody waits for it any more
         self.settled = False
 
-    def find_likeness(self) -> None:
+    def likeness_of(self, image: Any) -> Hashable | None:
         """What those have in common that the network sees at once; None: no network sees it."""
-        shape = self.stages.shape(self.value)
-        self.likeness = None if shape is None else (self.stages.segment, shape)
+        shape = self.stages.shape(image)
+        return None if shape is None else (self.stages.segment, shape)
 
 
 class Pipeline:
@@ -261,8 +261,7 @@ class Pipeline:
                     f"Remover: the image may take {in_words(needed)}, which could not be told "
                     "before it was decoded, and max_memory has no room for it now"
                 )
-        job.value = work
-        job.find_likeness()
+        job.likeness = job.likeness_of(work)
         return work
 
     def _segment(self, jobs: list[Job]) -> None:

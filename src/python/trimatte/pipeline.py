@@ -604,16 +604,19 @@ class Remover:
                 self._given(garbage, pixels, "garbage", sized=True),
                 self._given(core, pixels, "core", sized=True),
             )
-            return _Work(
+            work = _Work(
                 pixels,
                 icc_profile,
                 on_host,
                 mattes,
                 mask=self._given(mask, pixels, "mask", sized=False),
                 trimap=self._given(trimap, pixels, "trimap", sized=True),
-                segmenter=self._segmenter_of(pixels) if mask is None and trimap is None else None,
+                segmenter=None,
                 timings=timings,
             )
+        if mask is None and trimap is None:  # loading a network is no part of reading an image
+            work.segmenter = self._segmenter_of(pixels)
+        return work
 
     def _network_shape(self, work: _Work) -> Hashable | None:
         """What images have in common that the network can see at once."""
