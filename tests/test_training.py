@@ -375,8 +375,11 @@ def test_a_training_that_diverges_is_not_saved(trainer: Callable[..., Trainer]) 
     one = trainer("run")
     for weight in one.model.parameters():
         weight.data.fill_(float("inf"))
+    average = {name: tensor.clone() for name, tensor in one.average.state_dict().items()}
     with pytest.raises(trimatte.EngineError, match=r"loss of step 0 is .*: lower the learning"):
         list(one.steps())
+    for name, tensor in one.average.state_dict().items():
+        assert torch.equal(tensor, average[name]), name
     assert not (one.folder / "last.pt").exists()
 
 

@@ -53,13 +53,9 @@ def map_loss(logits: Any, matte: Any, weights: Any) -> Any:
 def edge_weights(matte: Any) -> Any:
     """1 far from edges, up to 3.5 on a straight one: how unlike its surroundings a pixel is."""
     reach = max(matte.shape[-1] // 20, 1)
+    side = 2 * reach + 1
     around = matte
-    for axis in ((1, 0), (0, 1)):  # a square's mean is its columns' mean of its rows' means
-        around = functional.avg_pool2d(
-            around,
-            tuple(2 * reach * on + 1 for on in axis),
-            stride=1,
-            padding=tuple(reach * on for on in axis),
-            count_include_pad=False,
-        )
+    # The mean of a square is its columns' mean of its rows' means.
+    for window, padding in (((side, 1), (reach, 0)), ((1, side), (0, reach))):
+        around = functional.avg_pool2d(around, window, 1, padding, count_include_pad=False)
     return 1 + 5 * (around - matte).abs()

@@ -178,12 +178,12 @@ class Trainer:
         loss = matte_loss(logits, mattes.to(self._device, non_blocking=True) / 255)
         self._optimizer.zero_grad()
         loss.backward()
+        value = float(loss.item())
+        if not math.isfinite(value):  # before it is in the weights
+            raise EngineError(f"the loss of step {self.step} is {value}: lower the learning rate")
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
         self._optimizer.step()
         move_average(self.average, self.model, self.plan.averaging_of(self.step))
-        value = float(loss.item())  # last, since it waits for a GPU
-        if not math.isfinite(value):
-            raise EngineError(f"the loss of step {self.step} is {value}: lower the learning rate")
         return value
 
     def _logits(self, module: Any, images: Any) -> tuple[Any, ...]:
