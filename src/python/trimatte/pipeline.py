@@ -253,8 +253,8 @@ class Remover:
             there. None with a Segmenter: its device.
         workers: threads that segment and cut out in each `stream`, `remove_batch` and behind
             `aremove`, an image at a time; others decode and encode beside them. None: as many as
-            keep all cores busy with the threads of `set_num_threads` each, so one by default. Many
-            images are done fastest, and take most memory, with one thread each.
+            keep all cores busy with the threads of `set_num_threads` each, so one by default. With
+            one thread each, more images are under way and take more memory.
         batch_size: images of one network size that the network sees at once, at most. None: 1; on a
             CPU more bring nothing (benchmarks/throughput.py).
         max_memory: bytes, or as ``"2GiB"``: what the images in flight may take together in each
