@@ -31,6 +31,7 @@ class Session(Protocol):
     runtime: ``"onnxruntime"``, ``"openvino"``, ``"tensorrt"`` or ``"tensorrt_rtx"``.
     device: ``"cpu"`` or ``"cuda:0"``. precision: ``"fp32"``, ``"fp16"``, ``"bf16"`` or ``"int8"``,
     what the weights are multiplied in. why: one sentence on why this runtime was taken.
+    largest_batch: images that it sees at once, at most; None: any number.
     """
 
     @property
@@ -45,6 +46,8 @@ class Session(Protocol):
     def inputs(self) -> tuple[TensorInfo, ...]: ...
     @property
     def outputs(self) -> tuple[TensorInfo, ...]: ...
+    @property
+    def largest_batch(self) -> int | None: ...
 
     def run(self, batch: Any, *, output: int = 0, stream: Any = None) -> Any:
         """One output of the network.

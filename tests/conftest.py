@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # PyTorch's threads would wait for each other, spinning
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import trimatte
 from lending import pointer
 from trimatte import engines

@@ -30,9 +30,9 @@ class Gated:
         self.cuts = 0
         read, cut = self.remover._read, self.remover._cut
 
-        def counted_read(image: Any) -> Any:
+        def counted_read(image: Any, **options: Any) -> Any:
             self.reads.append(image)
-            return read(image)
+            return read(image, **options)
 
         def gated_cut(work: Any) -> Any:
             assert self.open.wait(30)

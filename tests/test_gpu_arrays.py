@@ -7,6 +7,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,42 @@ def test_to_device_reads_lists_and_copies() -> None:
     np.testing.assert_array_equal(array.to_host(), np.full((3, 3), 7))
     one = trimatte.to_device([True, False])
     assert one.dtype == np.bool_
+
+
+@pytest.mark.parametrize("mebibytes", [1, 9, 70])
+def test_large_arrays_are_copied_as_they_are_at_the_call(mebibytes: int) -> None:
+    """By way of pinned memory, of which there is less than the largest of these."""
+    values = np.random.default_rng(2).integers(0, 256, (mebibytes << 20) + 3, np.uint8)
+    wanted = values.copy()
+    array = trimatte.to_device(values, stream=_core.WorkStream(0))
+    values[:] = 0
+    np.testing.assert_array_equal(array.to_host(), wanted)
+    trimatte.free_memory()
+    np.testing.assert_array_equal(array.to_host(), wanted)
+
+
+def test_threads_share_pinned_memory() -> None:
+    def there_and_back(seed: int) -> bool:
+        values = np.random.default_rng(seed).integers(0, 256, 13 << 20, np.uint8)
+        array = trimatte.to_device(values, stream=_core.WorkStream(0))
+        return bool((array.to_host() == values).all())
+
+    with ThreadPoolExecutor(12) as threads:
+        assert all(threads.map(there_and_back, range(24)))
+
+
+def test_part_is_the_same_memory() -> None:
+    values = np.arange(24, dtype=np.float32).reshape(4, 2, 3)
+    array = trimatte.to_device(values)
+    part = array.part(1, 3)
+    assert part.shape == (2, 2, 3)
+    start = array.__cuda_array_interface__["data"][0]
+    assert part.__cuda_array_interface__["data"][0] == start + values[:1].nbytes
+    np.testing.assert_array_equal(part.to_host(), values[1:3])
+    assert array.part(4, 4).size == 0
+    for first, last in ((-1, 2), (2, 1), (0, 5)):
+        with pytest.raises(trimatte.ArgumentError, match="part: first and last must be in"):
+            array.part(first, last)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "int64", "complex64", "object", ">f4"])

@@ -12,6 +12,7 @@ from PIL import Image
 import trimatte
 from trimatte.cli import main
 from trimatte.demo import scene
+from trimatte.gpu_streams import GpuStreams
 
 pytestmark = [
     pytest.mark.gpu,
@@ -127,3 +128,23 @@ def test_keys_by_a_learnt_screen_are_the_cpus() -> None:
     result = trimatte.Remover(model=None, device="cuda")(drawn.image, core=core)
     assert isinstance(result.alpha, np.ndarray)
     assert (result.alpha[:20] == 1).all()
+
+
+def test_many_images_at_once_are_what_single_ones_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [scene(60 + 10 * (seed % 3), 90, seed=seed).image for seed in range(6)]
+    used: list[int] = []
+    turns = GpuStreams.next
+
+    def noted(self: GpuStreams, *arguments: Any) -> Any:
+        stream = turns(self, *arguments)
+        used.append(stream.handle)
+        return stream
+
+    monkeypatch.setattr(GpuStreams, "next", noted)
+    with trimatte.Remover(model=None, method="difference", device="cuda", workers=3) as remover:
+        singles = [remover(image).rgba for image in images]
+        for result, single in zip(remover.remove_batch(images), singles, strict=True):
+            assert result.device == "cuda:0"
+            np.testing.assert_array_equal(result.rgba, single)
+    assert len(set(used)) == len(images)
+    assert 0 not in used

@@ -27,6 +27,7 @@ from gpu import IS_SHIM, Driver, Late, Shim
 from lending import PROTOCOLS, InterfaceArray, Lent, Taken, VersionedArray, pointer
 from test_gpu import SOME, assert_same, on_gpu, some_by_id, to_host
 from test_parity import make_arguments, run
+from trimatte import _core
 
 pytestmark = [
     pytest.mark.gpu,
@@ -304,6 +305,28 @@ def overwrite(gpu: Shim | Driver, stream: int) -> None:
     for nbytes in (100, 200, 1000, IMAGE.nbytes, 2 * IMAGE.nbytes):
         trimatte.to_device(np.full(nbytes, 77, np.uint8), stream=stream)
     gpu.synchronize(stream)
+
+
+def test_arrays_of_many_streams_are_joined(
+    gpu: Shim | Driver, late: Late, new_stream: Callable[[], int]
+) -> None:
+    theirs = [new_stream() for _ in range(3)]
+    ours = _core.WorkStream(0)
+    gpu.delay(ours.handle)
+    values = [np.full((1 + i, 5), i, np.float32) for i in range(3)]
+    arrays = [late(array, stream) for array, stream in zip(values, theirs, strict=True)]
+    joined = ours.joined(arrays)
+    assert joined.stream == ours.handle
+    del arrays
+    for stream in theirs:
+        overwrite(gpu, stream)
+    np.testing.assert_array_equal(joined.to_host(), np.concatenate(values))
+    others: list[Any] = [np.zeros((1, 4), np.float32), np.zeros((1, 5), np.uint8), np.float32(1)]
+    for other in others:
+        with pytest.raises(trimatte.ArgumentError, match="joined: the arrays must be alike"):
+            ours.joined([joined, trimatte.to_device(other)])
+    with pytest.raises(trimatte.ArgumentError, match="at least one"):
+        ours.joined([])
 
 
 def test_a_thousand_arrays_under_way(new_stream: Callable[[], int]) -> None:

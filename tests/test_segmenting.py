@@ -17,7 +17,7 @@ from PIL import Image
 
 import cases
 import trimatte
-from trimatte import engines
+from trimatte import _core, engines
 
 pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -161,6 +161,7 @@ class Constant:
     """A session whose network says the same everywhere."""
 
     runtime, device, precision, why = "constant", "cpu", "fp32", "it is a test's"
+    largest_batch = None
     inputs = (engines.TensorInfo("x", (None, 3, 320, 320), np.dtype("float32")),)
     outputs = (engines.TensorInfo("y", (None, 1, 320, 320), np.dtype("float32")),)
 
@@ -432,3 +433,50 @@ def test_network_on_a_gpu_gets_what_lies_there(
     result = trimatte.Remover(model=segmenter)(image)
     assert result.device == "cuda:0"
     np.testing.assert_array_equal(result.mask, mask)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not trimatte.cuda_available(), reason=trimatte.cuda_status())
+@pytest.mark.parametrize(("largest", "seen"), [(None, [4]), (3, [3, 1]), (1, [1, 1, 1, 1])])
+def test_network_on_a_gpu_sees_images_at_once(
+    largest: int | None,
+    seen: list[int],
+    models: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Red(Constant):
+        """Says what is red; so each mask tells which image it is of."""
+
+        device, largest_batch = "cuda:0", largest
+
+        def run(self, batch: Array, *, output: int = 0, stream: Any = None) -> Array:
+            assert isinstance(batch, trimatte.DeviceArray)
+            self.batches.append(len(batch))
+            return trimatte.to_device(batch.to_host()[:, :1], stream=stream)
+
+    asked: list[Any] = []
+    network = Red(0.5)
+    monkeypatch.setattr(
+        engines, "open_session", lambda *_, **options: asked.append(options["batch"]) or network
+    )
+    segmenter = trimatte.Segmenter(models("u2netp"), card="u2netp", device="cuda", batch_size=4)
+    assert asked == [(1, 4, 4)]
+    images = [a_photo(height, 70) for height in (90, 60, 40, 50)]
+    singles = [segmenter(image) for image in images]
+    network.batches.clear()
+    streams = [_core.WorkStream(0) for _ in images]
+    there = [
+        trimatte.to_device(image, stream=stream)
+        for image, stream in zip(images, streams, strict=True)
+    ]
+    for mask, single in zip(segmenter.batch(there), singles, strict=True):
+        np.testing.assert_array_equal(mask.to_host(), single)
+    assert network.batches == seen
+    for mask, single in zip(segmenter.batch(images), singles, strict=True):
+        np.testing.assert_array_equal(mask, single)
+
+
+@pytest.mark.parametrize("size", [0, True, 1.5, 5000])
+def test_batch_size_is_a_whole_number(size: Any) -> None:
+    with pytest.raises(trimatte.ArgumentError, match="batch_size must be a whole number"):
+        trimatte.Segmenter(batch_size=size)

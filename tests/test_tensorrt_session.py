@@ -142,6 +142,14 @@ def test_results(open_session: Open, graphs: bool, output: int, stream: int) -> 
         assert_close(result, a_batch(seed), output)
 
 
+def test_the_largest_batch_is_that_of_the_engine(open_session: Open) -> None:
+    session = open_session()
+    assert session.largest_batch == 4
+    session.run(trimatte.to_device(a_batch(0, (4, 3, 6, 7))))
+    with pytest.raises(trimatte.ArgumentError, match="for which the engine was built"):
+        session.run(trimatte.to_device(a_batch(0, (5, 3, 6, 7))))
+
+
 def test_shapes_take_turns(open_session: Open, stream: int) -> None:
     session = open_session(contexts=1)
     shapes = [(2, 3, 6, 7), (1, 3, 5, 5), (4, 3, 64, 64)]

@@ -60,6 +60,10 @@ class BaseSession(ABC):
     def outputs(self) -> tuple[TensorInfo, ...]:
         return self._outputs
 
+    @property
+    def largest_batch(self) -> int | None:
+        return self._inputs[0].shape[0]
+
     def run(self, batch: Any, *, output: int = 0, stream: Any = None) -> Any:
         """See `Session.run`."""
         if self._closed:

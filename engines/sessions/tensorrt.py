@@ -105,6 +105,10 @@ class TensorRTSession(BaseSession):
         self._network = network
         self._lanes = _Lanes(lambda: _Lane(network), contexts)
 
+    @property
+    def largest_batch(self) -> int:
+        return self._network.largest_batch
+
     def run(self, batch: Any, *, output: int = 0, stream: Any = None) -> DeviceArray:
         """See `Session.run`; a batch of another library on this GPU is taken as it is."""
         taken = as_array(batch, "run", "batch", stream)
@@ -154,6 +158,10 @@ class _Network:
         least, _, most = self._profile()
         self._least, self._most = tuple(least), tuple(most)
         self._save = weakref.finalize(self, self._kernels.save)
+
+    @property
+    def largest_batch(self) -> int:
+        return int(self._most[0])
 
     def check(self, shape: Shape) -> None:
         """Raises ArgumentError for a shape that the engine was not built for."""

@@ -175,8 +175,8 @@ void solve(ImageView<const T> image, ImageView<const std::uint8_t> trimap, Image
                            schedule, prior_level, counts.data(), partial.data(), alpha,
                            result.data());
   if (info)
-    cuda::download(static_cast<MattingSummary*>(info), sizeof(MattingSummary), result.data(),
-                   sizeof(MattingSummary), sizeof(MattingSummary), 1, stream);
+    cuda::download(static_cast<MattingSummary*>(info), result.data(), sizeof(MattingSummary),
+                   stream);
   options.report(1.0);
 }
 

@@ -1,4 +1,4 @@
-// The CUDA runtime behind core/cuda.hpp: status, devices, memory, copies, events, graphs.
+// The CUDA runtime behind core/cuda.hpp: status, devices, memory, events, graphs.
 #include <unistd.h>
 
 #include <atomic>
@@ -9,6 +9,7 @@
 
 #include "core/cuda.hpp"
 #include "launch.cuh"
+#include "staging.cuh"
 
 namespace trimatte {
 namespace {
@@ -183,23 +184,7 @@ void release(void* memory, int device, Stream stream) noexcept {
 void trim_pools() {
   if (forked()) return;
   pools().trim();
-}
-
-void upload(void* to, const void* from, std::size_t bytes, Stream stream) {
-  if (bytes == 0) return;
-  // From memory that is not pinned the call returns once the bytes have been read.
-  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, handle_of(stream)),
-        "copy to the device");
-}
-
-void download(void* to, std::ptrdiff_t to_stride, const void* from, std::ptrdiff_t from_stride,
-              std::size_t row_bytes, std::size_t rows, Stream stream) {
-  if (row_bytes == 0 || rows == 0) return;
-  check(cudaMemcpy2DAsync(to, static_cast<std::size_t>(to_stride), from,
-                          static_cast<std::size_t>(from_stride), row_bytes, rows,
-                          cudaMemcpyDeviceToHost, handle_of(stream)),
-        "copy to the host");
-  synchronize(stream);
+  trim_staging();
 }
 
 void copy(void* to, const void* from, std::size_t bytes, Stream stream) {

@@ -671,7 +671,7 @@ Buffer<Disks> auto_disks(const Bitmaps& bits, std::ptrdiff_t width, double netwo
 template <class T>
 T download(const Buffer<T>& buffer, Stream stream) {
   T value;
-  cuda::download(&value, sizeof(T), buffer.data(), sizeof(T), sizeof(T), 1, stream);
+  cuda::download(&value, buffer.data(), sizeof(T), stream);
   return value;
 }
 

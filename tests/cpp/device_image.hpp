@@ -52,7 +52,7 @@ class DeviceImage {
   template <class Row>
   bool download(const Row& row) const {
     std::vector<T> samples(bytes_ / sizeof(T));
-    cuda::download(samples.data(), 0, data_, 0, bytes_, 1, {});
+    cuda::download(samples.data(), data_, bytes_, {});
     for (std::ptrdiff_t y = 0; y < height_; ++y) {
       T* const here = samples.data() + place(y);
       row(y, static_cast<const T*>(here));

@@ -340,7 +340,8 @@ inline const cudaStream_t cudaStreamPerThread = reinterpret_cast<cudaStream_t>(2
 inline constexpr unsigned cudaStreamDefault = 0, cudaStreamNonBlocking = 1;
 inline constexpr unsigned cudaEventDefault = 0, cudaEventBlockingSync = 1,
                           cudaEventDisableTiming = 2;
-inline constexpr unsigned cudaEventWaitDefault = 0, cudaHostAllocDefault = 0;
+inline constexpr unsigned cudaEventWaitDefault = 0, cudaHostAllocDefault = 0,
+                          cudaHostAllocPortable = 1;
 
 enum cudaStreamCaptureMode {
   cudaStreamCaptureModeGlobal,

@@ -333,15 +333,17 @@ void Call::download(const DeviceArray& from, py::array to) const {
   void* data = to.mutable_data();
   const auto bytes = static_cast<std::size_t>(to.nbytes());
   const py::gil_scoped_release release;
-  cuda::download(data, bytes, from.data(), bytes, bytes, 1, stream_.stream);
+  cuda::download(data, from.data(), bytes, stream_.stream);
 }
 
-py::object place(const py::object& array, const py::object& device, const std::string& operation) {
+py::object place(const py::object& array, const py::object& device, const std::string& operation,
+                 const py::object& stream) {
   const bool on_gpu = py::isinstance<DeviceArray>(array);
   const auto lies_on = on_gpu ? std::optional(array.cast<DeviceArray>().device()) : std::nullopt;
   const Device chosen = choose_device(lies_on, device, operation);
   if (on_gpu || chosen.kind == DeviceKind::kCPU) return array;
-  return py::cast(upload_to(chosen.index, py::reinterpret_borrow<py::array>(array), {}));
+  return py::cast(upload_to(chosen.index, py::reinterpret_borrow<py::array>(array),
+                            stream.is_none() ? StreamArgument{} : parse_stream(stream, operation)));
 }
 
 DeviceArray to_device(const py::array& array, const py::object& device, const py::object& stream) {

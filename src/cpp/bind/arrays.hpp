@@ -161,7 +161,8 @@ int require_cuda(int index, const std::string& operation);
 int gpu_named(const py::object& device, const std::string& operation);
 
 // An array where an operation with this `device` would work on it: itself, or a copy on the GPU.
-py::object place(const py::object& array, const py::object& device, const std::string& operation);
+py::object place(const py::object& array, const py::object& device, const std::string& operation,
+                 const py::object& stream);
 
 // A copy of a host array on the GPU that `device` names.
 DeviceArray to_device(const py::array& array, const py::object& device, const py::object& stream);

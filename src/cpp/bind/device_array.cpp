@@ -372,6 +372,16 @@ DeviceArray DeviceArray::reshaped(const std::vector<std::ptrdiff_t>& shape) cons
   return out;
 }
 
+DeviceArray DeviceArray::part(std::ptrdiff_t first, std::ptrdiff_t last) const {
+  if (shape_.empty() || first < 0 || last < first || last > shape_[0])
+    throw ArgumentError("part: first and last must be in the first side of " + describe() +
+                        ", got " + std::to_string(first) + " and " + std::to_string(last));
+  DeviceArray out = *this;
+  out.data_ = static_cast<std::byte*>(data_) + first * strides_[0];
+  out.shape_[0] = last - first;
+  return out;
+}
+
 void DeviceArray::make_ready_for(Stream stream) const {
   order(stream_.stream, stream);
 }
@@ -384,7 +394,7 @@ py::array DeviceArray::to_host() const {
   void* to = out.mutable_data();
   const auto bytes = static_cast<std::size_t>(out.nbytes());
   const py::gil_scoped_release release;
-  cuda::download(to, bytes, from.data_, bytes, bytes, 1, stream_.stream);
+  cuda::download(to, from.data_, bytes, stream_.stream);
   return out;
 }
 
@@ -460,6 +470,8 @@ void define_device_array(py::module_& m) {
            "The same memory as items of another dtype of the same size.")
       .def("reshape", &DeviceArray::reshaped, arg("shape"),
            "The same items with other sides; the same memory where they lie side by side.")
+      .def("part", &DeviceArray::part, arg("first"), arg("last"),
+           "The same memory from `first` to before `last` along the first side.")
       .def("to_host", &DeviceArray::to_host, "A copy as a NumPy array; waits for the work.")
       .def("__len__",
            [](const DeviceArray& a) {

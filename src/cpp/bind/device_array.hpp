@@ -47,6 +47,7 @@ class DeviceArray {
   bool is_packed() const;                              // the samples lie side by side
   DeviceArray view_as(const py::object& dtype) const;  // the same memory as another dtype
   DeviceArray reshaped(const std::vector<std::ptrdiff_t>& shape) const;  // a copy if not packed
+  DeviceArray part(std::ptrdiff_t first, std::ptrdiff_t last) const;     // of its first side
   void make_ready_for(Stream stream) const;  // later work there finds the contents
 
   void* data() const { return data_; }

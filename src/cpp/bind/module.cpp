@@ -78,7 +78,8 @@ PYBIND11_MODULE(_core, m) {
   trimatte::bind::define_device_array(m);
   m.def("to_device", &trimatte::bind::to_device, py::arg("array"), py::arg("device"),
         py::arg("stream"));
-  m.def("place", &trimatte::bind::place, py::arg("array"), py::arg("device"), py::arg("operation"));
+  m.def("place", &trimatte::bind::place, py::arg("array"), py::arg("device"), py::arg("operation"),
+        py::arg("stream") = py::none());
   m.def("collect", &trimatte::bind::collect, py::arg("wait"));
   m.def("free_memory", [] {
     trimatte::free_work_memory();

@@ -64,6 +64,34 @@ class WorkStream {
     from.copy_to(to.data(), stream_.stream);
   }
 
+  // Arrays one after another along their first side, in new memory.
+  DeviceArray joined(const std::vector<DeviceArray>& arrays) const {
+    if (arrays.empty()) throw ArgumentError("joined: arrays must be at least one, got none");
+    std::vector<std::ptrdiff_t> shape = arrays[0].shape();
+    for (const DeviceArray& array : arrays) {
+      std::vector<std::ptrdiff_t> alike = array.shape();
+      if (&array != &arrays[0] && !alike.empty()) shape[0] += alike[0];
+      if (!alike.empty()) alike[0] = arrays[0].shape()[0];
+      if (alike.empty() || alike != arrays[0].shape() || array.depth() != arrays[0].depth() ||
+          array.device() != device_)
+        throw ArgumentError("joined: the arrays must be alike, got " + array.describe() +
+                            " beside " + arrays[0].describe());
+    }
+    const cuda::DeviceScope scope(device_);
+    DeviceArray out(shape, arrays[0].depth(), device_, stream_);
+    std::vector<py::object> read;
+    std::ptrdiff_t first = 0;
+    for (const DeviceArray& array : arrays) {
+      const std::ptrdiff_t last = first + array.shape()[0];
+      array.make_ready_for(stream_.stream);
+      array.copy_to(out.part(first, last).data(), stream_.stream);
+      read.push_back(py::cast(array));
+      first = last;
+    }
+    bind::keep(std::move(read), stream_.stream);  // streams of their own may free them
+    return out;
+  }
+
   void wait(const cuda::Event& event) const {
     const cuda::DeviceScope scope(device_);
     event.wait(stream_.stream);
@@ -112,6 +140,9 @@ void define_work_stream(py::module_& m) {
       .def("empty", &WorkStream::empty, "New memory, not initialised.", arg("shape"), arg("dtype"))
       .def("copy", &WorkStream::copy, "Copies between two arrays of one shape and dtype.",
            arg("to"), arg("source"))
+      .def("joined", &WorkStream::joined,
+           "New memory with arrays one after another along their first side, of whatever streams.",
+           arg("arrays"))
       .def("wait", &WorkStream::wait, "Later work here waits for the event.", arg("event"))
       .def("keep", &WorkStream::keep,
            "Keeps objects alive until the work so far is done, which is the event.", arg("objects"))

@@ -54,13 +54,12 @@ void enter();
 // OutOfMemory. Releasing never throws; in a forked child it does nothing.
 void* allocate(std::size_t bytes, Stream);
 void release(void* memory, int device, Stream) noexcept;
-void trim_pools();  // gives back to the driver what is not in use
+void trim_pools();  // gives back what is not in use, of GPU memory and of pinned memory
 
-// Copies of rows between host and current GPU. An upload is over, for the host's side, when it
-// returns; so is a download, for both.
+// Copies between host and current GPU, by way of pinned memory (src/cuda/staging.cu). An upload is
+// over, for the host's side, when it returns; so is a download, for both.
 void upload(void* to, const void* from, std::size_t bytes, Stream);
-void download(void* to, std::ptrdiff_t to_stride, const void* from, std::ptrdiff_t from_stride,
-              std::size_t row_bytes, std::size_t rows, Stream);
+void download(void* to, const void* from, std::size_t bytes, Stream);
 void copy(void* to, const void* from, std::size_t bytes, Stream);  // within GPU memory
 void synchronize(Stream);
 

@@ -44,8 +44,7 @@ void trim_pools() {}
 void upload(void*, const void*, std::size_t, Stream) {
   refuse();
 }
-void download(void*, std::ptrdiff_t, const void*, std::ptrdiff_t, std::size_t, std::size_t,
-              Stream) {
+void download(void*, const void*, std::size_t, Stream) {
   refuse();
 }
 void copy(void*, const void*, std::size_t, Stream) {

@@ -37,6 +37,10 @@ class DeviceArray:
         ...
     def __repr__(self) -> str:
         ...
+    def part(self, first: typing.SupportsInt | typing.SupportsIndex, last: typing.SupportsInt | typing.SupportsIndex) -> DeviceArray:
+        """
+        The same memory from `first` to before `last` along the first side.
+        """
     def reshape(self, shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex]) -> DeviceArray:
         """
         The same items with other sides; the same memory where they lie side by side.
@@ -135,6 +139,10 @@ class WorkStream:
         """
         New memory, not initialised.
         """
+    def joined(self, arrays: collections.abc.Sequence[DeviceArray]) -> DeviceArray:
+        """
+        New memory with arrays one after another along their first side, of whatever streams.
+        """
     def keep(self, objects: collections.abc.Sequence[typing.Any]) -> Event:
         """
         Keeps objects alive until the work so far is done, which is the event.
@@ -223,7 +231,7 @@ def limit_alpha(alpha: typing.Any, rgba: typing.Any, device: typing.Any, stream:
     ...
 def make_trimap(mask: typing.Any, low: typing.SupportsFloat | typing.SupportsIndex, high: typing.SupportsFloat | typing.SupportsIndex, outside: typing.SupportsFloat | typing.SupportsIndex, inside: typing.SupportsFloat | typing.SupportsIndex, square: typing.SupportsInt | typing.SupportsIndex, network_pixel: typing.SupportsFloat | typing.SupportsIndex, operation: str, device: typing.Any, stream: typing.Any) -> tuple[typing.Any, tuple[float | None, float | None]]:
     ...
-def place(array: typing.Any, device: typing.Any, operation: str) -> typing.Any:
+def place(array: typing.Any, device: typing.Any, operation: str, stream: typing.Any = None) -> typing.Any:
     ...
 def plate_image(plate: typing.Any, size: typing.Annotated[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"], cell: typing.SupportsInt | typing.SupportsIndex, depth: typing.SupportsInt | typing.SupportsIndex, device: typing.Any, stream: typing.Any) -> typing.Any:
     ...

@@ -24,6 +24,7 @@ from trimatte.compositing import composite, cutout, limit_alpha
 from trimatte.devices import DeviceArray, cuda_available, free_memory
 from trimatte.edges import choke, feather
 from trimatte.errors import ArgumentError, EngineError
+from trimatte.gpu_streams import GpuStreams
 from trimatte.imageio import (
     Compression,
     Header,
@@ -255,8 +256,9 @@ class Remover:
             `aremove`, an image at a time; others decode and encode beside them. None: as many as
             keep all cores busy with the threads of `set_num_threads` each, so one by default. With
             one thread each, more images are under way and take more memory.
-        batch_size: images of one network size that the network sees at once, at most. None: 1; on a
-            CPU more bring nothing (benchmarks/throughput.py).
+        batch_size: images of one network size that the network sees at once, at most, of those that
+            wait for it in `stream`, `remove_batch` or behind `aremove`; an engine of TensorRT is
+            built for so many. None: 1; on a CPU more bring nothing (benchmarks/throughput.py).
         max_memory: bytes, or as ``"2GiB"``: what the images in flight may take together in each
             `stream`, `remove_batch` and behind `aremove`, and each alone in a call. Counted is what
             an image of that size takes at most, so usually much less is used. None: no bound but
@@ -303,7 +305,8 @@ class Remover:
             )
         self.max_queue = max_queue
         self._closed = False
-        self._streams: set[Pipeline] = set()
+        self._pipelines: set[Pipeline] = set()
+        self._gpu_streams = GpuStreams()
         self._serving: Pipeline | None = None
         self.classes = classes
         tuned = tolerance is not None or softness is not None
@@ -352,7 +355,7 @@ class Remover:
         self._check_open()
         if self._model is None:
             return None
-        return as_segmenter(self._model, device=self.device or "cpu", **self._network)
+        return self._load(self.device or "cpu")
 
     def __call__(
         self,
@@ -509,7 +512,7 @@ class Remover:
             serving, self._serving = self._serving, None
         if serving is not None:
             serving.close()
-        for pipeline in tuple(self._streams):
+        for pipeline in tuple(self._pipelines):
             pipeline.close(drop=True)
         self._model = None
         self.__dict__.pop("segmenter", None)
@@ -541,7 +544,7 @@ class Remover:
             raise EngineError("Remover: it is closed")
 
     def _stages(self) -> Stages:
-        return Stages(self._read, _header, self._network_shape, self._segment, self._cut)
+        return Stages(self._read_beside, _header, self._network_shape, self._segment, self._cut)
 
     def _plan(self, workers: int | None, batch_size: int | None) -> Plan:
         """How to work on many images; on a GPU one at least waits while another is worked on."""
@@ -561,7 +564,7 @@ class Remover:
     ) -> Iterator[Any]:
         self._check_open()
         pipeline = Pipeline(plan, Budget(limit))
-        self._streams.add(pipeline)
+        self._pipelines.add(pipeline)
         try:
             yield from in_order(
                 pipeline,
@@ -572,7 +575,7 @@ class Remover:
                 keep_errors=keep_errors,
             )
         finally:
-            self._streams.discard(pipeline)
+            self._pipelines.discard(pipeline)
             pipeline.close(drop=True)
 
     def _server(self) -> Pipeline:
@@ -586,6 +589,10 @@ class Remover:
 
     # --- the stages ---
 
+    def _read_beside(self, image: ImageSource) -> _Work:
+        """`_read` of one of many images."""
+        return self._read(image, stream=self._gpu_streams.next(self.device, "Remover"))
+
     def _read(
         self,
         image: ImageSource,
@@ -594,12 +601,13 @@ class Remover:
         trimap: ImageSource | None = None,
         garbage: ImageSource | None = None,
         core: ImageSource | None = None,
+        stream: Any = None,
     ) -> _Work:
         """The image and what is given beside it, where they are to be worked on."""
         timings: dict[str, float] = {}
         with _timed(timings, "read"):
             on_host = not is_on_gpu(image)
-            pixels, icc_profile = self._pixels(image)
+            pixels, icc_profile = self._pixels(image, stream)
             mattes = Mattes(
                 self._given(garbage, pixels, "garbage", sized=True),
                 self._given(core, pixels, "core", sized=True),
@@ -719,7 +727,12 @@ class Remover:
         follows = self.device is None and not isinstance(self._model, Segmenter)
         if self._model is None or not follows or not isinstance(pixels, DeviceArray):
             return self.segmenter
-        return as_segmenter(self._model, device="auto", **self._network)
+        return self._load("auto")
+
+    def _load(self, device: str) -> Segmenter:
+        assert self._model is not None
+        at_once = 1 if device == "cpu" else self.batch_size or 1
+        return as_segmenter(self._model, device=device, batch_size=at_once, **self._network)
 
     def _trimap_of(self, mask: Array, work: _Work) -> tuple[Array, Array]:
         """A mask in the image's size, and the trimap of it."""
@@ -759,14 +772,14 @@ class Remover:
             dtype=np.uint8,
         )
 
-    def _pixels(self, image: ImageSource) -> tuple[Array, bytes | None]:
+    def _pixels(self, image: ImageSource, stream: Any) -> tuple[Array, bytes | None]:
         """The image where it is to be worked on, and its colour profile."""
         if is_on_gpu(image):
             pixels, icc_profile = as_array(image, "Remover", "image"), None
             _core.check(pixels, "Remover", "image", color=True)
         else:
             pixels, icc_profile = load_picture(image)
-        return _core.place(pixels, self.device, "Remover"), icc_profile
+        return _core.place(pixels, self.device, "Remover", stream), icc_profile
 
     def _given(self, source: ImageSource | None, pixels: Array, name: str, *, sized: bool) -> Any:
         """A mask, matte or trimap beside the pixels, of their size if it has to be; or None."""

@@ -30,6 +30,8 @@ Classes = str | int | Sequence[str | int]
 
 # Loaded models that `segment` and `Remover` share; a user of more of them keeps Segmenters.
 _MODELS_KEPT = 2
+MOST_AT_ONCE = 4096
+"""Of images that a network sees."""
 _shared: dict[Any, Segmenter] = {}
 _LOADING = threading.Lock()  # threads that ask for one model at once load it once
 
@@ -60,6 +62,8 @@ class Segmenter:
             ``"openvino"``. What is asked for by name is used, or EngineError says why it cannot be.
         precision: ``"fp32"``, ``"fp16"``, ``"bf16"`` or ``"int8"``; None: the model's own.
         accept_license: True, or the licence's name, where weights are not free for every use.
+        batch_size: how many images an engine of TensorRT is built to see at once, at most: that
+            takes time and memory once. Other runtimes are not bound to a number.
         progress: told (what is being done, how much of it is, 0 to 1) while weights are fetched and
             engines are built; what it raises cancels.
 
@@ -77,9 +81,17 @@ class Segmenter:
         runtime: str = "auto",
         precision: str | None = None,
         accept_license: bool | str = False,
+        batch_size: int = 1,
         progress: Callable[[str, float], None] | None = None,
     ) -> None:
         from trimatte import engines
+
+        whole = isinstance(batch_size, int) and not isinstance(batch_size, bool)
+        if not whole or not 1 <= batch_size <= MOST_AT_ONCE:
+            raise ArgumentError(
+                f"Segmenter: batch_size must be a whole number in [1, {MOST_AT_ONCE}], "
+                f"got {batch_size!r:.80}"
+            )
 
         if progress is not None and not callable(progress):
             raise ArgumentError(f"Segmenter: progress must be callable, got {progress!r:.80}")
@@ -95,6 +107,7 @@ class Segmenter:
             device=device,
             precision=precision,
             size=found.input.sizes,
+            batch=None if batch_size == 1 else (1, batch_size, batch_size),
             progress=progress,
         )
         self._closed = False
@@ -150,9 +163,7 @@ class Segmenter:
         self, images: Iterable[ArrayLike], *, classes: Classes | None = None, stream: Any = None
     ) -> list[Array]:
         """The coarse alphas of several images: the network sees those at once that it sees at one
-        size. On a CPU they are to the bit those of calls with each.
-
-        Arrays on a GPU, and those for a network on one, are seen one by one.
+        size, as many as it can. On a CPU they are to the bit those of calls with each.
 
         Args:
             images: of any sizes, each as of a call.
@@ -189,19 +200,21 @@ class Segmenter:
         return network_input(pixels, self._card.input, dtype=dtype, stream=stream)
 
     def _predictions(self, tensors: list[Array], stream: Any) -> list[Array]:
-        """The network's output for each tensor, (1, ...); NumPy's of one shape go in together."""
+        """The network's output for each tensor, (1, ...); those of one shape go in together."""
         predictions: list[Array] = [None] * len(tensors)  # type: ignore[list-item]
-        for numbers in _alike(tensors, self._session.inputs[0].shape[0]):
+        for numbers in _alike(tensors, self._session.largest_batch):
             batch = [tensors[number] for number in numbers]
-            together = batch[0] if len(batch) == 1 else np.concatenate(batch)
-            output = self._predict(together, stream)
-            if len(batch) > 1 and len(output) != len(batch):
+            output = self._predict(_joined(batch, stream), stream)
+            if len(batch) == 1:
+                predictions[numbers[0]] = output
+                continue
+            if len(output) != len(batch):
                 raise EngineError(
                     f"{self._card.name}: the network makes {output.shape} of a batch of "
                     f"{len(batch)}: it takes one image at a time"
                 )
             for place, number in enumerate(numbers):
-                predictions[number] = output[place : place + 1] if len(batch) > 1 else output
+                predictions[number] = _part(output, place)
         return predictions
 
     def _matte(
@@ -307,16 +320,31 @@ def _checked(image: ArrayLike, stream: Any) -> Array:
 
 
 def _alike(tensors: list[Array], most: int | None) -> Iterator[list[int]]:
-    """The numbers of tensors that are of one shape on the host, so many at most; others alone."""
-    groups: dict[tuple[int, ...], list[int]] = {}
+    """The numbers of tensors that are of one shape in one place, so many at most."""
+    groups: dict[Any, list[int]] = {}
     for number, tensor in enumerate(tensors):
-        if isinstance(tensor, DeviceArray):
-            yield [number]
-        else:
-            groups.setdefault(tensor.shape, []).append(number)
+        place = tensor.device if isinstance(tensor, DeviceArray) else "cpu"
+        groups.setdefault((place, tuple(tensor.shape)), []).append(number)
     for numbers in groups.values():
         step = most or len(numbers)
         yield from (numbers[first : first + step] for first in range(0, len(numbers), step))
+
+
+def _joined(tensors: list[Array], stream: Any) -> Array:
+    """(N, ...) of N tensors (1, ...), where they lie."""
+    first = tensors[0]
+    if len(tensors) == 1:
+        return first
+    if isinstance(first, DeviceArray):
+        return _core.WorkStream(first, stream, "segment").joined(tensors)
+    return np.concatenate(tensors)
+
+
+def _part(output: Array, place: int) -> Array:
+    """(1, ...) of (N, ...), without a copy."""
+    if isinstance(output, DeviceArray):
+        return output.part(place, place + 1)
+    return output[place : place + 1]
 
 
 def network_input(
@@ -387,7 +415,9 @@ def segment(
     return segmenter(image, classes=classes, stream=stream)
 
 
-def as_segmenter(model: Model | Segmenter, *, card: Model | None, **options: Any) -> Segmenter:
+def as_segmenter(
+    model: Model | Segmenter, *, card: Model | None, batch_size: int = 1, **options: Any
+) -> Segmenter:
     """A Segmenter as it is, or the shared one of a model and its options."""
     if isinstance(model, Segmenter):
         refuse_options("segment", "with a Segmenter: it has its own", card=card, **options)
@@ -397,11 +427,11 @@ def as_segmenter(model: Model | Segmenter, *, card: Model | None, **options: Any
         if not isinstance(value, (str, bool, type(None))):
             raise ArgumentError(f"segment: {option} must be a name, got {value!r:.80}")
     files = [name, Path(name).with_suffix(".toml"), *([described] if described else [])]
-    key = tuple(map(_state, files)), described, tuple(sorted(options.items()))
+    key = tuple(map(_state, files)), described, batch_size, tuple(sorted(options.items()))
     with _LOADING:
         segmenter = _shared.pop(key, None)
         if segmenter is None or segmenter.closed:
-            segmenter = Segmenter(name, card=described, **options)
+            segmenter = Segmenter(name, card=described, batch_size=batch_size, **options)
         _shared[key] = segmenter  # the last used comes last
         while len(_shared) > _MODELS_KEPT:
             del _shared[next(iter(_shared))]
