@@ -97,7 +97,7 @@ def estimate_alpha(
     colours as they are encoded. Solved by full multigrid: each level of a pyramid starts from the
     coarser level's local linear model alpha = a . I + b evaluated on its own image, and takes a few
     steps of conjugate gradients preconditioned by a V-cycle with the same prolongation. Work memory
-    grows with the unknown pixels up to 16.8 megapixels; larger images are solved as a whole on a
+    grows with the unknown pixels up to 8.4 megapixels; larger images are solved as a whole on a
     coarse level and in tiles on the finer ones, which meet within 1/255.
 
     ``"shared"`` is the sampling of Gastal and Oliveira (Eurographics 2010): each unknown pixel
