@@ -21,8 +21,9 @@ HEAD = """\
 
 # Benchmarks
 
-Every figure that this project claims comes from a run that is kept here, whole: the machine, the date, the commit, what
-it was compared with, and the bars it was to meet, missed ones too. All of it can be run again:
+Every figure that this project claims comes from a run that is kept here, whole: the machine, the
+date, the commit, what it was compared with, and the bars it was to meet, missed ones too. All of it
+can be run again:
 
 <!-- not run: minutes each, and peers that are no part of trimatte -->
 ```sh
@@ -33,10 +34,11 @@ python benchmarks/keying.py --quick      # keys beside FFmpeg's and OBS's
 bash benchmarks/gpu_check.sh             # on a machine with a GPU
 ```
 
-Results are checked for agreement before anything is timed; both sides take turns, with two threads each where they have
-threads; figures are medians, and ratios of medians. [How, in detail](../benchmarks/README.md). Absolute times do not
-carry over to other machines. The key is bound by memory bandwidth and its ratio moves with it: 18x to 32x against NumPy
-and 4x to 10x against OpenCV in runs of the same day.
+Results are checked for agreement before anything is timed; both sides take turns, with two threads
+each where they have threads; figures are medians, and ratios of medians.
+[How, in detail](../benchmarks/README.md). Absolute times do not carry over to other machines. The
+key is bound by memory bandwidth and its ratio moves with it: 18x to 32x against NumPy and 4x to 10x
+against OpenCV in runs of the same day.
 
 A bar is what was asked for before it was measured. It stays where it was when it is missed.
 """
