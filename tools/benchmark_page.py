@@ -78,8 +78,8 @@ class Run:
     @property
     def machine(self) -> str:
         """In the words of the run, or of its title."""
-        found = re.match(r"(.+? cores), (\d+ threads) used", self.body)
-        return f"{found[1]}, {found[2]}" if found else self.title.rpartition(" on ")[2]
+        found = re.match(r".+? cores", self.body)
+        return found[0] if found else self.title.rpartition(" on ")[2]
 
     @property
     def bars(self) -> list[Bar]:
@@ -139,9 +139,11 @@ def overview(runs: list[Run]) -> str:
 
 
 def missed(runs: list[Run]) -> str:
-    return "\n".join(
-        f"- {run.title}: {bar.text}" for run in runs for bar in run.bars if not bar.met
-    )
+    lines = []
+    for run in runs:
+        bars = [f"    - {bar.text}" for bar in run.bars if not bar.met]
+        lines += [f"- {run.title}:", *bars] if bars else []
+    return "\n".join(lines)
 
 
 def anchor(title: str) -> str:

@@ -23,7 +23,7 @@ from trimatte.demo import Scene, scene
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 WIDTH = 1200  # of a picture
 GAP = 8
-LABEL = 40
+LABEL = 44
 PAPER, INK = (255, 255, 255), (30, 30, 30)
 UNKNOWN = (255, 96, 0)
 MAGENTA = (200, 60, 160)
@@ -84,7 +84,7 @@ def stages() -> Image.Image:
     return sheet(
         [
             Panel("photo", photo()),
-            Panel("mask: a network's rough idea", result.mask),
+            Panel("mask: a rough idea", result.mask),
             Panel("trimap: what is known", result.trimap),
             Panel("alpha: opacity, solved", result.alpha),
             Panel("foreground: its own colours", result.foreground),
@@ -103,7 +103,7 @@ def unknown_only() -> Image.Image:
     marked[unknown] = image[unknown] // 2 + np.array(UNKNOWN, np.uint8) // 2
     return sheet(
         [
-            Panel(f"unknown: {unknown.mean():.0%} of the pixels", marked),
+            Panel(f"unknown: {unknown.mean():.0%} of all", marked),
             Panel("all that the solver looks at", tint),
             Panel("alpha", result.alpha),
         ],
@@ -137,10 +137,8 @@ def keys() -> Image.Image:
         "difference with a ramp": trimatte.chroma_key(image, tolerance=10, softness=60),
         "method='obs'": trimatte.chroma_key(image, method="obs", key_color=key),
         "method='vlahos'": trimatte.chroma_key(image, method="vlahos", key_color=key),
-        "quality='fast': screen learnt": trimatte.chroma_key(
-            image, key_color="auto", quality="fast"
-        ),
-        "quality='best': and solved": trimatte.chroma_key(image, key_color="auto", quality="best"),
+        "'fast': screen learnt": trimatte.chroma_key(image, key_color="auto", quality="fast"),
+        "'best': and solved": trimatte.chroma_key(image, key_color="auto", quality="best"),
     }
     return sheet([Panel(name, HAIR.of(alpha)) for name, alpha in alphas.items()], columns=3)
 
@@ -181,7 +179,7 @@ def foreground() -> Image.Image:
         [
             Panel(name, HAIR.of(trimatte.composite(colors, alpha, "white")))
             for name, colors in (
-                ("the image's own colours: a rim", image),
+                ("the image's own colours", image),
                 ("estimate_foreground", estimated),
                 ("background= known", known),
             )
@@ -196,9 +194,9 @@ def despill() -> Image.Image:
     lit = drawn.foreground.astype(np.float32)
     lit += drawn.alpha[..., None] * np.array((0, 46, 8), np.float32)  # green light from all sides
     spilt = np.clip(lit, 0, 255).astype(np.uint8)
-    panels = [Panel("spill: green light on the subject", spilt)]
+    panels = [Panel("green light on it", spilt)]
     panels += [
-        Panel(f"despill, {method}", trimatte.despill(spilt, method=method))
+        Panel(f"{method}", trimatte.despill(spilt, method=method))
         for method in ("max-limit", "average", "double-average")
     ]
     part = Crop(60, 330, 240, 300)
@@ -215,10 +213,10 @@ def light() -> Image.Image:
     result = keyed()
     return sheet(
         [
-            Panel("encoded values (the default)", HAIR.of(result.composite("white"))),
+            Panel("encoded (default)", HAIR.of(result.composite("white"))),
             Panel("linear=True", HAIR.of(result.composite("white", linear=True))),
-            Panel("encoded, over black", HAIR.of(result.composite("black"))),
-            Panel("linear=True, over black", HAIR.of(result.composite("black", linear=True))),
+            Panel("encoded", HAIR.of(result.composite("black"))),
+            Panel("linear=True", HAIR.of(result.composite("black", linear=True))),
         ],
         columns=4,
     )
@@ -258,7 +256,7 @@ def sheet(panels: Sequence[Panel], *, columns: int) -> Image.Image:
     rows = -(-len(panels) // columns)
     page = Image.new("RGB", (WIDTH, rows * (LABEL + height + GAP) - GAP), PAPER)
     draw = ImageDraw.Draw(page)
-    font = ImageFont.load_default(size=24 if columns < 4 else 19)
+    font = ImageFont.load_default(size=28 if columns < 4 else 21)
     for number, panel in enumerate(panels):
         left = number % columns * (width + GAP)
         top = number // columns * (LABEL + height + GAP)

@@ -56,7 +56,7 @@ def chroma_key(
     is known, to the foreground's. ``quality="fast"`` is the soft key alone.
 
     By method: ``"difference"``, the default, is hard or has a ramp. With k the key colour's channel
-    and a, b the two others, the hard rule is::
+    and a, b the two others, the hard rule is:
 
         alpha = 0 if k > a + tolerance and k > b + tolerance else 1
 
@@ -77,7 +77,7 @@ def chroma_key(
     0.398942 G - 0.040274 B (0.5232 for pure green). At the image's border its outermost pixels go
     on outward (FFmpeg lets what it read last stand).
 
-    ``"vlahos"`` sets the colour difference in relation to the screen's own, K::
+    ``"vlahos"`` sets the colour difference in relation to the screen's own, K:
 
         alpha = clip(1 - (k - max(a, b)) / (K_k - max(K_a, K_b)))
 

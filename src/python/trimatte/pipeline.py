@@ -74,20 +74,23 @@ _SERVING = threading.Lock()  # a Remover's threads behind `aremove` are made onc
 class Result:
     """A cutout and what it was made from.
 
-    rgba: (H, W, 4) straight alpha, dtype of the image; colour is 0 where alpha is 0.
-    alpha: (H, W) float32 in [0, 1]. foreground: (H, W, 3), dtype of the image, spill removed.
-    trimap: (H, W) uint8, 0 / 128 / 255. mask: the coarse mask the trimap was made from, (H, W);
-    None where the trimap was given. engine: what ran the network that made the mask, and why it;
-    None where none did. screen: what was learnt of the screen that was keyed out, or None.
-    timings: seconds by stage, in order; on a GPU stages run on
-    while the next is given to it, and the last one given here, "wait", is what was left of them.
-    Of several images that the network saw at once each has its share of "segment", so that those of
-    all images add up to what was spent; the time that an image waited for others is in none.
-    device: where it ran: "cpu", "cuda:0". icc_profile: the colour profile of the file read, which
-    `image` and `save` pass on.
-
     Arrays are NumPy's, copied from a GPU when they are asked for; of an image that was a GPU's
     array they are `DeviceArray`.
+
+    Attributes:
+        rgba: (H, W, 4) straight alpha, dtype of the image; colour is 0 where alpha is 0.
+        alpha: (H, W) float32 in [0, 1].
+        foreground: (H, W, 3), dtype of the image, spill removed.
+        trimap: (H, W) uint8, 0 / 128 / 255.
+        mask: the coarse mask the trimap was made from, (H, W); None where the trimap was given.
+        engine: what ran the network that made the mask, and why it; None where none did.
+        screen: what was learnt of the screen that was keyed out, or None.
+        timings: seconds by stage, in order; on a GPU stages run on while the next is given to it,
+            and the last one given here, "wait", is what was left of them. Of several images that
+            the network saw at once each has its share of "segment", so that those of all images add
+            up to what was spent; the time that an image waited for others is in none.
+        device: where it ran: "cpu", "cuda:0".
+        icc_profile: the colour profile of the file read, which `image` and `save` pass on.
     """
 
     def __init__(
@@ -370,19 +373,26 @@ class Remover:
     ) -> Result:
         """Cut the foreground out of image.
 
-        image: a path, an encoded file's bytes, a binary file object, a Pillow image or an array
-        (read_image says more). mask: what is foreground, roughly, as for `refine`; one of another
-        size is resized to the image's. trimap: 0 background, 255 foreground, the rest unknown, of
-        the image's size. Either replaces the model or the colour key; spill is only removed from
-        keyed images. garbage, core: mattes of the image's size, of any depth, 1 (white) where there
-        is never to be foreground, and where there always is; the last word. screen: that of an
-        earlier frame of the same shot, which `fit_screen` then follows. An image's own alpha limits
-        the result's.
-        adjust: what alpha becomes before the foreground is estimated by it: adjust(pixels, alpha),
-        both where the work is done, gives (H, W) float32 there.
+        Args:
+            image: a path, an encoded file's bytes, a binary file object, a Pillow image or an array
+                (read_image says more). Its own alpha limits the result's.
+            mask: what is foreground, roughly, as for `refine`; one of another size is resized to
+                the image's. It replaces the model or the colour key, and so does a trimap; spill is
+                only removed from keyed images.
+            trimap: 0 background, 255 foreground, the rest unknown, of the image's size.
+            garbage, core: mattes of the image's size, of any depth, 1 (white) where there is never
+                to be foreground, and where there always is; the last word.
+            screen: that of an earlier frame of the same shot, which `fit_screen` then follows.
+            adjust: what alpha becomes before the foreground is estimated by it: adjust(pixels,
+                alpha), both where the work is done, gives (H, W) float32 there.
 
-        Raises ArgumentError: image or mask unreadable, sizes that do not match, both given, more
-        than max_memory needed; EngineError: the network failed, or the Remover is closed.
+        Returns:
+            A `Result`.
+
+        Raises:
+            ArgumentError: image or mask unreadable, sizes that do not match, both given, more than
+                max_memory needed.
+            EngineError: the network failed, or the Remover is closed.
         """
         self._check_open()
         if mask is not None and trimap is not None:
@@ -834,13 +844,20 @@ def remove(
 ) -> Any:
     """Cut the foreground out of image and return the cutout in the kind of the input.
 
-    image: an array gives an (H, W, 4) array of the same dtype; a Pillow image or a path gives a
-    Pillow image (RGBA, 8 bits); bytes or a binary file object give the bytes of a file.
-    mask, trimap: as for Remover.__call__. format, compression: of that file, ``"png"`` and
-    ``"fast"`` by default; see `Result.save`. options: those of Remover.
+    Args:
+        image: as of a `Remover`'s call.
+        mask, trimap: likewise.
+        format: of the file whose bytes are returned: ``"png"`` (the default), ``"webp"`` or
+            ``"tiff"``.
+        compression: of that file, see `Result.save`; by default ``"fast"``.
+        options: those of `Remover`. The models of the last calls stay loaded.
 
-    Raises ArgumentError and EngineError, as Remover and its call do. The models of the last calls
-    stay loaded.
+    Returns:
+        For an array an (H, W, 4) array of its dtype; for a Pillow image or a path a Pillow image
+        (RGBA, 8 bits); for bytes or a binary file object the bytes of a file.
+
+    Raises:
+        ArgumentError, EngineError: as `Remover` and its call do.
     """
     gives_bytes = isinstance(image, (bytes, bytearray, memoryview)) or hasattr(image, "read")
     file: dict[str, Any] = {"format": format, "compression": compression}
