@@ -77,6 +77,13 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
+def links(page: Path) -> list[str]:
+    """The targets of a page's links and pictures that are files of the repository, without what
+    is within them."""
+    prose = _FENCE.sub("", (ROOT / page).read_text(encoding="utf-8"))
+    return [target for target in re.findall(r"\]\(([^)\s#]+)", prose) if "://" not in target]
+
+
 # --- Python ---
 
 

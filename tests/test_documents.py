@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from documents import LANGUAGES, PAGES, ROOT, Block, Names, blocks, check_command, commands
+import trimatte
+from documents import LANGUAGES, PAGES, ROOT, Block, Names, blocks, check_command, commands, links
 from trimatte import make_trimap, set_num_threads
 from trimatte.cli import main
 from trimatte.demo import scene
@@ -153,9 +154,16 @@ def test_a_block_that_is_not_run_says_why() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
-def test_pictures_are_there(page: Path) -> None:
-    for target in re.findall(r"!\[.*?\]\((.*?)\)", (ROOT / page).read_text(encoding="utf-8")):
-        assert (ROOT / page.parent / target).is_file()
+def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
+    lost = [target for target in links(page) if not (ROOT / page.parent / target).exists()]
+    assert not lost
+
+
+def test_the_reference_has_every_public_name() -> None:
+    pages = [page for page in PAGES if page.parent.name == "reference"]
+    text = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in pages)
+    described = set(re.findall(r"^::: trimatte\.(\w+)$", text, re.M))
+    assert set(trimatte.__all__) - {"__version__"} <= described
 
 
 def test_the_page_of_benchmarks_is_current() -> None:
