@@ -29,7 +29,7 @@ from trimatte.cli import main
 ROOT = Path(__file__).parent.parent
 # benchmarks.md is written by a program and checked as such; rembg's and others' pages count too.
 PAGES = sorted(path.relative_to(ROOT) for path in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
-LANGUAGES = {"python", "sh", "cpp", "math", "text"}
+LANGUAGES = {"python", "sh", "cpp", "diff", "json", "math", "text", "toml"}  # the first two are run
 
 _FENCE = re.compile(r"( *)(`{3,})([^\n`]*)\n(.*?)^\1\2 *$", re.S | re.M)
 _MARK = re.compile(r"<!-- (not run|from): ([^\n]+?) -->\s*\Z")

@@ -33,21 +33,20 @@ LANGUAGES = {
 
 
 def on_config(config: Any) -> Any:
+    """Has blocks of ``math`` shown as formulas."""
     fence = {"name": "math", "class": "math", "format": formula}
     config.mdx_configs.setdefault("pymdownx.superfences", {})["custom_fences"] = [fence]
     return config
 
 
 def formula(source: str, *_: Any, **__: Any) -> str:
+    """A block of LaTeX, one formula a paragraph, as HTML."""
     lines = "\n".join(convert(line, display="block") for line in source.strip().split("\n\n"))
     return f'<div class="formula">{lines}</div>'
 
 
 def on_files(files: Files, config: Any) -> Files:
     """Adds a page for each file of the repository that a page, also one of these, links to."""
-    for page in files:
-        if page.src_uri.endswith((".pbtxt", "model.py")):
-            page.inclusion = page.inclusion.NOT_IN_NAV
     waiting = [ROOT / "docs" / page.src_uri for page in files.documentation_pages()]
     made: set[str] = set()
     while waiting:
