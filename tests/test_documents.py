@@ -37,7 +37,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
         small = photo.resize((128, 128))
     for name in ("photo.jpg", "photos/one.jpg", "photos/two.jpg", "docs/images/astronaut.jpg"):
         small.save(folder / name)
-    green = scene(90, 128).image
+    green = scene(60, 96).image
     y, x = np.indices((128, 128))
     mask = np.uint8(255 * ((x - 64) ** 2 + (y - 64) ** 2 < 48**2))
     for name, image in (
