@@ -25,6 +25,7 @@ from conftest import Run
 from trimatte import ArgumentError, EngineError, Remover
 from trimatte.imageio import encode_png, read_image, write_image
 from trimatte.ray import DatasetSummary, Limits, remove_dataset, service
+from trimatte.ray.cluster import connected
 from trimatte.ray.ledger import MOST_ATTEMPTS, Ledger
 from trimatte.ray.manifest import Manifest
 from trimatte.ray.meter import Meter, ReplicaState
@@ -188,11 +189,15 @@ class Service:
 def test_the_command_serves_until_it_is_told_to_stop() -> None:
     port = free_port()
     command = [sys.executable, "-m", "trimatte", "serve", "--port", str(port), "--quality", "fast"]
+    command += ["--max-memory", "200MiB"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         assert "POST images to" in process.stdout.readline()
         assert Service(port)("/remove", encode_png(picture(1)))[0] == 200
+        status, _, body = Service(port)("/remove", encode_png(np.zeros((1500, 1500, 3), np.uint8)))
+        assert status == 422
+        assert b"max_memory is 200.0 MiB" in body
         children = processes_below(process.pid)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
@@ -600,3 +605,17 @@ def test_without_ray_the_message_says_what_to_install(
     monkeypatch.setitem(sys.modules, "ray.data", None)
     with pytest.raises(EngineError, match=r"pip install 'trimatte\[ray\]'"):
         remove_dataset(tmp_path, tmp_path / "sink")
+
+
+def test_a_cluster_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: Any) -> None:
+        raise ConnectionError("nobody answers")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refused)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    with (
+        pytest.raises(EngineError, match="the cluster at 10-0-0-1 cannot be had: nobody"),
+        connected(address="10-0-0-1"),
+    ):
+        pass

@@ -98,6 +98,12 @@ def add_serve(commands: Any) -> None:
         metavar="N",
         help=f"that wait; more are answered with 503 (default: {default.queued})",
     )
+    limits.add_argument(
+        "--max-memory",
+        metavar="SIZE",
+        help="of the images that a worker has in hand, as 2GiB; one that alone may take more is "
+        "answered with 422 (default: no limit)",
+    )
     add_network(parser, default=BUILT_IN_MODEL)
     add_matting(parser)
     parser.set_defaults(run=_serve, quiet=False, verbose=False)
@@ -145,6 +151,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     names = ("model", "card", "runtime", "precision", "accept_license", "radius", "quality")
     options = {name: getattr(arguments, name) for name in names} | {
         "classes": classes_of(arguments),
+        "max_memory": arguments.max_memory,
         "device": None if arguments.gpus and arguments.device == "cpu" else arguments.device,
     }
     return {name: value for name, value in options.items() if value is not None}
@@ -167,13 +174,16 @@ def _run(application: Any, arguments: argparse.Namespace, stop: Event) -> None:
     host, port = arguments.host, arguments.port
     try:
         try:
+            runs_already = bool(serve.status().proxies)
             serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": port})
             serve.run(application, name=_APPLICATION)
         except Exception as error:  # Serve raises what its actors died of, cause last
             cause = (str(error).strip() or repr(error)).splitlines()[-1]
             raise EngineError(f"serve: it could not be started: {cause}") from error
-        place = f"[{host}]" if ":" in host else host
-        print(f"trimatte: POST images to http://{place}:{port}/remove; Ctrl-C ends it", flush=True)
+        place = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        if runs_already:  # and listens where it did; --host and --port have no say
+            place = "the address of the Serve that runs on that cluster, "
+        print(f"trimatte: POST images to {place}/remove; Ctrl-C ends it", flush=True)
         while not stop.wait(_LOOKS_EVERY):
             if _APPLICATION not in serve.status().applications:
                 raise EngineError("serve: somebody has shut the application down")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from trimatte.engines.optional import require
-from trimatte.errors import ArgumentError
+from trimatte.errors import ArgumentError, EngineError
 
 __all__ = ["checked_cpus", "checked_gpus", "connected", "load", "placed"]
 
@@ -39,7 +39,11 @@ def connected(**options: Any) -> Iterator[Any]:
     unset = _USAGE_STATS not in os.environ
     os.environ.setdefault(_USAGE_STATS, "0")  # the cluster's processes inherit it
     try:
-        ray.init(**own | quiet | options)
+        try:
+            ray.init(**own | quiet | options)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            where = f"the cluster at {found}" if found else "a cluster of this machine"
+            raise EngineError(f"trimatte.ray: {where} cannot be had: {error}") from error
         yield ray
     finally:
         ray.shutdown()

@@ -22,12 +22,15 @@ class Cutter:
         options: of the Remover; its device is the worker's unless they name one.
         cpus: its threads.
         gpus: those that the worker holds.
+        batch_size: images that the network sees at once on a GPU, unless the options say it.
     """
 
-    def __init__(self, options: Mapping[str, Any], *, cpus: int, gpus: float) -> None:
+    def __init__(
+        self, options: Mapping[str, Any], *, cpus: int, gpus: float, batch_size: int | None = None
+    ) -> None:
         trimatte.set_num_threads(cpus)
-        device = {"device": "cuda"} if gpus else {}
-        self._remover = Remover(**device | dict(options))
+        on_gpu = {"device": "cuda", "batch_size": batch_size} if gpus else {}
+        self._remover = Remover(**on_gpu | dict(options))
         _ = self._remover.segmenter  # loaded now: a worker that cannot have it says so at once
 
     def cut(self, images: Sequence[bytes]) -> list[Result | Exception]:

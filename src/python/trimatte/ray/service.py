@@ -26,7 +26,8 @@ _LOG = logging.getLogger("ray.serve")  # Serve writes it to the replica's log
 # What is taken from strangers: decoders that are much used, and none that runs another program.
 _KINDS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 
-# A batch that takes so many times the time limit hangs: Serve then starts the replica anew.
+# A batch that takes so many times the time limit of all its images hangs: Serve then starts the
+# replica anew.
 _HANGS = 4
 
 
@@ -54,7 +55,8 @@ def service(
         replicas: processes that cut out.
         cpus: cores of each, and its threads.
         gpus: of each, such as 1 or 0.5; its device is then "cuda".
-        batch_size: images that wait are cut out together, so many at most.
+        batch_size: images that wait are cut out together, so many at most; on a GPU the network
+            sees those of them at once that it sees at one size.
         batch_wait: seconds that a batch which is not full waits for more.
         limits: what a request may cost.
         options: of `Remover`.
@@ -123,13 +125,13 @@ class _Replica:
         self._disconnect = requests.ClientDisconnect
         self._limits = limits
         self._meter = meter
-        self._cutter = Cutter(options, cpus=cpus, gpus=gpus)
+        self._cutter = Cutter(options, cpus=cpus, gpus=gpus, batch_size=batch_size)
         serve = load("ray.serve")
         batched = serve.batch(max_batch_size=batch_size, batch_wait_timeout_s=batch_wait)
         self._cut = batched(self._cut_batch)
         self._name = serve.get_replica_context().replica_id.unique_id
         self._batches = self._images = 0
-        self._batch_begun: float | None = None
+        self._hangs_from: float | None = None
         self._meter.started.remote(self._state())
 
     async def __call__(self, request: Any) -> Any:
@@ -152,8 +154,7 @@ class _Replica:
 
     def check_health(self) -> None:
         """Is asked by Serve, which starts a replica anew that raises."""
-        begun = self._batch_begun
-        if begun is not None and time.monotonic() - begun > _HANGS * self._limits.seconds:
+        if self._hangs_from is not None and time.monotonic() > self._hangs_from:
             raise RuntimeError("a batch hangs")
 
     async def _answer(self, path: str, request: Any) -> Any:
@@ -209,11 +210,11 @@ class _Replica:
         return bytes(body)
 
     async def _cut_batch(self, images: list[bytes]) -> list[Result | Exception]:
-        self._batch_begun = time.monotonic()
+        self._hangs_from = time.monotonic() + _HANGS * len(images) * self._limits.seconds
         try:
             results = await asyncio.to_thread(self._cutter.cut, images)
         finally:
-            self._batch_begun = None
+            self._hangs_from = None
         self._batches += 1
         self._images += len(images)
         return results
