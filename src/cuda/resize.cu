@@ -1,5 +1,10 @@
 // Resampling on the GPU, a kernel for each pass. The weights are made on the host, where the CPU
 // backend makes them too, and lie tap by tap, so that neighbouring threads read neighbours.
+#include <list>
+#include <memory>
+#include <mutex>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "buffer.cuh"
@@ -20,24 +25,72 @@ struct TableView {
   std::ptrdiff_t count;
 };
 
+// The table as the host makes it.
+template <class T>
+struct HostTable {
+  HostTable(ResizeFilter filter, std::ptrdiff_t from, std::ptrdiff_t to) : first(to) {
+    const ResizeSide side{filter, static_cast<int>(from), static_cast<int>(to)};
+    taps = resize_taps(side);
+    weights.resize(to * taps);
+    std::vector<double> exact(taps);
+    for (std::ptrdiff_t i = 0; i < to; ++i) {
+      first[i] = resize_weights(side, static_cast<int>(i), exact.data(), taps);
+      for (int k = 0; k < taps; ++k) weights[k * to + i] = resize_weight<ResizeNumber<T>>(exact[k]);
+    }
+  }
+
+  std::vector<int> first;
+  std::vector<ResizeNumber<T>> weights;
+  int taps = 0;
+};
+
+// Tables of the sides that were asked for last: to make one takes the host longer than the GPU
+// needs for the image.
+template <class T>
+class HostTables {
+ public:
+  using Entry = std::shared_ptr<const HostTable<T>>;
+
+  Entry get(ResizeFilter filter, std::ptrdiff_t from, std::ptrdiff_t to) {
+    const std::tuple key(filter, from, to);
+    if (Entry found = find(key)) return found;
+    const auto made = std::make_shared<const HostTable<T>>(filter, from, to);
+    const std::lock_guard lock(mutex_);
+    kept_.emplace_front(key, made);
+    if (kept_.size() > kMost) kept_.pop_back();
+    return made;
+  }
+
+ private:
+  using Key = std::tuple<ResizeFilter, std::ptrdiff_t, std::ptrdiff_t>;
+  static constexpr std::size_t kMost = 16;
+
+  Entry find(const Key& key) {
+    const std::lock_guard lock(mutex_);
+    for (auto entry = kept_.begin(); entry != kept_.end(); ++entry)
+      if (entry->first == key) {
+        kept_.splice(kept_.begin(), kept_, entry);
+        return entry->second;
+      }
+    return nullptr;
+  }
+
+  std::mutex mutex_;
+  std::list<std::pair<Key, Entry>> kept_;  // the one that was used last comes first
+};
+
 template <class T>
 class Table {
  public:
   Table(ResizeFilter filter, std::ptrdiff_t from, std::ptrdiff_t to, Stream stream)
       : first_(to, stream) {
-    const ResizeSide side{filter, static_cast<int>(from), static_cast<int>(to)};
-    taps_ = resize_taps(side);
-    std::vector<int> first(to);
-    std::vector<ResizeNumber<T>> weights(to * taps_);
-    std::vector<double> exact(taps_);
-    for (std::ptrdiff_t i = 0; i < to; ++i) {
-      first[i] = resize_weights(side, static_cast<int>(i), exact.data(), taps_);
-      for (int k = 0; k < taps_; ++k)
-        weights[k * to + i] = resize_weight<ResizeNumber<T>>(exact[k]);
-    }
+    static HostTables<T>& tables = *new HostTables<T>;  // threads may outlive static destructors
+    const auto made = tables.get(filter, from, to);
+    taps_ = made->taps;
     weights_ = cuda::Buffer<ResizeNumber<T>>(to * taps_, stream);
-    cuda::upload(first_.data(), first.data(), first.size() * sizeof first[0], stream);
-    cuda::upload(weights_.data(), weights.data(), weights.size() * sizeof weights[0], stream);
+    cuda::upload(first_.data(), made->first.data(), to * sizeof made->first[0], stream);
+    cuda::upload(weights_.data(), made->weights.data(),
+                 made->weights.size() * sizeof made->weights[0], stream);
   }
   TableView<T> view() const { return {first_.data(), weights_.data(), taps_, first_.size()}; }
 
