@@ -6,7 +6,9 @@ through the last two, `Remover` and `remove` are all of them in one call.
 """
 
 from trimatte._core import __version__
+from trimatte.backgrounds import blurred_background
 from trimatte.compositing import composite, cutout, limit_alpha, premultiply, unpremultiply
+from trimatte.cropping import crop_box
 from trimatte.devices import (
     DeviceArray,
     build_info,
@@ -67,12 +69,14 @@ __all__ = [
     "Stabilizer",
     "TrimapWarning",
     "__version__",
+    "blurred_background",
     "build_info",
     "choke",
     "chroma_key",
     "class_probability",
     "composite",
     "cpu_target",
+    "crop_box",
     "cuda_available",
     "cuda_status",
     "cutout",

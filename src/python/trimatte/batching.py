@@ -19,12 +19,25 @@ from trimatte.imageio import Header, is_path, measurable, read_header
 from trimatte.memory import Budget, check_fits, in_words
 from trimatte.workers import Worker, wait_for_all
 
-__all__ = ["Finish", "Job", "Pipeline", "Plan", "Stages", "in_order"]
+__all__ = ["Finish", "Job", "Pipeline", "Plan", "Stages", "in_order", "number_at_work"]
 
 Finish = Callable[[Any], Any]
 """Makes something of a `Result`, as its file, on a thread of its own."""
 
 _log = logging.getLogger("trimatte")
+
+
+class _AtWork(threading.local):
+    number: int | None = None
+
+
+_at_work = _AtWork()
+
+
+def number_at_work() -> int | None:
+    """The number, in its stream, of the image that the calling thread works on, as for `finish` or
+    for whoever hears a warning; None outside of a stream. Of a batch it is the first one's."""
+    return _at_work.number
 
 
 @dataclass(frozen=True)
@@ -82,15 +95,22 @@ class Plan:
 class Job:
     """An image on its way; `future` gets what becomes of it, or the exception.
 
-    what: its name in the exception; None: that is not named. finish: the last stage.
+    what: its name in the exception; None: that is not named. finish: the last stage. number: see
+    `number_at_work`.
     """
 
     def __init__(
-        self, stages: Stages, source: Any, what: str | None = None, finish: Finish | None = None
+        self,
+        stages: Stages,
+        source: Any,
+        what: str | None = None,
+        finish: Finish | None = None,
+        number: int | None = None,
     ) -> None:
         self.stages = stages
         self.what = what
         self.finish = finish
+        self.number = number
         self.future: Future[Any] = Future()
         self.value = source  # then what the last stage made of it
         self.likeness: Hashable | None = None  # see `likeness_of`
@@ -273,6 +293,7 @@ class Pipeline:
         if not wanted:
             return
         try:
+            _at_work.number = wanted[0].number
             wanted[0].stages.segment([job.value for job in wanted])
         except BaseException as error:
             if len(wanted) == 1 or not isinstance(error, Exception):
@@ -290,6 +311,7 @@ class Pipeline:
             self._settle(job)
             return
         try:
+            _at_work.number = job.number
             job.value = stage(job)
         except BaseException as error:  # SystemExit too: whoever waits is to have it
             self._settle(job, error)
@@ -368,7 +390,7 @@ def in_order(
                 source, failure = None, error
             else:
                 what = f"image {number}" + (f", {os.fsdecode(image)!r}" if is_path(image) else "")
-                jobs.append(pipeline.submit(Job(stages, image, what, finish)))
+                jobs.append(pipeline.submit(Job(stages, image, what, finish, number)))
                 number += 1
                 del image
         if not jobs:

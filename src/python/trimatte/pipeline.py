@@ -21,6 +21,7 @@ from trimatte import _core
 from trimatte.arrays import KeyColor, as_array, choice, is_on_gpu, three_valued
 from trimatte.batching import Finish, Job, Pipeline, Plan, Stages, in_order
 from trimatte.compositing import composite, cutout, limit_alpha
+from trimatte.cropping import Margin, crop_box, cropped
 from trimatte.devices import DeviceArray, cuda_available, free_memory
 from trimatte.edges import choke, feather
 from trimatte.errors import ArgumentError, EngineError
@@ -184,6 +185,26 @@ class Result:
         background: (r, g, b) in 0..255, a colour's name, or an image of the same size and dtype.
         """
         return composite(self.foreground, self.alpha, background, linear=linear)
+
+    def crop(self, margin: Margin = 0) -> Result:
+        """What shows of the cutout, with a margin around it: pixels, or ``"5%"`` of its longer
+        side. See `crop_box`; all arrays are cut alike, and are NumPy's.
+
+        Raises ArgumentError: nothing shows, or margin is neither.
+        """
+        box = crop_box(self._arrays["alpha"], margin)
+        arrays = {
+            name: None if array is None else cropped(array, box)
+            for name, array in self._arrays.items()
+        }
+        return Result(
+            arrays,
+            dict(self.timings),
+            self.device,
+            engine=self.engine,
+            screen=self.screen,
+            icc_profile=self.icc_profile,
+        )
 
     def __repr__(self) -> str:
         rgba = self._arrays["rgba"]
@@ -395,8 +416,7 @@ class Remover:
             EngineError: the network failed, or the Remover is closed.
         """
         self._check_open()
-        if mask is not None and trimap is not None:
-            raise ArgumentError("Remover: give mask or trimap, not both")
+        _check_given(mask, trimap)
         if self.max_memory is not None:
             image = measurable(image)
             check_fits(read_header(image), self.max_memory, "Remover")
@@ -437,6 +457,10 @@ class Remover:
         self,
         images: Iterable[ImageSource],
         *,
+        mask: ImageSource | None = None,
+        trimap: ImageSource | None = None,
+        garbage: ImageSource | None = None,
+        core: ImageSource | None = None,
         on_error: str = "return",
         finish: Finish | None = None,
         workers: int | None = None,
@@ -452,6 +476,7 @@ class Remover:
 
         Args:
             images: of any sizes and kinds that a call takes.
+            mask, trimap, garbage, core: as of a call, the same for every image.
             on_error: ``"return"``: an image that fails gives its exception, as the call would raise
                 it, with the image's number from 0 in front, and the rest go on. ``"raise"``: it is
                 raised, and the rest are dropped.
@@ -475,7 +500,9 @@ class Remover:
         _check_finish(finish, "stream")
         plan = self._plan(workers, batch_size)
         limit = _memory_limit(max_memory, "stream") or self.max_memory
-        return self._results(images, plan, limit, finish, keep_errors)
+        _check_given(mask, trimap)
+        stages = self._stages(mask=mask, trimap=trimap, garbage=garbage, core=core)
+        return self._results(images, stages, plan, limit, finish, keep_errors)
 
     async def aremove(
         self,
@@ -553,8 +580,10 @@ class Remover:
         if self._closed:
             raise EngineError("Remover: it is closed")
 
-    def _stages(self) -> Stages:
-        return Stages(self._read_beside, _header, self._network_shape, self._segment, self._cut)
+    def _stages(self, **given: Any) -> Stages:
+        """What is done to an image; given: what `_read` takes beside it."""
+        read = partial(self._read_beside, **given)
+        return Stages(read, _header, self._network_shape, self._segment, self._cut)
 
     def _plan(self, workers: int | None, batch_size: int | None) -> Plan:
         """How to work on many images; on a GPU one at least waits while another is worked on."""
@@ -567,6 +596,7 @@ class Remover:
     def _results(
         self,
         images: Iterable[ImageSource],
+        stages: Stages,
         plan: Plan,
         limit: int | None,
         finish: Finish | None,
@@ -578,7 +608,7 @@ class Remover:
         try:
             yield from in_order(
                 pipeline,
-                self._stages(),
+                stages,
                 images,
                 most=plan.ahead + plan.workers,
                 finish=finish,
@@ -599,9 +629,9 @@ class Remover:
 
     # --- the stages ---
 
-    def _read_beside(self, image: ImageSource) -> _Work:
+    def _read_beside(self, image: ImageSource, **given: Any) -> _Work:
         """`_read` of one of many images."""
-        return self._read(image, stream=self._gpu_streams.next(self.device, "Remover"))
+        return self._read(image, **given, stream=self._gpu_streams.next(self.device, "Remover"))
 
     def _read(
         self,
@@ -892,6 +922,11 @@ def _header(work: _Work) -> Header:
 
 def _memory_limit(value: Bytes | None, operation: str) -> int | None:
     return None if value is None else number_of_bytes(value, operation, "max_memory")
+
+
+def _check_given(mask: ImageSource | None, trimap: ImageSource | None) -> None:
+    if mask is not None and trimap is not None:
+        raise ArgumentError("Remover: give mask or trimap, not both")
 
 
 def _check_finish(finish: Any, operation: str) -> None:
