@@ -16,7 +16,7 @@ from PIL import Image
 
 import trimatte
 from conftest import Run
-from trimatte import Remover, cli, imageio
+from trimatte import Remover, imageio
 from trimatte.cli import main
 from trimatte.imageio import encode_png, read_image, read_mask
 
@@ -390,14 +390,14 @@ def test_what_goes_wrong_inside_is_named(
     run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (photos / "broken.png").unlink()
-    real = Remover.__call__
+    real = Remover._read
 
     def failing(self: Remover, image: Any, **options: Any) -> Any:
         if Path(image).name == "a.png":
             raise MemoryError("no room")
         return real(self, image, **options)
 
-    monkeypatch.setattr(Remover, "__call__", failing)
+    monkeypatch.setattr(Remover, "_read", failing)
     code, _, err = run("key", photos, "-o", tmp_path / "out")
     assert code == 1
     assert "1 of 3 failed" in err
@@ -527,7 +527,7 @@ def test_real_photographs(run: Run, shared_data: Path, tmp_path: Path) -> None:
 
 def test_the_module_says_what_it_can_read() -> None:
     # Older Pillows have no AVIF: such a file is named as one that cannot be read.
-    assert set(Image.registered_extensions()) >= cli.IMAGE_SUFFIXES - {".avif"}
+    assert set(Image.registered_extensions()) >= imageio.IMAGE_SUFFIXES - {".avif"}
 
 
 def test_keys_to_choose_from(run: Run, photo: Path, tmp_path: Path) -> None:

@@ -100,6 +100,7 @@ def add_network(parser: argparse.ArgumentParser, *, default: str | None) -> None
     """Adds the options of a segmentation network; default: the model without --model."""
     network = parser.add_argument_group("the network")
     network.add_argument(
+        "-m",
         "--model",
         default=default,
         metavar="NAME|FILE",
@@ -174,10 +175,12 @@ def _key_color(text: str) -> str | tuple[float, float, float]:
     return text if text in ("auto", "green", "blue", "red") else _colour(text)
 
 
-def key_remover(arguments: argparse.Namespace, despill: str) -> Remover:
+def key_remover(
+    arguments: argparse.Namespace, despill: str, *, kind: type[Remover] = Remover
+) -> Remover:
     """The Remover that the options of the screen ask for; despill: a method, or none."""
     try:
-        return Remover(
+        return kind(
             model=None,
             key_color=arguments.key_color,
             method=arguments.method,
@@ -191,6 +194,7 @@ def key_remover(arguments: argparse.Namespace, despill: str) -> Remover:
             despill=None if despill == "none" else despill,
             despill_strength=arguments.despill_strength,
             device=arguments.device,
+            **_bounds(arguments),
         )
     except ArgumentError as error:
         raise UsageError(str(error)) from error
@@ -216,6 +220,7 @@ def network_remover(arguments: argparse.Namespace) -> Remover:
             radius=arguments.radius,
             quality=arguments.quality,
             device=arguments.device,
+            **_bounds(arguments),
         )
     except ArgumentError as error:
         raise UsageError(str(error)) from error
@@ -238,6 +243,11 @@ def _beside_network(arguments: argparse.Namespace) -> dict[str, Any]:
     given = {name: getattr(arguments, name, None) for name in names}
     edges = {name: getattr(arguments, name, 0.0) for name in ("choke", "feather")}
     return {name: value for name, value in given.items() if value is not None} | edges
+
+
+def _bounds(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What a command on many images may take, where it has options for that."""
+    return {name: getattr(arguments, name, None) for name in ("workers", "max_memory")}
 
 
 def background_of(given: str) -> str | tuple[float, float, float]:

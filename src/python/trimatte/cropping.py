@@ -22,8 +22,8 @@ _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
 
 
 def crop_box(alpha: ArrayLike, margin: Margin = 0) -> tuple[slice, slice]:
-    """Rows and columns of the smallest rectangle that holds all that shows of an alpha, with a margin
-    around it: ``image[crop_box(alpha)]``.
+    """Rows and columns of the smallest rectangle that holds all that shows of an alpha, and a
+    margin around it: ``image[crop_box(alpha)]``.
 
     Args:
         alpha: (H, W), bool, uint8, uint16 or float32 in [0, 1]. A pixel shows if it is more than 0

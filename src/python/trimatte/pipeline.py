@@ -192,7 +192,7 @@ class Result:
 
         Raises ArgumentError: nothing shows, or margin is neither.
         """
-        box = crop_box(self._arrays["alpha"], margin)
+        box = crop_box(self._array("alpha"), margin)
         arrays = {
             name: None if array is None else cropped(array, box)
             for name, array in self._arrays.items()
