@@ -22,7 +22,7 @@ from PIL import Image
 import trimatte
 from test_segmenting import Constant, a_photo
 from trimatte import ArgumentError, EngineError, Remover, Segmenter, engines
-from trimatte.batching import Job, Pipeline, Plan, Stages
+from trimatte.batching import Job, Pipeline, Plan, Stages, number_at_work
 from trimatte.demo import scene
 from trimatte.imageio import Header, encode_png
 from trimatte.memory import Budget, memory_of, number_of_bytes
@@ -694,3 +694,26 @@ def test_memory_stays_flat(segmenter: Segmenter) -> None:
     for _ in remover.stream(images(120)):
         pass
     assert resident() < before * 1.05
+
+
+def test_what_is_given_beside_every_image() -> None:
+    image = a_photo(60, 80)
+    mask, core = np.zeros((2, 60, 80), np.uint8)
+    mask[20:40, 20:60] = 255
+    core[25:30, 30:40] = 255
+    remover = Remover(model=None)
+    expected = remover(image, mask=mask, core=core)
+    for result in remover.stream([image, image], mask=mask, core=core):
+        np.testing.assert_array_equal(result.rgba, expected.rgba)
+    with pytest.raises(ArgumentError, match="mask or trimap, not both"):
+        remover.stream([image], mask=mask, trimap=mask)
+
+
+def test_the_number_of_the_image_at_work() -> None:
+    images = [a_photo(40, 50)] * 5
+    remover = Remover(model=None)
+    mask = np.zeros((40, 50), bool)
+    mask[10:30, 10:40] = True
+    numbers = remover.stream(images, mask=mask, finish=lambda _: number_at_work(), workers=3)
+    assert list(numbers) == [0, 1, 2, 3, 4]
+    assert number_at_work() is None

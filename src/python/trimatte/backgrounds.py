@@ -20,10 +20,10 @@ from trimatte.resizing import resize
 __all__ = ["Background", "blurred_background", "fitted_background"]
 
 _BLUR = 1 / 40  # of the square root of the area: about what a fast portrait lens makes of it
-_STEEP = 4  # power of a pixel's share of background; fur that is half opaque would give a halo
+_STEEP = 16  # power of a pixel's share of background; fur that is half opaque would give a halo
 _SMALL_SIGMA = 8.0  # pixels of the reduced image; a Gaussian hides what is finer
 _WIDER = 4  # the next, coarser estimate where a window holds next to nothing of the background
-_LITTLE = 1e-3
+_LITTLE = 1e-2
 
 Background = Callable[[tuple[int, int], Any], Any]
 """What gives the background for an (height, width) and a dtype, as `composite` takes it."""
@@ -59,7 +59,7 @@ def blurred_background(
     `composite`.
 
     A normalised convolution (Knutsson and Westin, CVPR 1993): the Gaussian mean of the colours,
-    each weighted by (1 - alpha)^4, so that what is half foreground counts for a sixteenth: the
+    each weighted by (1 - alpha)^16, so that what is a tenth foreground counts for a fifth: the
     foreground's colours do not bleed into what is around it, as those of a blurred photo do. Where
     the window holds no background, behind the foreground, a wider one has the say. Where nothing is
     background it is black.
