@@ -1,0 +1,1 @@
+"""Stand-ins for other packages' interfaces: an existing program changes an import."""
