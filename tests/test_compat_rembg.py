@@ -154,7 +154,8 @@ def test_the_trimap_is_rembgs_and_the_rest_is_solved(
     trimap = np.full(mask.shape, 128, np.uint8)
     trimap[inside] = 255
     trimap[outside] = 0
-    alpha = trimatte.estimate_alpha(PHOTO, trimap)
+    quality = "exact" if size == 3 else "balanced"
+    alpha = trimatte.estimate_alpha(PHOTO, trimap, quality=quality)
     expected = trimatte.cutout(trimatte.estimate_foreground(PHOTO, alpha), alpha)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -165,6 +166,7 @@ def test_the_trimap_is_rembgs_and_the_rest_is_solved(
             alpha_matting_background_threshold=background,
             alpha_matting_erode_size=size,
             session=session,
+            quality=quality,
         )
     np.testing.assert_array_equal(ours, expected)
 

@@ -173,6 +173,7 @@ def remove(
     force_return_bytes: bool = False,
     *,
     putalpha: bool = False,
+    quality: str = "balanced",
     **kwargs: Any,
 ) -> Any:
     """Removes the background of an image.
@@ -199,6 +200,8 @@ def remove(
         bgcolor: (R, G, B, A) in 0..255, put behind the cutout, with 8 bits.
         force_return_bytes: the result is the bytes of a PNG file, whatever data is.
         putalpha: keep the photo's colours as they are, also where nothing shows of them.
+        quality: of `estimate_alpha`. ``"balanced"`` comes nearer to true opacity than PyMatting's
+            solve, which rembg takes, ``"exact"`` nearer to that solve.
         kwargs: ``cc`` or ``cloth_category`` of ``u2net_cloth_seg``; without a session, those of
             `new_session`.
 
@@ -226,18 +229,19 @@ def remove(
     masks = _masks(predicts, pixels, clothes)
     if post_process_mask:
         masks = [post_process(mask) for mask in masks]
-    results: list[Array] = masks
-    if not only_mask:
-        trimaps: list[Array | None] = [None] * len(masks)
-        if alpha_matting:
+    results: list[Array] = []
+    for mask in masks:
+        trimap = None
+        if alpha_matting and not only_mask:
             thresholds = alpha_matting_background_threshold, alpha_matting_foreground_threshold
-            trimaps = [_trimap(mask, *thresholds, alpha_matting_erode_size) for mask in masks]
-        results = [
-            _put(pixels, mask)
-            if putalpha and trimap is None
-            else _cutout(pixels, mask, trimap, decontaminate or alpha_matting)
-            for mask, trimap in zip(masks, trimaps, strict=True)
-        ]
+            trimap = _trimap(mask, *thresholds, alpha_matting_erode_size)
+        if only_mask:
+            results.append(mask)
+        elif putalpha and trimap is None:
+            results.append(_put(pixels, mask))
+        else:
+            unmixes = decontaminate or alpha_matting
+            results.append(_cutout(pixels, mask, trimap, unmixes, quality))
     result = np.concatenate(results)
     if bgcolor is not None and not only_mask:
         result = _over(result, bgcolor)
@@ -376,17 +380,17 @@ def _trimap(mask: Mask, background: Any, foreground: Any, erode_size: Any) -> Ar
                 f"remove: no sure {side} is left by the thresholds and the erosion: the mask is "
                 "taken for the opacity",
                 TrimapWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
             return None
     return trimap
 
 
-def _cutout(pixels: Array, mask: Mask, trimap: Array | None, unmixes: bool) -> Array:
+def _cutout(pixels: Array, mask: Mask, trimap: Array | None, unmixes: bool, quality: str) -> Array:
     """Straight RGBA. trimap: what opacity is solved by; None: the mask is it. unmixes: whether the
     background is taken out of the colours."""
     rgb = pixels[:, :, :3]
-    alpha = mask if trimap is None else estimate_alpha(rgb, trimap)
+    alpha = mask if trimap is None else estimate_alpha(rgb, trimap, quality=quality)
     foreground = estimate_foreground(rgb, alpha) if unmixes else rgb
     if pixels.shape[2] == 4:
         opacity = alpha if alpha.dtype == np.float32 else np.divide(alpha, 255, dtype=np.float32)
