@@ -34,6 +34,7 @@ LANGUAGES = {"python", "sh", "cpp", "diff", "json", "math", "text", "toml"}  # t
 _FENCE = re.compile(r"( *)(`{3,})([^\n`]*)\n(.*?)^\1\2 *$", re.S | re.M)
 _MARK = re.compile(r"<!-- (not run|from): ([^\n]+?) -->\s*\Z")
 _OPERATORS = {"&&", "||", "|", ";"}
+_REDIRECTIONS = re.compile(r" (<|>>?) *[^ ]+")
 
 
 @dataclass(frozen=True)
@@ -246,8 +247,10 @@ def _returned(function: Any) -> type | None:
 
 
 def commands(block: Block) -> Iterator[list[str]]:
-    """The commands of a shell block, as words; variables set for one are left out."""
+    """The commands of a shell block, as words; variables set for one are left out, and files that
+    its input and output are redirected to."""
     for line in block.text.replace("\\\n", " ").splitlines():
+        line = _REDIRECTIONS.sub("", line)
         words: list[str] = []
         for word in [*shlex.split(line, comments=True), ";"]:
             if word not in _OPERATORS:

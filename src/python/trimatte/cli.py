@@ -79,7 +79,8 @@ def _begins_with_image(words: Sequence[str], commands: Collection[str]) -> bool:
     if not words or words[0] in (*commands, "-h", "--help", "--version"):
         return False
     first = Path(words[0])
-    return words[0].startswith("-") or bool(first.suffix) or first.exists()
+    looks_so = words[0].startswith("-") or words[0].endswith(("/", os.sep)) or bool(first.suffix)
+    return looks_so or first.exists()
 
 
 def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:

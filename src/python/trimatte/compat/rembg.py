@@ -2,11 +2,11 @@
 
     from trimatte.compat.rembg import new_session, remove  # was: from rembg import ...
 
-Arguments, their defaults and the kinds of results are those of rembg 2.0.86; docs/rembg.md has what
-is the same to the bit, what differs, and why. The main differences: colours are straight (rembg
-darkens soft edges, its issue 474), depth and colour profile are kept, what a call without a session
-loads stays loaded, and without a name the model is ``"u2net"``, as it long was (the weights that
-rembg takes now are not free for commercial use).
+Arguments, their defaults and the kinds of results are those of rembg 2.0.86; the page "From rembg"
+of the documentation has what is the same to the bit, what differs, and why. The main differences:
+colours are straight (rembg darkens soft edges, its issue 474), depth and colour profile are kept,
+what a call without a session loads stays loaded, and without a name the model is ``"u2net"``, as it
+long was (the weights that rembg takes now are not free for commercial use).
 """
 
 from __future__ import annotations
