@@ -96,15 +96,21 @@ def blurred_background(
     # What a blur leaves is far coarser than the pixels: it is found on fewer of them.
     scale = min(1.0, _SMALL_SIGMA / sigma)
     size = max(1, round(opacity.shape[0] * scale)), max(1, round(opacity.shape[1] * scale))
-    share = (np.float32(1) - opacity / np.float32(FULL_SCALES[opacity.dtype.name])) ** _STEEP
-    full = np.float32(FULL_SCALES[pixels.dtype.name])
-    sums = [resize(share * pixels[:, :, i] / full, size, filter="box") for i in range(3)]
-    small = _means(sums, resize(share, size, filter="box"), sigma * scale)
+    small, covered = (_fraction(resize(each, size, filter="box")) for each in (pixels, opacity))
+    share = (1 - covered) ** _STEEP
+    means = _means([share * small[:, :, i] for i in range(3)], share, sigma * scale)
     result = np.empty(pixels.shape, pixels.dtype)
-    for i, plane in enumerate(small):
-        wide = resize(plane, opacity.shape, filter="bilinear") * full
-        result[:, :, i] = wide if pixels.dtype.kind == "f" else np.rint(wide)
+    full = np.float32(FULL_SCALES[pixels.dtype.name])
+    for i, mean in enumerate(means):
+        plane = resize(mean, opacity.shape, filter="bilinear")
+        plane *= full
+        result[:, :, i] = plane if pixels.dtype.kind == "f" else np.rint(plane, out=plane)
     return result
+
+
+def _fraction(array: Array) -> NDArray[np.float32]:
+    """Samples as parts of full scale."""
+    return np.divide(array, FULL_SCALES[array.dtype.name], dtype=np.float32)
 
 
 def _means(sums: list[Array], share: Array, sigma: float) -> list[Array]:

@@ -171,9 +171,14 @@ def background_behind(arguments: argparse.Namespace) -> Behind | None:
 def _heard() -> Iterator[dict[int, list[str]]]:
     """The warnings of the images of a stream, by their numbers."""
     heard: dict[int, list[str]] = {}
+    tell = warnings.showwarning
 
-    def hear(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        heard.setdefault(number_at_work() or 0, []).append(str(message))
+    def hear(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:
+        number = number_at_work()
+        if number is None:
+            tell(message, category, *more, **named)
+        else:
+            heard.setdefault(number, []).append(str(message))
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")

@@ -68,6 +68,7 @@ def add_video(commands: Any) -> None:
     )
     video.add_argument(
         "--background",
+        "--bg",
         metavar="COLOR|IMAGE",
         help="put this behind it (a name, r,g,b, #rrggbb, or an image, cropped to fit)",
     )
