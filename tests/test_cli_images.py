@@ -343,6 +343,8 @@ def test_watch(run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.Monke
     step = 0
     monkeypatch.setattr(cli_watch, "_SETTLED", 0.0)
     monkeypatch.setattr(cli_watch.time, "sleep", sleep)
+    for wrong in (folder, folder.parent):
+        assert run("key", folder, "-r", "-w", "-o", wrong)[0] == 2
     code, out, err = run("key", folder, "-r", "-w", "-o", output, "--json")
     told = [(Path(line["input"]).name, line["error"]) for line in map(json.loads, out.splitlines())]
     assert [name for name, _ in told] == ["a.png", "b.png", "b.png", "d.png"]

@@ -74,11 +74,14 @@ def watched_folders(arguments: argparse.Namespace) -> Folders:
     if arguments.output is None:
         raise UsageError("--watch: give -o, the folder of the cutouts")
     folders = Folders.of(arguments)
-    own = {root.resolve() for root in roots} & folders.written
-    if own:
-        raise UsageError(
-            f"--watch: {str(own.pop())!r} is watched: what is written to it would be cut out again"
-        )
+    for root in (root.resolve() for root in roots):
+        # Sub-folders are mirrored below OUT: they may lead into a watched folder that it holds.
+        holds = folders.written & set(root.parents) if arguments.recursive else set()
+        if root in folders.written or holds:
+            raise UsageError(
+                f"--watch: what is written below {str((holds or {root}).pop())!r} could be cut out "
+                "again: give another folder"
+            )
     return folders
 
 
