@@ -1,5 +1,5 @@
-"""The command line: ``trimatte PHOTO``, ``trimatte key | remove | matte | video | serve | engines |
-demo | doctor | completion``."""
+"""The command line: ``trimatte PHOTO``, ``trimatte key | remove | matte | video | serve | inspect |
+engines | demo | doctor | completion``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from trimatte.cli_demo import add_demo
 from trimatte.cli_doctor import add_doctor
 from trimatte.cli_engines import add_engines
 from trimatte.cli_images import add_images
+from trimatte.cli_inspect import add_inspect
 from trimatte.cli_options import UsageError
 from trimatte.cli_serve import add_serve
 from trimatte.cli_video import add_video
@@ -38,6 +39,7 @@ examples:
   trimatte matte photo.jpg --mask rough-mask.png -o cutout.png
   trimatte video clip.mp4 -o cutout.mov           a video, with alpha and sound
   trimatte serve                                  images in, cutouts out, over HTTP
+  trimatte inspect photo.jpg                      a page that shows every pixel's way
   trimatte demo                                   a made-up scene, and what becomes of it
   trimatte doctor                                 what was built and what runs here
 
@@ -98,6 +100,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:
     add_images(commands)
     add_video(commands)
     add_serve(commands)
+    add_inspect(commands)
     add_engines(commands)
     add_demo(commands)
     add_doctor(commands)
