@@ -206,6 +206,12 @@ class Result:
             icc_profile=self.icc_profile,
         )
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        from trimatte.notebook import result_html
+
+        return result_html(self)
+
     def __repr__(self) -> str:
         rgba = self._arrays["rgba"]
         assert rgba is not None

@@ -80,7 +80,7 @@ class Layers {
     for (let i = 0, p = 0; i < data.length; i++, p += 4) {
       if (data[i] === 255) continue;
       for (let c = 0; c < 3; c++) {
-        out[p + c] = data[i] === 0 ? 0.3 * out[p + c] : 0.45 * out[p + c] + 0.55 * UNKNOWN_COLOR[c];
+        out[p + c] = data[i] === 0 ? 0.3 * out[p + c] : 0.3 * out[p + c] + 0.7 * UNKNOWN_COLOR[c];
       }
     }
   }

@@ -74,7 +74,9 @@ class Page {
       const what = view.step > 1
         ? `every ${ordinal(view.step)} pixel, both ways: ${image.width} \u00d7 ${image.height}`
         : `${image.width} \u00d7 ${image.height} pixels from (${view.x}, ${view.y}) on`;
-      said.push(`Shown is a part, ${what}. Values are those of the pixels themselves, none is a mean.`);
+      const whole = view.step > 1 ? " --region X,Y,W,H shows a part with every pixel." : "";
+      said.push(`Shown is a part, ${what}. Values are those of the pixels themselves, none is a ` +
+                `mean.${whole}`);
     }
     if (profile && !/srgb/i.test(profile)) {
       said.push(`Colours are drawn as if they were sRGB; the file's profile is ${profile}.`);

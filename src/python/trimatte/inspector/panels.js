@@ -20,7 +20,8 @@ function percent(part, all) {
 
 // A sample in a plane's own units, as far as it is worth reading.
 function sample(plane, value) {
-  return plane.dtype === "float32" ? value.toFixed(4) : String(value);
+  const digits = plane.dtype === "float32" ? 4 : 0;
+  return `${value < 0 ? "\u2212" : ""}${Math.abs(value).toFixed(digits)}`;
 }
 
 function signed(value, digits) {
@@ -92,8 +93,8 @@ function showScreenSum(screen, place, color) {
   const terms = model.slice(0, 3).map(
     (m, c) => `${signed(m, 3)}\u00a0${CHANNEL_LETTERS[c]}`);
   const light = screen.transfer === "linear" ? ", in linear light" : "";
-  show("screen-sum", value,
-       `= ${terms.join(" ")} ${signed(model[3], 3)} = ${value.toFixed(3)}${light}`);
+  const sum = `${terms.join(" ")} ${signed(model[3], 3)}`.replace(/^\+ /, "");
+  show("screen-sum", value, `${sum} = ${value.toFixed(3)}${light}`);
 }
 
 // What a screen reader says, when the probe has come to rest.
