@@ -19,7 +19,7 @@ __all__ = ["result_html"]
 
 _SIDE = 360  # pixels of the preview's longer side: some tens of kilobytes at most
 _MOST_BYTES = 30_000
-_QUALITIES = (85, 70, 50, 30)
+_QUALITIES = (85, 60, 30, 5)
 
 # A checker that transparency shows over, whatever the notebook's own background.
 _CHECKER = "background:repeating-conic-gradient(#cdcdcd 0 25%,#a8a8a8 0 50%) 0 0/16px 16px"
@@ -37,14 +37,14 @@ def result_html(result: Result) -> str:
     total = sum(result.timings.values())
     stages = " · ".join(f"{name} {1000 * took:.0f}" for name, took in result.timings.items())
     facts = [
-        f"{width} × {height} {result.rgba.dtype}, {total:.2f} s on {result.device}",
+        f"{width} x {height} {result.rgba.dtype}, {total:.2f} s on {result.device}",
         f"{stages} ms",
         *([] if result.engine is None else [result.engine]),
     ]
     lines = "<br>".join(map(html.escape, facts))
     return (
         f'<figure style="margin:0;max-width:{_SIDE}px">'
-        f'<img alt="cutout, {width} × {height} pixels" width="{preview.width}" '
+        f'<img alt="cutout, {width} x {height} pixels" width="{preview.width}" '
         f'height="{preview.height}" style="{_CHECKER}" src="data:image/webp;base64,{data}">'
         f'<figcaption style="font:12px/1.5 system-ui,sans-serif">{lines}</figcaption></figure>'
     )

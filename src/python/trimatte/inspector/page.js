@@ -44,6 +44,7 @@ class Page {
     this.layers = new Layers(this.model, this.settings);
     this.sides = [...PRESETS.cutout];
     this.bins = this.model.key.histogram();
+    byId("stage").style.setProperty("--aspect", image.height / image.width);
     this.stage = new Stage(byId("stage"), image,
                            () => this.sides.map((name) => this.layers.get(name)));
     this.stage.addEventListener("probe", () => this.showProbe());
@@ -56,7 +57,6 @@ class Page {
     this.bindKey();
     this.bindKeyboard();
     this.showSides();
-    this.showKey();
     this.showResult(data.result);
   }
 
@@ -66,8 +66,10 @@ class Page {
     const { name, width, height, channels, profile, pixels, version, view } = data.image;
     show("name", name);
     const kind = `${pixels.dtype} ${channels === 4 ? "RGBA" : "RGB"}`;
-    show("facts", version, [`${width} \u00d7 ${height}`, kind,
-                            profile ?? "no profile: as sRGB", `trimatte ${version}`].join("  \u00b7  "));
+    const facts = [`${width} \u00d7 ${height}`, kind, profile ?? "no profile: as sRGB",
+                   `trimatte ${version}`];
+    // Lines break between facts only.
+    show("facts", version, facts.map((fact) => fact.replaceAll(" ", "\u00a0")).join(" \u00b7 "));
     const { image } = this.model;
     const said = [];
     if (image.width * image.height < width * height) {
@@ -283,27 +285,38 @@ class Page {
   bindKey() {
     const { key } = this.model;
     for (const name of ["tolerance", "softness"]) {
-      const inputs = [byId(name), byId(`${name}-number`)];
-      for (const input of inputs) {
-        input.value = key[name];
+      for (const input of [byId(name), byId(`${name}-number`)]) {
         input.addEventListener("input", () => {
           const value = Number(input.value);
-          if (input.value === "" || !(value >= 0 && value <= 255)) return;
-          key[name] = value;
-          for (const other of inputs) if (other !== input) other.value = value;
-          this.showKey();
+          if (input.value !== "" && value >= 0 && value <= 255) this.setKey({ [name]: value }, input);
         });
       }
     }
     for (const radio of document.getElementsByName("channel")) {
-      radio.checked = Number(radio.value) === key.channel;
-      radio.addEventListener("change", () => {
-        key.setChannel(Number(radio.value));
-        this.bins = key.histogram();
-        this.showKey();
-      });
+      radio.addEventListener("change", () => this.setKey({ channel: Number(radio.value) }));
     }
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.showKey());
+    this.setKey(key);
+  }
+
+  // source: the control that says so, which stays as it is.
+  setKey({ channel, tolerance, softness }, source = null) {
+    const { key } = this.model;
+    key.tolerance = tolerance ?? key.tolerance;
+    key.softness = softness ?? key.softness;
+    if (channel !== undefined && channel !== key.channel) {
+      key.setChannel(channel);
+      this.bins = key.histogram();
+    }
+    for (const name of ["tolerance", "softness"]) {
+      for (const input of [byId(name), byId(`${name}-number`)]) {
+        if (input !== source) input.value = key[name];
+      }
+    }
+    for (const radio of document.getElementsByName("channel")) {
+      radio.checked = Number(radio.value) === key.channel;
+    }
+    this.showKey();
   }
 
   bindKeyboard() {
@@ -324,13 +337,14 @@ class Page {
     });
   }
 
-  // Another result of the same image.
-  async take(result) {
+  // Another result of the same image; the hard key as that has it, where it has changed.
+  async take({ result, key }) {
     Object.assign(this.model, await decodeResult(result));
     this.layers.forget();
     this.fillSides();
     this.showSides();
-    this.showKey();
+    this.setKey(JSON.stringify(key) === JSON.stringify(data.key) ? {} : key);
+    data.key = key;
     this.showResult(result);
   }
 }
@@ -357,6 +371,18 @@ class Options {
       event.preventDefault();
       this.run();
     });
+    byId("take-key").addEventListener("click", () => this.takeKey());
+  }
+
+  // The page's own hard key, to be run by trimatte.
+  takeKey() {
+    const { elements } = this.form;
+    const { channel, tolerance, softness } = this.page.model.key;
+    elements.model.value = "";
+    elements.method.value = "difference";
+    elements.key_color.value = CHANNEL_NAMES[channel];
+    elements.tolerance.value = tolerance;
+    elements.softness.value = softness;
   }
 
   fill(options) {
@@ -403,7 +429,7 @@ class Options {
       });
       const said = await answer.json();
       if (said.error) throw new Error(said.error);
-      await this.page.take(said.result);
+      await this.page.take(said);
       this.fill(said.options);
     } catch (error) {
       const gone = error instanceof TypeError;
