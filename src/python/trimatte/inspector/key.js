@@ -60,19 +60,37 @@ class HardKey {
     return Math.fround(255 * Math.fround(difference)) > Math.fround(this.tolerance);
   }
 
-  // Calls use(i, alpha) for all pixels, and returns how many of them are screen.
-  apply(use) {
-    const { differences, isFloat } = this;
-    const table = isFloat ? null
-      : Float64Array.from({ length: this.image.full + 1 }, (_, d) => this.alphaOf(d));
-    let keyed = 0;
-    for (let i = 0; i < differences.length; i++) {
-      const d = differences[i];
-      const alpha = isFloat ? this.alphaOf(d) : table[d > 0 ? d : 0];
-      if (alpha === 0) keyed++;
-      use(i, alpha);
+  // Paints alpha in grey, and counts: pixels that are screen, and those on the other side of one
+  // half than a matte, of which solid tells 1 or 0.
+  paint(words, solid) {
+    const { differences } = this;
+    const count = differences.length;
+    let keyed = 0, differing = 0;
+    const paintOne = (i, alpha) => {
+      words[i] = greyWord(Math.floor(255 * alpha + 0.5));
+      keyed += alpha === 0;
+      differing += (alpha >= 0.5) !== (solid[i] === 1);
+    };
+    if (this.isFloat) {
+      for (let i = 0; i < count; i++) paintOne(i, this.alphaOf(differences[i]));
+      return { keyed, differing };
     }
-    return keyed;
+    // Of integers there are few differences: what becomes of each is looked up.
+    const size = this.image.full + 1;
+    const colors = new Uint32Array(size), isKeyed = new Uint8Array(size), isSolid = new Uint8Array(size);
+    for (let d = 0; d < size; d++) {
+      const alpha = this.alphaOf(d);
+      colors[d] = greyWord(Math.floor(255 * alpha + 0.5));
+      isKeyed[d] = alpha === 0;
+      isSolid[d] = alpha >= 0.5;
+    }
+    for (let i = 0; i < count; i++) {
+      const d = differences[i] > 0 ? differences[i] : 0;
+      words[i] = colors[d];
+      keyed += isKeyed[d];
+      differing += isSolid[d] ^ solid[i];
+    }
+    return { keyed, differing };
   }
 
   // How many pixels differ by so much, in 256 bins of 2/255 from -256 on.

@@ -1,6 +1,6 @@
 // Pictures of what is known, painted from the numbers: one canvas a layer, a pixel a pixel.
 
-const UNKNOWN_COLOR = [232, 163, 61];
+const UNKNOWN_TINT = [162, 114, 43];
 
 const MATTE_CURVES = {
   plain: (v) => v,
@@ -9,23 +9,35 @@ const MATTE_CURVES = {
   white: (v) => Math.max(0, 1 - (1 - v) * 20),
 };
 
-// An eight-bit look-up of a plane's samples; floats are looked up by their value times 65535.
+// A pixel of a canvas as one number, as all machines with browsers store it: R, G, B, A from below.
+function word(r, g, b) {
+  return (0xff000000 | (b << 16) | (g << 8) | r) >>> 0;
+}
+
+function greyWord(v) {
+  return word(v, v, v);
+}
+
+// Where in a table of 256 or 65536 levels a plane's samples are looked up.
+function indexOf(plane) {
+  const { data } = plane;
+  if (plane.dtype !== "float32") return (i) => data[i];
+  return (i) => Math.round(65535 * (data[i] < 0 ? 0 : data[i] > 1 ? 1 : data[i]));
+}
+
 function levelsOf(plane, curve = MATTE_CURVES.plain) {
   const size = plane.dtype === "uint8" ? 256 : 65536;
-  const levels = new Uint8ClampedArray(size);
-  for (let i = 0; i < size; i++) levels[i] = Math.round(255 * curve(i / (size - 1)));
-  const { data } = plane;
-  if (plane.dtype !== "float32") return (i) => levels[data[i]];
-  return (i) => levels[Math.round(Math.min(Math.max(data[i], 0), 1) * 65535)];
+  return Uint8ClampedArray.from({ length: size }, (_, i) => Math.round(255 * curve(i / (size - 1))));
 }
 
 class Layers {
-  // model: {image, alpha, foreground, trimap, mask, key}. settings: {background, matte, linear,
-  // overlay}, where background is {kind: "color", color}, {kind: "checker"} or {kind: "image", rgb}.
+  // model: {image, alpha, foreground, trimap, mask, key}. settings: {background, matte, linear},
+  // where background is {kind: "color", color}, {kind: "checker"} or {kind: "image", rgb}.
   constructor(model, settings) {
     this.model = model;
     this.settings = settings;
-    this.painted = new Map();
+    this.canvases = new Map();
+    this.current = new Set();
     this.keyed = 0; // pixels that the hard key, when it was painted last, held to be screen
     this.differing = 0; // and those where it is on the other side of one half than the matte
   }
@@ -35,106 +47,117 @@ class Layers {
   }
 
   forget(...names) {
-    if (names.length === 0) this.painted.clear();
-    for (const name of names) this.painted.delete(name);
+    if (names.length === 0) this.current.clear();
+    for (const name of names) this.current.delete(name);
+  }
+
+  // Another matte and what comes of it.
+  take(result) {
+    Object.assign(this.model, result);
+    this.forget();
+    this.solid = null;
   }
 
   // The canvas of a layer.
   get(name) {
-    if (!this.painted.has(name)) {
-      const { width, height } = this.size;
-      const pixels = new ImageData(width, height);
-      new Uint32Array(pixels.data.buffer).fill(0xff000000);
-      this[name](pixels.data);
-      const canvas = Object.assign(document.createElement("canvas"), { width, height });
-      canvas.getContext("2d").putImageData(pixels, 0, 0);
-      this.painted.set(name, canvas);
+    if (!this.canvases.has(name)) {
+      this.canvases.set(name, Object.assign(document.createElement("canvas"), this.size));
     }
-    return this.painted.get(name);
+    const canvas = this.canvases.get(name);
+    if (!this.current.has(name)) {
+      const pixels = new ImageData(canvas.width, canvas.height);
+      this[name](new Uint32Array(pixels.data.buffer));
+      canvas.getContext("2d").putImageData(pixels, 0, 0);
+      this.current.add(name);
+    }
+    return canvas;
   }
 
-  image(out) { this.#colors(out, this.model.image); }
-  foreground(out) { this.#colors(out, this.model.foreground); }
-  alpha(out) { this.#grey(out, levelsOf(this.model.alpha, MATTE_CURVES[this.settings.matte])); }
-  mask(out) { this.#grey(out, levelsOf(this.model.mask)); }
-  trimap(out) { this.#grey(out, levelsOf(this.model.trimap)); }
+  image(words) { this.#colors(words, this.model.image); }
+  foreground(words) { this.#colors(words, this.model.foreground); }
+  alpha(words) { this.#grey(words, this.model.alpha, MATTE_CURVES[this.settings.matte]); }
+  mask(words) { this.#grey(words, this.model.mask); }
+  trimap(words) { this.#grey(words, this.model.trimap); }
 
-  binary(out) {
-    const { data, full } = this.model.mask ?? this.model.alpha;
-    this.#grey(out, (i) => (2 * data[i] >= full ? 255 : 0));
+  binary(words) {
+    this.#grey(words, this.model.mask ?? this.model.alpha, (v) => (v >= 0.5 ? 1 : 0));
   }
 
-  key(out) {
-    const matte = this.model.alpha.data;
-    this.differing = 0;
-    this.keyed = this.model.key.apply((i, alpha) => {
-      out[4 * i] = out[4 * i + 1] = out[4 * i + 2] = Math.floor(255 * alpha + 0.5);
-      if (alpha >= 0.5 !== matte[i] >= 0.5) this.differing++;
-    });
+  key(words) {
+    this.solid ??= Uint8Array.from(this.model.alpha.data, (alpha) => (alpha >= 0.5 ? 1 : 0));
+    Object.assign(this, this.model.key.paint(words, this.solid));
   }
 
   // The image, its unknown region tinted, its background dimmed.
-  regions(out) {
-    this.image(out);
+  regions(words) {
+    this.image(words);
     const { data } = this.model.trimap;
-    for (let i = 0, p = 0; i < data.length; i++, p += 4) {
+    for (let i = 0; i < words.length; i++) {
       if (data[i] === 255) continue;
-      for (let c = 0; c < 3; c++) {
-        out[p + c] = data[i] === 0 ? 0.3 * out[p + c] : 0.3 * out[p + c] + 0.7 * UNKNOWN_COLOR[c];
-      }
+      const [r, g, b] = data[i] === 0 ? [0, 0, 0] : UNKNOWN_TINT;
+      words[i] = word(0.3 * (words[i] & 255) + r, 0.3 * ((words[i] >> 8) & 255) + g,
+                      0.3 * ((words[i] >> 16) & 255) + b);
     }
   }
 
-  cutout(out) {
+  cutout(words) {
     const { alpha, foreground } = this.model;
-    const { width } = this.size;
-    const level = levelsOf(foreground);
-    const behind = this.#behind(width);
+    const levels = levelsOf(foreground), index = indexOf(foreground);
+    const behind = this.#behind();
     const blend = this.settings.linear ? overInLight : over;
-    for (let i = 0, p = 0, q = 0; i < alpha.data.length; i++, p += 4, q += 3) {
+    const plate = new Uint8Array(3);
+    for (let i = 0, q = 0; i < words.length; i++, q += 3) {
       const a = alpha.data[i];
-      for (let c = 0; c < 3; c++) out[p + c] = blend(level(q + c), a, behind(i, c));
+      if (a < 1) behind(i, plate);
+      const r = levels[index(q)], g = levels[index(q + 1)], b = levels[index(q + 2)];
+      words[i] = a >= 1 ? word(r, g, b) : a <= 0 ? word(plate[0], plate[1], plate[2])
+        : word(blend(r, a, plate[0]), blend(g, a, plate[1]), blend(b, a, plate[2]));
     }
   }
 
-  #behind(width) {
+  // What puts a pixel of the background into three bytes.
+  #behind() {
     const { background } = this.settings;
-    if (background.kind === "color") return (i, c) => background.color[c];
-    if (background.kind === "image") return (i, c) => background.rgb[3 * i + c];
+    const { width } = this.size;
+    if (background.kind === "color") return (i, plate) => plate.set(background.color);
+    if (background.kind === "image") {
+      const { rgb } = background;
+      return (i, plate) => {
+        for (let c = 0; c < 3; c++) plate[c] = rgb[3 * i + c];
+      };
+    }
     const side = Math.max(4, Math.round(width / 64));
-    return (i) => {
+    return (i, plate) => {
       const x = i % width, y = (i - x) / width;
-      return (Math.floor(x / side) + Math.floor(y / side)) % 2 ? 160 : 205;
+      plate.fill((Math.floor(x / side) + Math.floor(y / side)) % 2 ? 160 : 205);
     };
   }
 
-  #grey(out, level) {
-    for (let i = 0, p = 0; p < out.length; i++, p += 4) {
-      out[p] = out[p + 1] = out[p + 2] = level(i);
-    }
+  #grey(words, plane, curve) {
+    const index = indexOf(plane);
+    const colors = Uint32Array.from(levelsOf(plane, curve), greyWord);
+    for (let i = 0; i < words.length; i++) words[i] = colors[index(i)];
   }
 
-  #colors(out, plane) {
-    const level = levelsOf(plane);
-    for (let p = 0, q = 0; p < out.length; p += 4, q += 3) {
-      out[p] = level(q);
-      out[p + 1] = level(q + 1);
-      out[p + 2] = level(q + 2);
+  #colors(words, plane) {
+    const levels = levelsOf(plane), index = indexOf(plane);
+    for (let i = 0, q = 0; i < words.length; i++, q += 3) {
+      words[i] = word(levels[index(q)], levels[index(q + 1)], levels[index(q + 2)]);
     }
   }
 }
 
 // Porter and Duff's "over" of eight-bit samples.
 function over(foreground, alpha, background) {
-  return background + alpha * (foreground - background);
+  return Math.round(background + alpha * (foreground - background));
 }
 
 const LIGHT = Float64Array.from({ length: 256 }, (_, v) => toLight(v / 255));
 const ENCODED = Uint8Array.from({ length: 65536 }, (_, v) => Math.round(255 * toEncoded(v / 65535)));
 
 function overInLight(foreground, alpha, background) {
-  if (alpha <= 0 || alpha >= 1) return alpha <= 0 ? background : foreground;
-  return ENCODED[Math.round(65535 * over(LIGHT[foreground], alpha, LIGHT[background]))];
+  const light = LIGHT[background] + alpha * (LIGHT[foreground] - LIGHT[background]);
+  return ENCODED[Math.round(65535 * light)];
 }
 
 // A picture as {kind: "image", rgb} that fills width x height, cut at its longer sides.

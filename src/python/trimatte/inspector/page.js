@@ -110,7 +110,15 @@ class Page {
     this.redraw();
   }
 
+  // Once a frame, however often a slider says so.
   showKey() {
+    this.keyPending ??= requestAnimationFrame(() => {
+      this.keyPending = null;
+      this.paintKey();
+    });
+  }
+
+  paintKey() {
     this.layers.forget("key");
     this.layers.get("key");
     showKey(this.model.key, this.layers.keyed, this.layers.differing);
@@ -339,8 +347,7 @@ class Page {
 
   // Another result of the same image; the hard key as that has it, where it has changed.
   async take({ result, key }) {
-    Object.assign(this.model, await decodeResult(result));
-    this.layers.forget();
+    this.layers.take(await decodeResult(result));
     this.fillSides();
     this.showSides();
     this.setKey(JSON.stringify(key) === JSON.stringify(data.key) ? {} : key);

@@ -99,7 +99,7 @@ def plane(array: Array) -> Part:
     if array.dtype == np.float32:
         bits = array.view(np.uint32)
         halves = [(bits >> 16).astype(np.uint16), (bits & 0xFFFF).astype(np.uint16)]
-    files = (encode_png(half, compression="balanced") for half in halves)
+    files = (encode_png(half) for half in halves)
     return {
         "dtype": array.dtype.name,
         "png": [f"data:image/png;base64,{base64.b64encode(data).decode()}" for data in files],

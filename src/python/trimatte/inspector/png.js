@@ -4,7 +4,9 @@
 const PNG_CHANNELS = { 0: 1, 2: 3, 6: 4 };
 
 function bytesOfDataUri(uri) {
-  const text = atob(uri.slice(uri.indexOf(",") + 1));
+  const packed = uri.slice(uri.indexOf(",") + 1);
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(packed); // not yet everywhere
+  const text = atob(packed);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   return bytes;
@@ -26,22 +28,30 @@ function paeth(left, up, corner) {
 // Undoes the filter of each row (ISO/IEC 15948, 9.2). stride: bytes of a row; step: of a pixel.
 function unfilter(filtered, height, stride, step) {
   const out = new Uint8Array(height * stride);
+  let above = new Uint8Array(stride);
   for (let y = 0; y < height; y++) {
     const from = y * (stride + 1) + 1;
-    const to = y * stride;
-    const kind = filtered[from - 1];
-    for (let i = 0; i < stride; i++) {
-      const left = i >= step ? out[to + i - step] : 0;
-      const up = y > 0 ? out[to + i - stride] : 0;
-      let guess = 0;
-      if (kind === 1) guess = left;
-      else if (kind === 2) guess = up;
-      else if (kind === 3) guess = (left + up) >> 1;
-      else if (kind === 4) guess = paeth(left, up, y > 0 && i >= step ? out[to + i - stride - step] : 0);
-      out[to + i] = filtered[from + i] + guess;
-    }
+    const row = out.subarray(y * stride, (y + 1) * stride);
+    row.set(filtered.subarray(from, from + stride));
+    unfilterRow(filtered[from - 1], row, above, step);
+    above = row;
   }
   return out;
+}
+
+function unfilterRow(kind, row, above, step) {
+  const count = row.length;
+  if (kind === 1) {
+    for (let i = step; i < count; i++) row[i] += row[i - step];
+  } else if (kind === 2) {
+    for (let i = 0; i < count; i++) row[i] += above[i];
+  } else if (kind === 3) {
+    for (let i = 0; i < step; i++) row[i] += above[i] >> 1;
+    for (let i = step; i < count; i++) row[i] += (row[i - step] + above[i]) >> 1;
+  } else if (kind === 4) {
+    for (let i = 0; i < step; i++) row[i] += above[i];
+    for (let i = step; i < count; i++) row[i] += paeth(row[i - step], above[i], above[i - step]);
+  }
 }
 
 // {width, height, channels, data}, data a Uint8Array or Uint16Array. Not interlaced, no palette.

@@ -170,6 +170,10 @@ class Stage extends EventTarget {
     this.setProbe(Math.floor((x - this.left) / this.scale), Math.floor((y - this.top) / this.scale));
   }
 
+  #hover(at) {
+    if (!this.pinned && this.#isOnImage(at)) this.#probeAt(at);
+  }
+
   #isOnImage({ x, y }) {
     const column = (x - this.left) / this.scale, row = (y - this.top) / this.scale;
     return column >= 0 && row >= 0 && column < this.width && row < this.height;
@@ -191,11 +195,20 @@ class Stage extends EventTarget {
     handle.addEventListener("pointerdown", (event) => {
       handle.setPointerCapture(event.pointerId);
       handle.focus({ preventScroll: true });
+      this.grabbed = { ...this.#place(event), moved: false };
       event.preventDefault();
+    });
+    handle.addEventListener("pointerup", (event) => {
+      const at = this.#place(event);
+      if (!this.grabbed.moved && event.pointerType === "touch" && this.#isOnImage(at)) this.#probeAt(at);
     });
     handle.addEventListener("pointermove", (event) => {
       if (handle.hasPointerCapture(event.pointerId)) {
-        this.setSplit(this.#place(event).x / this.across);
+        const { x } = this.#place(event);
+        this.grabbed.moved ||= Math.abs(x - this.grabbed.x) > CLICK_SLACK;
+        if (this.grabbed.moved) this.setSplit(x / this.across);
+      } else {
+        this.#hover(this.#place(event)); // it hides no pixels
       }
     });
   }
@@ -213,7 +226,7 @@ class Stage extends EventTarget {
     const at = this.#place(event);
     const known = this.pointers.get(event.pointerId);
     if (!known) {
-      if (!this.pinned && this.#isOnImage(at)) this.#probeAt(at);
+      this.#hover(at);
       return;
     }
     const before = known.at;
