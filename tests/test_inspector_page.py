@@ -450,6 +450,10 @@ def test_the_page_runs_the_library_again(chromium: Any) -> None:
                 probe_at(page, x, y)
                 assert value(page, "alpha") == expected.alpha[y, x]
                 assert value(page, "fg") == expected.foreground[y, x, 1]
+            page.select_option("#right", "before")
+            before = Remover(key_color="auto")(IMAGE).alpha
+            shown = drawn(page, POINTS)[:, 0]
+            assert np.abs(shown - [255.0 * before[y, x] for x, y in POINTS]).max() <= 1
             page.fill("[name=tolerance]", "900")
             page.click("#options [type=submit]")
             said = page.locator("[data-field=failure]:not(:empty)").inner_text()

@@ -51,8 +51,9 @@ class Layers {
     for (const name of names) this.current.delete(name);
   }
 
-  // Another matte and what comes of it.
+  // Another matte and what comes of it; the last one stays, to compare.
   take(result) {
+    this.model.before = this.model.alpha;
     Object.assign(this.model, result);
     this.forget();
     this.solid = null;
@@ -76,6 +77,7 @@ class Layers {
   image(words) { this.#colors(words, this.model.image); }
   foreground(words) { this.#colors(words, this.model.foreground); }
   alpha(words) { this.#grey(words, this.model.alpha, MATTE_CURVES[this.settings.matte]); }
+  before(words) { this.#grey(words, this.model.before, MATTE_CURVES[this.settings.matte]); }
   mask(words) { this.#grey(words, this.model.mask); }
   trimap(words) { this.#grey(words, this.model.trimap); }
 

@@ -7,6 +7,7 @@ const LAYER_NAMES = {
   image: "Image",
   cutout: "Cutout",
   alpha: "Alpha",
+  before: "Alpha, before",
   binary: "Mask, binary",
   mask: "Mask",
   key: "Hard key",
@@ -159,10 +160,9 @@ class Page {
 
   fillSides() {
     const names = { ...LAYER_NAMES };
-    if (!this.model.mask) {
-      delete names.mask;
-      LAYER_NAMES.binary = names.binary = "Alpha, binary";
-    }
+    if (!this.model.before) delete names.before;
+    LAYER_NAMES.binary = names.binary = this.model.mask ? "Mask, binary" : "Alpha, binary";
+    if (!this.model.mask) delete names.mask;
     for (const place of ["left", "right"]) {
       byId(place).replaceChildren(
         ...Object.entries(names).map(([value, text]) => element("option", { value }, text)));
@@ -184,7 +184,7 @@ class Page {
     byId("zoom-one").addEventListener("click", () => this.oneToOne());
     byId("matte-curve").addEventListener("change", (event) => {
       this.settings.matte = event.target.value;
-      this.repaint("alpha");
+      this.repaint("alpha", "before");
     });
     this.stage.addEventListener("zoom", () => {
       const scale = 100 * this.stage.scale * (window.devicePixelRatio || 1);
@@ -348,6 +348,7 @@ class Page {
   // Another result of the same image; the hard key as that has it, where it has changed.
   async take({ result, key }) {
     this.layers.take(await decodeResult(result));
+    if (!this.model.mask) this.sides = this.sides.map((side) => (side === "mask" ? "binary" : side));
     this.fillSides();
     this.showSides();
     this.setKey(JSON.stringify(key) === JSON.stringify(data.key) ? {} : key);

@@ -94,7 +94,8 @@ function showScreenSum(screen, place, color) {
     (m, c) => `${signed(m, 3)}\u00a0${CHANNEL_LETTERS[c]}`);
   const light = screen.transfer === "linear" ? ", in linear light" : "";
   const sum = `${terms.join(" ")} ${signed(model[3], 3)}`.replace(/^\+ /, "");
-  show("screen-sum", value, `${sum} = ${value.toFixed(3)}${light}`);
+  const total = value.toFixed(3).replace("-", "\u2212");
+  show("screen-sum", value, `${sum} = ${total}${light}`);
 }
 
 // What a screen reader says, when the probe has come to rest.
@@ -114,11 +115,12 @@ function speakProbe(place) {
 function showKey(key, keyed, differing) {
   const pixels = key.differences.length;
   const k = CHANNEL_LETTERS[key.channel];
-  const tests = otherChannels(key.channel).map(
-    (other) => `${k} > ${CHANNEL_LETTERS[other]} + ${key.tolerance}`);
-  const ramp = key.softness > 0 ? `, 1 to 0 over the next ${key.softness}` : "";
-  show("rule", `0 where ${tests.join(" and ")}${ramp}`);
-  show("axis-name", `${k} \u2212 max(${otherChannels(key.channel).map((c) => CHANNEL_LETTERS[c]).join(", ")})`);
+  const others = otherChannels(key.channel).map((other) => CHANNEL_LETTERS[other]);
+  const difference = `${k} \u2212 max(${others.join(", ")})`;
+  show("rule", key.softness > 0
+    ? `from 1 to 0 as ${difference} goes from ${key.tolerance} to ${key.tolerance + key.softness}`
+    : `0 where ${others.map((other) => `${k} > ${other} + ${key.tolerance}`).join(" and ")}, else 1`);
+  show("axis-name", difference);
   show("keyed-count", keyed, whole.format(keyed));
   show("keyed-share", keyed / pixels, `of ${whole.format(pixels)} pixels keyed, ${percent(keyed, pixels)}`);
   show("differing", differing,
