@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from conftest import Run
+from test_readme import README, run_blocks
 from trimatte import ArgumentError, Remover, Result, chroma_key
 from trimatte.demo import scene
 from trimatte.imageio import read_image, write_image
@@ -140,6 +141,15 @@ def test_a_learnt_screen_is_in_the_page(result: Result) -> None:
     assert len(model["png"]) == 2
     assert screen["cell"] == result.screen.cell
     assert screen["transfer"] == result.screen.transfer
+
+
+def test_the_pages_key_is_the_screens() -> None:
+    blue = np.ascontiguousarray(IMAGE[:, :, [0, 2, 1]])
+    by_difference = Remover(key_color="auto", method="difference")(blue)
+    assert Document(page(blue, by_difference, key_color="auto")).data["key"]["channel"] == 2
+    learnt = Remover(key_color="auto")(blue)
+    assert Document(page(blue, learnt)).data["key"]["channel"] == 2
+    assert Session(blue, key_color="auto", method="difference").run({})["key"]["channel"] == 2
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16", "float32"])
@@ -432,6 +442,17 @@ def test_ctrl_c_ends_it(photo: Path, opened: list[str], monkeypatch: pytest.Monk
     address = opened[0]
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", address)
     assert said == [f"trimatte: {address} shows it; Ctrl-C ends it", "trimatte: ended"]
+
+
+def test_a_page_is_told_of_models_by_name() -> None:
+    with pytest.raises(ArgumentError, match="inspector: model must be a name or a path"):
+        Session(IMAGE, model=object())
+
+
+def test_the_documents_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_blocks(README.parent / "docs" / "inspector.md")
+    assert Document((tmp_path / "page.html").read_text(encoding="utf-8")).data["image"]["name"]
 
 
 # --- notebooks ---

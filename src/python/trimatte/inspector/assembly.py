@@ -46,7 +46,8 @@ def page(
         result: of a `Remover`.
         name: of the image; None: its file's.
         key_color, tolerance, softness: where the page's own hard key begins, as of `chroma_key`
-            with ``method="difference"``. key_color None: that of the result's screen, or green.
+            with ``method="difference"``. key_color None: that of the result's screen, or green;
+            ``"auto"``: that, or what is found in the image.
         region: (x, y, width, height), the only pixels to show; None: all.
         max_pixels: of more than so many every n-th is shown, both ways. The page says so.
 
@@ -65,7 +66,7 @@ def page(
     title = name_of(image) if name is None else name
     data = {
         "image": image_part(picture, title, view),
-        "key": key_part(result.screen, key_color, tolerance, softness),
+        "key": key_part(picture.pixels, result.screen, key_color, tolerance, softness),
         "result": result_part(result, view),
         "serve": None,
     }

@@ -12,18 +12,16 @@ import numpy as np
 from PIL import ImageCms
 
 from trimatte import __version__
-from trimatte.arrays import CHANNELS, Array, KeyColor, key_channel, number, on_host
+from trimatte.arrays import Array, KeyColor, key_channel, number, on_host
 from trimatte.errors import ArgumentError
 from trimatte.imageio import ImageSource, Picture, encode_png, is_path
 from trimatte.inspector.view import View
 from trimatte.pipeline import Result
-from trimatte.screens import Screen
+from trimatte.screens import Screen, fit_screen
 
 __all__ = ["image_part", "key_part", "name_of", "plane", "result_part"]
 
 Part = dict[str, Any]
-
-_CHANNEL_NAMES = {index: name for name, index in CHANNELS.items()}
 
 
 def image_part(picture: Picture, name: str, view: View) -> Part:
@@ -42,14 +40,23 @@ def image_part(picture: Picture, name: str, view: View) -> Part:
 
 
 def key_part(
-    screen: Screen | None, key_color: KeyColor | None, tolerance: float, softness: float
+    pixels: Array,
+    screen: Screen | None,
+    key_color: KeyColor | None,
+    tolerance: float,
+    softness: float,
 ) -> Part:
-    """Where the page's own hard key begins. key_color: None or ``"auto"``: the screen's, or green.
+    """Where the page's own hard key begins. key_color: None: the screen's, or green; ``"auto"``:
+    the screen's, or what is found in the image.
 
     Raises ArgumentError: one of them is none that `chroma_key` takes.
     """
-    if key_color is None or key_color == "auto":
-        key_color = "green" if screen is None else screen.key_color
+    if screen is not None and key_color in (None, "auto"):
+        key_color = screen.key_color
+    elif key_color == "auto":
+        key_color = fit_screen(pixels).key_color
+    elif key_color is None:
+        key_color = "green"
     numbers = {"tolerance": tolerance, "softness": softness}
     for name, value in numbers.items():
         numbers[name] = number(value, "inspector", name)

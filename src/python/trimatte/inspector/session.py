@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from typing import Any
 
@@ -66,6 +67,13 @@ class Session:
         if options.get("model", "auto") == "auto":
             keys = any(options.get(each) is not None for each in _OF_KEY)
             options["model"] = None if keys else BUILT_IN_MODEL
+        if isinstance(options["model"], os.PathLike):
+            options["model"] = os.fspath(options["model"])
+        if not isinstance(options["model"], (str, type(None))):
+            raise ArgumentError(
+                "inspector: model must be a name or a path, which a page can show, got "
+                f"{options['model']!r:.80}"
+            )
         self._fixed = {key: value for key, value in options.items() if key not in _DEFAULTS}
         self._first_model = options["model"]
         self.options = _DEFAULTS | {k: v for k, v in options.items() if k in _DEFAULTS}
@@ -102,6 +110,7 @@ class Session:
         notes = tuple(dict.fromkeys(str(warning.message) for warning in caught))
         difference = remover.method == "difference"
         self._key = key_part(
+            self._picture.pixels,
             result.screen,
             self.options["key_color"],
             _usual(self.options["tolerance"] if difference else None, 30.0),
