@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +83,7 @@ def test_examples_run(
     folder = tmp_path / "here"
     shutil.copytree(examples, folder)
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(webbrowser, "open", lambda address: True)
     names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(page):
         if block.is_run and block.language == "python":

@@ -20,7 +20,6 @@ import pytest
 from PIL import Image
 
 from conftest import Run
-from test_readme import README, run_blocks
 from trimatte import ArgumentError, Remover, Result, chroma_key
 from trimatte.demo import scene
 from trimatte.imageio import read_image, write_image
@@ -447,12 +446,6 @@ def test_ctrl_c_ends_it(photo: Path, opened: list[str], monkeypatch: pytest.Monk
 def test_a_page_is_told_of_models_by_name() -> None:
     with pytest.raises(ArgumentError, match="inspector: model must be a name or a path"):
         Session(IMAGE, model=object())
-
-
-def test_the_documents_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    run_blocks(README.parent / "docs" / "inspector.md")
-    assert Document((tmp_path / "page.html").read_text(encoding="utf-8")).data["image"]["name"]
 
 
 # --- notebooks ---

@@ -74,13 +74,32 @@ def page(
 
 
 def write_page(
-    path: str | os.PathLike[str], image: ImageSource, result: Result, **options: Any
+    path: str | os.PathLike[str],
+    image: ImageSource,
+    result: Result,
+    *,
+    name: str | None = None,
+    key_color: KeyColor | None = None,
+    tolerance: float = 30.0,
+    softness: float = 0.0,
+    region: Region | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> None:
-    """Write the page on a result, whole or not at all; image and options as of `page`.
+    """Write the page on a result, whole or not at all; all but path as of `page`.
 
     Raises ArgumentError: as `page` does, or the file cannot be written.
     """
-    data = page(image, result, **options).encode()
+    text = page(
+        image,
+        result,
+        name=name,
+        key_color=key_color,
+        tolerance=tolerance,
+        softness=softness,
+        region=region,
+        max_pixels=max_pixels,
+    )
+    data = text.encode()
     try:
         with replacing(Path(path)) as file:
             file.write(data)
