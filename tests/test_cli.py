@@ -275,7 +275,7 @@ def test_a_missing_output_folder_is_1_and_is_not_made(run: Run, photo: Path) -> 
 def test_ctrl_c_is_130_and_leaves_no_half_file(
     run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(file: Any, array: Any, level: int, icc_profile: Any) -> None:
+    def interrupted(file: Any, array: Any, level: int, metadata: Any) -> None:
         file.write(b"half")
         raise KeyboardInterrupt
 

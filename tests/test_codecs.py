@@ -31,6 +31,7 @@ from trimatte.imageio import (
     read_mask,
     write_image,
 )
+from trimatte.metadata import Metadata
 
 RANDOM = np.random.default_rng(0)
 
@@ -175,7 +176,7 @@ def test_ill_fated_stripes_end_the_writing(
     monkeypatch.setattr(png, "_STRIPE", 1000)
     running = threading.active_count()
     with pytest.raises(OSError, match="No space left"):
-        png.write_png(Full(), photo(500, 100, 4), 1)  # type: ignore[arg-type]
+        png.write_png(Full(), photo(500, 100, 4), 1, Metadata())  # type: ignore[arg-type]
     assert threading.active_count() == running
 
 
@@ -228,7 +229,8 @@ def test_jpeg_is_decoded_to_the_same_pixels(
     data = encoded(Image.fromarray(photo(*size, 3)).convert(mode), **options)
     fast, slow, used = decoded_both_ways(data, monkeypatch)
     assert used
-    assert fast.icc_profile == slow.icc_profile == options.get("icc_profile")
+    assert fast.metadata == slow.metadata
+    assert fast.metadata.icc_profile == options.get("icc_profile")
     np.testing.assert_array_equal(fast.pixels, slow.pixels)
     assert fast.pixels.flags.writeable
     assert fast.pixels.flags.c_contiguous
@@ -365,7 +367,7 @@ def test_what_a_format_cannot_hold_is_refused() -> None:
 def test_the_profile_goes_into_the_bytes() -> None:
     for format in ("png", "webp", "tif", "jpg"):
         data = encode_image(photo(8, 9, 3), format, icc_profile=PROFILE)
-        assert load_picture(data).icc_profile == PROFILE
+        assert load_picture(data).metadata.icc_profile == PROFILE
 
 
 # --- cutouts ---

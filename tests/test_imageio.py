@@ -532,7 +532,7 @@ def test_a_failure_half_way_leaves_nothing(
         path.write_bytes(b"the old one")
     seen = []
 
-    def failing(file: Any, array: Any, level: int, icc_profile: Any) -> None:
+    def failing(file: Any, array: Any, level: int, metadata: Any) -> None:
         file.write(b"half of it")
         file.flush()
         seen.extend(tmp_path.iterdir())
@@ -575,7 +575,7 @@ def test_the_colour_profile_is_kept(tmp_path: Path, suffix: str) -> None:
     pixels = noise(8, 8, 3)
     write_image(tmp_path / f"a{suffix}", pixels, icc_profile=profile)
     picture = load_picture(tmp_path / f"a{suffix}")
-    assert picture.icc_profile == profile
+    assert picture.metadata.icc_profile == profile
     if suffix != ".jpg":
         np.testing.assert_array_equal(picture.pixels, pixels)
 

@@ -1,9 +1,11 @@
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include "check.hpp"
+#include "core/interrupt.hpp"
 #include "core/parallel.hpp"
 
 using namespace trimatte;
@@ -59,5 +61,34 @@ TEST(threads_work_may_nest) {
     parallel_for(8, 1, [&](std::ptrdiff_t, std::ptrdiff_t) { ++total; });
   });
   CHECK(total == 64);
+  set_thread_count(0);
+}
+
+TEST(threads_an_interrupt_ends_the_work_of_its_thread_only) {
+  struct Interrupt {};
+  const auto wait = [](std::ptrdiff_t, std::ptrdiff_t) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  };
+  for (const int threads : {1, 3}) {
+    set_thread_count(threads);
+    bool ended = false, other_ended = false;
+    std::thread other([&] {
+      try {
+        parallel_for(10, 1, wait);
+      } catch (const Interrupt&) {
+        other_ended = true;
+      }
+    });
+    try {
+      const InterruptScope scope([] { throw Interrupt(); });
+      parallel_for(1000, 1, wait);
+    } catch (const Interrupt&) {
+      ended = true;
+    }
+    other.join();
+    CHECK(ended);
+    CHECK(!other_ended);
+    parallel_for(6, 1, wait);  // the scope is over
+  }
   set_thread_count(0);
 }

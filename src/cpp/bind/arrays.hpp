@@ -13,6 +13,7 @@
 
 #include "bind/depth.hpp"
 #include "bind/device_array.hpp"
+#include "bind/interrupt.hpp"
 #include "core/cuda.hpp"
 #include "core/dispatch.hpp"
 #include "core/error.hpp"
@@ -125,6 +126,7 @@ class Call {
   void run(const Body& body) {
     try {
       const py::gil_scoped_release release;
+      const InterruptScope scope(check_python);
       on(device_.kind, [&](auto device) { body(device, stream_.stream); });
     } catch (...) {  // some of the work may be under way
       keep_until_done();

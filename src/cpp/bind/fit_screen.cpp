@@ -50,6 +50,7 @@ Learned fit_screen_op(const py::object& image_array, const py::object& plate_arr
     using T = decltype(t);
     const auto clean = plate ? plate->view<T>() : ImageView<const T>{};
     const py::gil_scoped_release release;
+    const InterruptScope scope(check_python);
     fit = fit_screen<T>(image.view<T>(), clean, options, fit);
   });
   return {fit.key, fit.linear, fit.noise, fit.share, array_of(fit.model), array_of(fit.plate)};

@@ -5,6 +5,7 @@
 
 #include "bind/arrays.hpp"
 #include "bind/device_array.hpp"
+#include "bind/interrupt.hpp"
 #include "bind/operations.hpp"
 #include "core/cuda.hpp"
 #include "core/error.hpp"
@@ -31,9 +32,13 @@ py::object new_exception(py::module_& module, const char* name, py::object base,
 
 PyObject* argument_error = nullptr;
 PyObject* device_error = nullptr;
+PyObject* engine_error = nullptr;
 
 }  // namespace
 
+// pybind11's entry point has another name, for ours to come first: in a sub-interpreter its very
+// first step may wait for ever.
+#define PyInit__core init_by_pybind11
 PYBIND11_MODULE(_core, m) {
   m.doc() = "Compiled core of trimatte; use the package `trimatte` instead.";
 
@@ -48,8 +53,10 @@ PYBIND11_MODULE(_core, m) {
                                "The device asked for is not there or failed.")
                      .release()
                      .ptr();
-  new_exception(m, "EngineError", error, PyExc_RuntimeError,
-                "A network could not be loaded, built or run.");
+  engine_error = new_exception(m, "EngineError", error, PyExc_RuntimeError,
+                               "A network could not be loaded, built or run.")
+                     .release()
+                     .ptr();
   py::register_exception_translator([](std::exception_ptr p) {
     try {
       if (p) std::rethrow_exception(p);
@@ -57,6 +64,8 @@ PYBIND11_MODULE(_core, m) {
       PyErr_SetString(argument_error, e.what());
     } catch (const trimatte::DeviceError& e) {
       PyErr_SetString(device_error, e.what());
+    } catch (const trimatte::bind::Cancelled& e) {
+      PyErr_SetString(engine_error, e.what());
     } catch (const trimatte::OutOfMemory& e) {
       PyErr_SetString(PyExc_MemoryError, e.what());
     } catch (const std::bad_alloc&) {
@@ -86,10 +95,21 @@ PYBIND11_MODULE(_core, m) {
     trimatte::cuda::trim_pools();
   });
   m.def("device_count", &trimatte::cuda::device_count);
+  trimatte::bind::define_cancellation(m);
   trimatte::bind::define_operations(m);
   trimatte::bind::define_edge_operations(m);
   trimatte::bind::define_resize_operations(m);
   trimatte::bind::define_fit_screen(m);
   trimatte::bind::define_screen_operations(m);
   trimatte::bind::define_work_stream(m);
+}
+#undef PyInit__core
+
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core();
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+  if (PyInterpreterState_Get() == PyInterpreterState_Main()) return init_by_pybind11();
+  PyErr_SetString(PyExc_ImportError,
+                  "trimatte works in the main interpreter only, not in a sub-interpreter; for "
+                  "several at a time use threads, or processes started with 'spawn'");
+  return nullptr;
 }

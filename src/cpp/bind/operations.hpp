@@ -4,6 +4,7 @@
 
 namespace trimatte::bind {
 
+void define_cancellation(pybind11::module_& m);
 void define_operations(pybind11::module_& m);
 void define_edge_operations(pybind11::module_& m);
 void define_resize_operations(pybind11::module_& m);

@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "core/interrupt.hpp"
+
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
 #endif
@@ -42,6 +44,7 @@ struct Job {
       const std::ptrdiff_t begin = next.fetch_add(grain, std::memory_order_relaxed);
       if (begin >= count) return;
       try {
+        check_interrupt();
         function(context, begin, std::min(begin + grain, count));
       } catch (...) {
         if (!failed.exchange(true)) error = std::current_exception();
@@ -171,8 +174,10 @@ void detail::parallel_chunks(std::ptrdiff_t count, std::ptrdiff_t grain, ChunkFu
   const std::ptrdiff_t chunks = (count + grain - 1) / grain;
   const int threads = static_cast<int>(std::min<std::ptrdiff_t>(thread_count(), chunks));
   if (threads <= 1) {
-    for (std::ptrdiff_t begin = 0; begin < count; begin += grain)
+    for (std::ptrdiff_t begin = 0; begin < count; begin += grain) {
+      check_interrupt();
       function(context, begin, std::min(begin + grain, count));
+    }
     return;
   }
   Job job{function, context, count, grain, threads - 1};

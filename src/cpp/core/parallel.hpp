@@ -20,7 +20,8 @@ void parallel_chunks(std::ptrdiff_t count, std::ptrdiff_t grain, ChunkFunction f
 }  // namespace detail
 
 // Calls body(begin, end) for consecutive chunks of `grain` items that cover [0, count), on several
-// threads, and returns when all are done. An exception of any chunk is rethrown here.
+// threads, and returns when all are done. An exception of any chunk is rethrown here, as is what
+// check_interrupt() throws.
 template <class Body>
 void parallel_for(std::ptrdiff_t count, std::ptrdiff_t grain, Body&& body) {
   using Plain = std::remove_reference_t<Body>;

@@ -11,7 +11,7 @@ class ArgumentError(Error, ValueError): ...
 class DeviceError(Error, RuntimeError): ...
 class EngineError(Error, RuntimeError): ...
 
-__all__: list[str] = ['ArgumentError', 'DeviceArray', 'DeviceError', 'EngineError', 'Error', 'Event', 'Graph', 'WorkStream', 'borrow', 'check', 'choke', 'chroma_key', 'class_probability', 'collect', 'compiler', 'composite', 'cpu_target', 'cuda_architectures', 'cuda_status', 'cutout', 'decode', 'despill', 'device_count', 'estimate_alpha', 'estimate_foreground', 'feather', 'fit_screen', 'free_memory', 'get_num_threads', 'gpu_facts', 'gpu_named', 'guide_alpha', 'hold_mattes', 'key_cutout', 'limit_alpha', 'make_trimap', 'place', 'plate_image', 'postprocess', 'premultiply', 'preprocess', 'project_alpha', 'resize', 'sample_alpha', 'set_num_threads', 'soft_key', 'soft_key_cutout', 'stabilize_alpha', 'subtract_plate', 'to_device', 'to_linear', 'to_srgb']
+__all__: list[str] = ['ArgumentError', 'Cancellation', 'DeviceArray', 'DeviceError', 'EngineError', 'Error', 'Event', 'Graph', 'WorkStream', 'borrow', 'check', 'choke', 'chroma_key', 'class_probability', 'collect', 'compiler', 'composite', 'cpu_target', 'cuda_architectures', 'cuda_status', 'cutout', 'decode', 'despill', 'device_count', 'estimate_alpha', 'estimate_foreground', 'feather', 'fit_screen', 'free_memory', 'get_num_threads', 'gpu_facts', 'gpu_named', 'guide_alpha', 'hold_mattes', 'key_cutout', 'limit_alpha', 'make_trimap', 'place', 'plate_image', 'postprocess', 'premultiply', 'preprocess', 'project_alpha', 'resize', 'sample_alpha', 'set_num_threads', 'soft_key', 'soft_key_cutout', 'stabilize_alpha', 'subtract_plate', 'to_device', 'to_linear', 'to_srgb']
 class DeviceArray:
     """
     An array in GPU memory: what operations return for arrays on a GPU.
@@ -97,6 +97,20 @@ class DeviceArray:
     def strides(self) -> tuple[typing.Any, ...]:
         """
         Bytes from one item to the next along each side.
+        """
+class Cancellation:
+    """
+    Calls off operations of other threads: those that watch it.
+    """
+    def __init__(self) -> None:
+        ...
+    def cancel(self) -> None:
+        """
+        From now on operations on the CPU end early, with an EngineError, on the threads that watch.
+        """
+    def watch(self) -> None:
+        """
+        Let operations that this thread calls heed it.
         """
 class Event:
     """

@@ -65,12 +65,7 @@ def as_array(value: ArrayLike, operation: str, name: str, stream: Any = None) ->
             f"{operation}: {name} must be an array, or a Pillow image of mode RGB, RGBA or L, got "
             f"mode {mode}; .convert('RGB') makes one of it"
         )
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError):
-        raise ArgumentError(
-            f"{operation}: {name} must be an array of uint8, uint16 or float32, got {value!r:.80}"
-        ) from None
+    array = plain_array(value, operation, name)
     item = array.itemsize
     inner = array.strides[1:] if array.ndim > 1 else ()
     packed = {2: (item,), 3: (item * array.shape[-1], item)}.get(array.ndim) if array.ndim else None
@@ -79,6 +74,21 @@ def as_array(value: ArrayLike, operation: str, name: str, stream: Any = None) ->
             array, order="C", copy=True
         )  # ascontiguousarray would keep a misaligned one
     return array
+
+
+def plain_array(value: Any, operation: str, name: str) -> Array:
+    """Anything array-like as an array of no subclass, sharing its memory where it can."""
+    if np.ma.isMaskedArray(value) and np.ma.is_masked(value):
+        raise ArgumentError(
+            f"{operation}: {name} must have no masked pixels, which have no value; "
+            f"{name}.filled(0) gives them one"
+        )
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError):
+        raise ArgumentError(
+            f"{operation}: {name} must be an array of uint8, uint16 or float32, got {value!r:.80}"
+        ) from None
 
 
 def _picture_mode(value: Any) -> str | None:

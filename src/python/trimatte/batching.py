@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from trimatte._core import Cancellation
 from trimatte.devices import get_num_threads
 from trimatte.errors import ArgumentError, EngineError, Error, QueueFullError
 from trimatte.imageio import Header, is_path, measurable, read_header
@@ -148,8 +149,9 @@ class Pipeline:
         self._begun = 0
         self._closed = False
         self._dropping = False  # nobody waits for any job any more
+        self._cancellation = Cancellation()  # of the operations that run then
         works = [self._decode, self._finish] * plan.beside + [self._work] * plan.workers
-        self._threads = [Worker(work) for work in works]
+        self._threads = [Worker(work, self._cancellation) for work in works]
         for thread in self._threads:
             thread.start()
 
@@ -193,9 +195,10 @@ class Pipeline:
 
     def close(self, *, drop: bool = False) -> None:
         """`stop`, and wait for it, but on a thread of its own, whose job is then begun as well.
-        drop: of what is begun only the stage that runs is done."""
+        drop: what is begun is given up, on a CPU in the middle of its stage."""
         if drop:
             self._dropping = True
+            self._cancellation.cancel()
         self.stop()
         if threading.current_thread() not in self._threads:
             wait_for_all(self._threads)
@@ -296,7 +299,7 @@ class Pipeline:
             _at_work.number = wanted[0].number
             wanted[0].stages.segment([job.value for job in wanted])
         except BaseException as error:
-            if len(wanted) == 1 or not isinstance(error, Exception):
+            if len(wanted) == 1 or self._dropping or not isinstance(error, Exception):
                 for job in wanted:
                     self._settle(job, error)
                 return
@@ -343,7 +346,7 @@ class Pipeline:
     def _settle(self, job: Job, error: BaseException | None = None) -> None:
         """The job is done, or given up; its memory is what its result holds."""
         value, job.value = job.value, None
-        if error is None and self._is_dropped(job):
+        if self._is_dropped(job) and (error is None or isinstance(error, EngineError)):
             error = EngineError("nobody waits for it")
         held = 0 if error else min(job.taken, _bytes_of(value, job))
         with self._changed:

@@ -142,7 +142,7 @@ class Cutter:
         pixels: NDArray[Any] = result.rgba[:, :, 3]
         if plate is not None:
             pixels = result.composite(plate, linear=self._linear)
-            how["icc_profile"] = result.icc_profile
+            how["metadata"] = result.metadata
         if path is None:
             return encode_image(pixels, self._format or "png", **how)
         write_image(path, pixels, self._format, **how)

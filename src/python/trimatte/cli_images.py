@@ -379,4 +379,4 @@ class _HardKey(Remover):
             "mask": mask,
         }
         timings = {**work.timings, "key": time.perf_counter() - start}
-        return Result(arrays, timings, icc_profile=work.icc_profile)
+        return Result(arrays, timings, metadata=work.metadata)

@@ -11,12 +11,15 @@ decoded by `trimatte.codecs` where a faster decoder is installed, to the same pi
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import stat
 import struct
 import sys
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Union
 
@@ -24,9 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
+from trimatte.arrays import is_number, plain_array
 from trimatte.atomic import replacing
 from trimatte.codecs import decode_jpeg
 from trimatte.errors import ArgumentError
+from trimatte.metadata import Metadata, chosen, metadata_of, orientation_of
 from trimatte.png import write_png
 
 __all__ = [
@@ -78,7 +83,19 @@ _DECODER_ERRORS = (
     ImageCms.PyCMSError,
 )
 
-_ORIENTATION_TAG = 0x0112
+# What a name can make the system raise: ValueError of a NUL in it, RuntimeError of a ring of links.
+_PATH_ERRORS = (OSError, ValueError, RuntimeError)
+
+_NONBLOCKING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+# Tags of TIFF, and values of them.
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
+_WHITE_IS_ZERO, _SIGNED = 0, 2
+_XMP_TAG = 700
+_TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+_JPEG_SEGMENT = 65_500  # bytes of EXIF or XMP, less their names
+
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -118,10 +135,10 @@ _FORMATS = {
 
 
 class Picture(NamedTuple):
-    """Decoded pixels and the colour profile that says what they mean (None: sRGB assumed)."""
+    """Decoded pixels, and what was stored beside them."""
 
     pixels: Array
-    icc_profile: bytes | None
+    metadata: Metadata
 
 
 class Header(NamedTuple):
@@ -132,31 +149,38 @@ class Header(NamedTuple):
     itemsize: int
 
 
-def read_image(source: ImageSource) -> Array:
+def read_image(source: ImageSource, *, max_pixels: int | None = None) -> Array:
     """Read an image as straight RGB or RGBA.
 
     source: a path, an encoded file's bytes, a binary file object, a Pillow image or an array.
     Returns (H, W, 3), or (H, W, 4) where the source has an alpha channel or a transparent
     colour: uint8, or uint16 where the file holds 16 bits per channel (PNG, TIFF). Values are as
-    stored (display-referred); only CMYK is converted, through its colour profile if it has one.
-    The EXIF orientation is applied. Of an animation the first frame is read. Arrays are passed
+    stored (display-referred); only what is not RGB is converted: CMYK and grey through their colour
+    profile if they have one. The EXIF orientation is applied. Of an animation, or of a file of
+    several pages, the first is read; of a Pillow image the one that it shows. Arrays are passed
     on without a copy, (H, W) ones as three equal channels.
 
-    Raises ArgumentError naming the source and the cause: missing, a folder, truncated, no image.
+    max_pixels: more than these are refused, before there is memory for them; of an array any number
+    is taken. None: Pillow's own limit, twice ``PIL.Image.MAX_IMAGE_PIXELS`` (178 956 970), which
+    always holds.
+
+    Raises ArgumentError naming the source and the cause: missing, a folder, truncated, no image,
+    too large, of a kind that would lose something.
     """
-    return load_picture(source).pixels
+    return load_picture(source, max_pixels=max_pixels).pixels
 
 
-def read_mask(source: ImageSource) -> Array:
+def read_mask(source: ImageSource, *, max_pixels: int | None = None) -> Array:
     """Read a mask, trimap or alpha matte as (H, W).
 
     source: as for read_image. An image with an alpha channel that is not opaque everywhere
     (a cutout) gives that channel; any other gives its luminance. uint8 or uint16, orientation
-    applied; arrays (H, W) or (H, W, 1) are passed on as they are (bool and float32 included).
+    applied, a profile of greys not: their numbers are what is meant. Arrays (H, W) or (H, W, 1) are
+    passed on as they are (bool and float32 included). max_pixels: as for read_image.
 
     Raises ArgumentError naming the source and the cause.
     """
-    array = _as_array(source)
+    array = _as_array(source, "read_mask")
     if array is not None:
         if array.ndim == 3 and array.shape[2] == 1:
             array = array[:, :, 0]
@@ -165,7 +189,7 @@ def read_mask(source: ImageSource) -> Array:
                 f"read_mask: mask must be (H, W), got {array.shape}; take one channel: mask[..., 0]"
             )
         return array
-    pixels = _decode_source(source, "read_mask").pixels
+    pixels = _decode_source(source, "read_mask", max_pixels, managed=False).pixels
     if pixels.shape[2] == 4 and pixels[:, :, 3].min() < np.iinfo(pixels.dtype).max:
         return np.ascontiguousarray(pixels[:, :, 3])
     red, green, blue = (pixels[:, :, i] for i in range(3))
@@ -183,6 +207,7 @@ def write_image(
     *,
     compression: Compression = "fast",
     icc_profile: bytes | None = None,
+    metadata: Metadata | None = None,
 ) -> None:
     """Write an image file, whole or not at all.
 
@@ -190,8 +215,9 @@ def write_image(
     bits) or bool (stored as 0 and 255). format: "png", "webp" (lossless), "tiff" or "jpeg"
     (quality 95, without alpha only); by default the suffix of path decides. 16 bits fit into
     PNG, and (H, W) into TIFF. compression: "fast", "balanced", "small", or a level in 0..9, which
-    trades time for size and never a pixel; TIFF knows 0 (none) and one more. icc_profile: the
-    colour profile to store with it.
+    trades time for size and never a pixel; TIFF knows 0 (none) and one more. metadata: what is to
+    be stored with it, that of a `Result` or `load_picture`. icc_profile: another colour profile
+    than that. JPEG has no room for EXIF or XMP of more than 64 kB, and goes without.
 
     The file is written beside path under another name and then renamed, so that path is never
     half a file and is left as it was on failure.
@@ -199,25 +225,21 @@ def write_image(
     Raises ArgumentError where the format cannot hold the array, where the folder of path is
     missing, and where the file cannot be written.
     """
-    name = os.fspath(path)
-    kind = _kind(name, format, "write_image")
-    encode = _encoder(array, kind, compression, "write_image")
-
-    # A link stays a link: what it points to is replaced.
-    target = Path(path).resolve()
-    refused = f"write_image: cannot write {name!r}"
-    if not target.parent.is_dir():
-        raise ArgumentError(f"{refused}: there is no folder {str(target.parent)!r}")
-    if target.is_dir():
-        raise ArgumentError(f"{refused}: it is a folder")
-    if target.exists() and not target.is_file():
-        raise ArgumentError(f"{refused}: it is not an ordinary file")
-
+    if not is_path(path):
+        raise ArgumentError(
+            f"write_image: path must be a str or a path, got {type(path).__name__}; encode_image "
+            "gives the bytes of a file"
+        )
+    name = _name_of(path)
+    kind = _kind(path, format, "write_image")
+    encode = _encoder(
+        array, kind, compression, chosen(metadata, icc_profile, "write_image"), "write_image"
+    )
     try:
-        with replacing(target) as file:
-            encode(file, icc_profile)
-    except OSError as error:
-        raise ArgumentError(f"{refused}: {_cause(error)}") from error
+        with replacing(_target(path)) as file:
+            encode(file)
+    except _PATH_ERRORS as error:
+        raise ArgumentError(f"write_image: cannot write {name}: {_cause(error)}") from error
 
 
 def encode_image(
@@ -226,31 +248,40 @@ def encode_image(
     *,
     compression: Compression = "fast",
     icc_profile: bytes | None = None,
+    metadata: Metadata | None = None,
 ) -> bytes:
     """Encode an image as the bytes of a file.
 
-    array, format, compression, icc_profile: as for write_image.
+    array, format, compression, icc_profile, metadata: as for write_image.
 
     Raises ArgumentError where the format is not known or cannot hold the array.
     """
     kind = _kind("", format, "encode_image")
-    encode = _encoder(array, kind, compression, "encode_image")
+    encode = _encoder(
+        array, kind, compression, chosen(metadata, icc_profile, "encode_image"), "encode_image"
+    )
     buffer = io.BytesIO()
     try:
-        encode(buffer, icc_profile)
+        encode(buffer)
     except OSError as error:
         raise ArgumentError(f"encode_image: cannot encode as {kind}: {_cause(error)}") from error
     return buffer.getvalue()
 
 
 def encode_png(
-    array: Array, *, compression: Compression = "fast", icc_profile: bytes | None = None
+    array: Array,
+    *,
+    compression: Compression = "fast",
+    icc_profile: bytes | None = None,
+    metadata: Metadata | None = None,
 ) -> bytes:
     """Encode an image as the bytes of a PNG file: `encode_image` with its default format.
 
     array: as for write_image. uint16 and float32 arrays give 16 bits per channel.
     """
-    return encode_image(array, "png", compression=compression, icc_profile=icc_profile)
+    return encode_image(
+        array, "png", compression=compression, icc_profile=icc_profile, metadata=metadata
+    )
 
 
 def check_output(caller: str, format: str = "png", compression: Compression = "fast") -> None:
@@ -264,19 +295,20 @@ def is_path(source: object) -> bool:
     return isinstance(source, (str, os.PathLike))
 
 
-def to_pillow(array: Array, icc_profile: bytes | None = None) -> Image.Image:
-    """The array as a Pillow image of 8 bits per channel (Pillow has no RGB of 16 bits)."""
+def to_pillow(array: Array, metadata: Metadata | None = None) -> Image.Image:
+    """The array as a Pillow image of 8 bits per channel (Pillow has no RGB of 16 bits), with the
+    metadata in its ``info``."""
     picture = Image.fromarray(_eight_bits(array))
-    if icc_profile is not None:
-        picture.info["icc_profile"] = icc_profile
+    if metadata is not None:
+        picture.info.update(metadata.info)
     return picture
 
 
-def load_picture(source: ImageSource) -> Picture:
-    """read_image, with the colour profile of the source."""
-    array = _as_array(source)
+def load_picture(source: ImageSource, *, max_pixels: int | None = None) -> Picture:
+    """read_image, with what is stored beside the pixels of the source."""
+    array = _as_array(source, "read_image")
     if array is None:
-        return _decode_source(source, "read_image")
+        return _decode_source(source, "read_image", max_pixels)
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim == 3 and array.shape[2] == 1:
@@ -290,7 +322,7 @@ def load_picture(source: ImageSource) -> Picture:
             f"read_image: image must be uint8, uint16 or float32 in [0, 1], got {array.dtype}; "
             "convert it with image.astype(...)"
         )
-    return Picture(array.astype(array.dtype.newbyteorder("="), copy=False), None)
+    return Picture(array.astype(array.dtype.newbyteorder("="), copy=False), Metadata())
 
 
 def read_header(source: object) -> Header | None:
@@ -307,7 +339,7 @@ def read_header(source: object) -> Header | None:
             with Image.open(io.BytesIO(data)) as picture:
                 return _header_of(picture)
         if is_path(source):
-            with Path(source).open("rb") as file, Image.open(file) as picture:  # type: ignore[arg-type]
+            with _opened(source) as file, Image.open(file) as picture:  # type: ignore[arg-type]
                 return _header_of(picture)
     except Exception:  # of decoders, and of what only looks like an array
         return None
@@ -323,10 +355,12 @@ class _Spooled(io.BytesIO):
     """The rest of a file object in memory, by the same name."""
 
     def __init__(self, file: BinaryIO) -> None:
-        data = file.read()
-        if not isinstance(data, bytes):  # as read_image has it
-            raise ArgumentError("read_image: a file object must be open in binary mode ('rb')")
-        super().__init__(data)
+        try:
+            super().__init__(_rest_of(file))
+        except (TypeError, ValueError, OSError) as error:  # as read_image has it
+            raise ArgumentError(
+                f"read_image: cannot read {_name_of(file)}: {_cause(error)}"
+            ) from error
         self.name = getattr(file, "name", None)
 
 
@@ -340,35 +374,40 @@ def _header_of(picture: Image.Image) -> Header:
     return Header(picture.height, picture.width, 2 if deep else 1)
 
 
-def _as_array(source: object) -> Array | None:
+def _as_array(source: object, caller: str) -> Array | None:
     """The source as an array if it is one already, else None."""
-    if isinstance(source, np.ndarray):
-        return source
     if isinstance(source, (Image.Image, str, os.PathLike, bytes, bytearray, memoryview)):
         return None
-    if hasattr(source, "__array_interface__") or hasattr(source, "__array__"):
-        return np.asarray(source)
-    return None
+    if isinstance(source, np.ndarray) or hasattr(source, "__array_interface__"):
+        return plain_array(source, caller, "image")
+    return np.asarray(source) if hasattr(source, "__array__") else None
 
 
-def _decode_source(source: object, caller: str) -> Picture:
-    """Decode a path, bytes, file object or Pillow image; every failure names the source."""
+def _decode_source(
+    source: object, caller: str, max_pixels: int | None, *, managed: bool = True
+) -> Picture:
+    """Decode a path, bytes, file object or Pillow image; every failure names the source.
+
+    managed: whether a profile of greys is applied.
+    """
+    if max_pixels is not None and not (is_number(max_pixels) and max_pixels >= 1):
+        raise ArgumentError(
+            f"{caller}: max_pixels must be a number of at least 1, or None, got {max_pixels!r:.80}"
+        )
     name = _name_of(source)
+    decode = partial(_decode, max_pixels=max_pixels, managed=managed)
     try:
         if isinstance(source, Image.Image):
-            return _pixels_of(source)
+            _check_size(source, max_pixels)
+            return _pixels_of(source, managed)
         if isinstance(source, (str, os.PathLike)):
-            with Path(source).open("rb") as file:
-                return _decode(file)
+            with _opened(source) as file:
+                return decode(file)
         if isinstance(source, (bytes, bytearray, memoryview)):
-            return _decode(io.BytesIO(source))
-        read = getattr(source, "read", None)
-        if read is not None:
-            # Read to the end: it may be a pipe, and 16 bits need two passes.
-            data = read()
-            if not isinstance(data, bytes):
-                raise TypeError("it is not open in binary mode ('rb')")
-            return _decode(io.BytesIO(data))
+            return decode(io.BytesIO(source))
+        if hasattr(source, "read"):
+            # To the end: it may be a pipe, and 16 bits need two passes.
+            return decode(io.BytesIO(_rest_of(source)))
     except _DECODER_ERRORS as error:
         raise ArgumentError(f"{caller}: cannot read {name}: {_cause(error)}") from error
     raise ArgumentError(
@@ -377,15 +416,44 @@ def _decode_source(source: object, caller: str) -> Picture:
     )
 
 
+def _opened(path: str | os.PathLike[str]) -> BinaryIO:
+    """An ordinary file. To open a pipe might be to wait for ever, and to read a device too."""
+    descriptor = os.open(path, os.O_RDONLY | _NONBLOCKING)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(mode):
+            raise OSError("it is not an ordinary file; open it, and give the file object")
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _rest_of(file: Any) -> bytes:
+    """What is left to be read of a file object."""
+    data = file.read()
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    raise TypeError(
+        f"its read() gave {type(data).__name__}, not bytes; open it in binary mode ('rb')"
+    )
+
+
 def _name_of(source: object) -> str:
     if isinstance(source, (str, os.PathLike)):
-        return repr(os.fsdecode(source))
+        return _shortened(repr(os.fsdecode(source)))
     if isinstance(source, Image.Image):
-        return "the Pillow image"
+        return f"the Pillow image of mode {source.mode}"
     if isinstance(source, (bytes, bytearray, memoryview)):
         return f"the {len(source)} bytes given"
     name = getattr(source, "name", None)
-    return repr(name) if isinstance(name, str) else "the file object"
+    return _shortened(repr(name)) if isinstance(name, str) else "the file object"
+
+
+def _shortened(name: str, most: int = 300) -> str:
+    return name if len(name) <= most else f"{name[: most // 2]}...{name[-most // 2 :]}"
 
 
 def _cause(error: BaseException) -> str:
@@ -395,38 +463,62 @@ def _cause(error: BaseException) -> str:
         return "it is a folder"
     if isinstance(error, UnidentifiedImageError):
         return "not an image, or of a kind that Pillow does not know"
+    if isinstance(error, UnicodeError):
+        return "its name cannot be written in the system's encoding"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__
 
 
-def _decode(file: BinaryIO) -> Picture:
+def _identified(file: BinaryIO) -> Image.Image:
+    """The picture of a file, of which only the head is read."""
+    try:
+        return Image.open(file)
+    except UnidentifiedImageError:
+        file.seek(0)
+        if file.read(4) in _TIFF_HEADS:
+            raise ValueError(
+                "a TIFF of a kind that Pillow does not know, as floats in colour are; give the "
+                "array that another reader makes of it, or save it with 16 bits"
+            ) from None
+        raise
+
+
+def _check_size(picture: Image.Image, max_pixels: int | None) -> None:
+    width, height = picture.size
+    if max_pixels is not None and width * height > max_pixels:
+        raise ValueError(f"it has {width} x {height} pixels; max_pixels is {max_pixels}")
+
+
+def _decode(file: BinaryIO, *, max_pixels: int | None = None, managed: bool = True) -> Picture:
     """Decode an encoded image from a seekable file."""
-    with Image.open(file) as picture:
-        jpeg = _decode_jpeg(file, picture)
+    with _identified(file) as picture:
+        _check_size(picture, max_pixels)
+        jpeg = _decode_jpeg(file, picture, managed)
         if jpeg is not None:
             return jpeg
         raw = _raw_mode(picture)
         if ";16" not in raw or picture.mode.startswith("I"):
-            return _pixels_of(picture)
-        profile = picture.info.get("icc_profile")
+            return _pixels_of(picture, managed)
         transparent = picture.info.get("transparency")
     if raw.startswith("LA;16"):
         # Four bytes a pixel: read as RGBA they are both bytes of grey and both of alpha.
-        pair = _decode_raw(file, "RGBA").view(">u2").astype(np.uint16)
-        return Picture(pair[:, :, [0, 0, 0, 1]], profile)
+        both, metadata = _decode_raw(file, "RGBA")
+        pair = both.view(">u2").astype(np.uint16)
+        return _with_grey_profile(pair[:, :, [0, 0, 0, 1]], metadata, managed)
     kind, _, order = raw.partition(";16")
     if kind not in ("RGB", "RGBA") or order not in ("B", "L", "N"):
         raise ValueError(f"16 bits per channel stored as {raw!r}; save it as an RGB or RGBA PNG")
     # Pillow unpacks only the high byte of a sample. Told the other byte order it gives the low.
     native = "L" if sys.byteorder == "little" else "B"
     swapped = {"B": "L", "L": "B"}[native if order == "N" else order]
-    pixels = _decode_raw(file, raw).astype(np.uint16) << 8
-    pixels |= _decode_raw(file, f"{kind};16{swapped}")
-    return Picture(_with_transparent_colour(pixels, transparent), profile)
+    high, metadata = _decode_raw(file, raw)
+    pixels = high.astype(np.uint16) << 8
+    pixels |= _decode_raw(file, f"{kind};16{swapped}")[0]
+    return Picture(_with_transparent_colour(pixels, transparent), _of_rgb(metadata))
 
 
-def _decode_jpeg(file: BinaryIO, picture: Image.Image) -> Picture | None:
+def _decode_jpeg(file: BinaryIO, picture: Image.Image, managed: bool) -> Picture | None:
     """What `_pixels_of` would give of a JPEG file, sooner; None for what is left to it: other
     formats, CMYK, files that are damaged, and all where there is no fast decoder.
 
@@ -440,12 +532,15 @@ def _decode_jpeg(file: BinaryIO, picture: Image.Image) -> Picture | None:
     file.seek(place)
     if pixels is None or pixels.shape[1::-1] != picture.size:
         return None
-    turn = _TURN.get(_orientation(picture))
+    turn = _TURN.get(orientation_of(picture))
     if turn is not None:
         # Three times as fast as an item for each channel.
         turned = np.ascontiguousarray(turn(pixels.view("V3")[:, :, 0]))
         pixels = turned.view(np.uint8).reshape(*turned.shape, 3)
-    return Picture(pixels, picture.info.get("icc_profile"))
+    metadata = metadata_of(picture, (pixels.shape[1], pixels.shape[0]))
+    if picture.mode == "L":
+        return _with_grey_profile(pixels, metadata, managed)
+    return Picture(pixels, _of_rgb(metadata))
 
 
 def _raw_mode(picture: Image.Image) -> str:
@@ -455,11 +550,21 @@ def _raw_mode(picture: Image.Image) -> str:
         if codec.startswith("ppm") and picture.mode == "RGB" and args[-1] > 255:
             raise ValueError("PPM of 16 bits per channel; save it as PNG")
         mode = args[0] if isinstance(args, tuple) and args else args
-        return mode if isinstance(mode, str) else ""
+        mode = mode if isinstance(mode, str) else ""
+        if ";16" not in mode and not picture.mode.startswith("I") and _tiff_depth(picture) == 16:
+            raise ValueError("16 bits per channel in separate planes; save them interleaved")
+        return mode
     return ""
 
 
-def _decode_raw(file: BinaryIO, raw_mode: str) -> Array:
+def _tiff_depth(picture: Image.Image) -> int | None:
+    """Bits of a TIFF's sample; None of other files."""
+    tags = getattr(picture, "tag_v2", None)
+    bits = tags.get(_BITS_PER_SAMPLE) if tags else None
+    return max(bits) if isinstance(bits, tuple) and bits else None
+
+
+def _decode_raw(file: BinaryIO, raw_mode: str) -> tuple[Array, Metadata]:
     """Decode the file's pixels as if they were stored as raw_mode; upright."""
     file.seek(0)
     with Image.open(file) as opened:
@@ -471,76 +576,124 @@ def _decode_raw(file: BinaryIO, raw_mode: str) -> Array:
                          (*tile[:3], args))  # fmt: skip
         picture.tile = tiles
         picture.load()
-        return np.array(_upright(picture))
+        upright = _upright(picture)
+        return np.array(upright), metadata_of(picture, upright.size)
 
 
-def _pixels_of(picture: Image.Image) -> Picture:
+def _pixels_of(picture: Image.Image, managed: bool) -> Picture:
     """The pixels of a Pillow image as RGB or RGBA, upright."""
+    tags = getattr(picture, "tag_v2", None) or {}
+    if _SIGNED in np.atleast_1d(tags.get(_SAMPLE_FORMAT, ())):
+        raise ValueError("its samples are signed numbers, which have no white point")
     picture.load()
-    profile = picture.info.get("icc_profile")
     transparent = picture.info.get("transparency")
     mode = picture.mode
     upright = _upright(picture)
+    metadata = metadata_of(picture, upright.size)
 
     if mode.startswith("I;16") or (mode == "I" and picture.format in ("PNG", "PPM")):
         # Pillow's own conversion to 8 bits would clip at 255.
         grey = np.asarray(upright).astype(np.uint16)
+        if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # which Pillow inverts of 8 bits only
+            grey = ~grey
         pixels = np.repeat(grey[:, :, None], 3, axis=2)
-        return Picture(_with_transparent_colour(pixels, transparent), profile)
+        return _with_grey_profile(_with_transparent_colour(pixels, transparent), metadata, managed)
     if mode == "F":
         grey = np.asarray(upright)
         if not (grey.min() >= 0 and grey.max() <= 1):
             raise ValueError("its values are not in [0, 1]; scale it first")
-        return Picture(np.repeat(grey[:, :, None], 3, axis=2), profile)
+        return _with_grey_profile(np.repeat(grey[:, :, None], 3, axis=2), metadata, managed)
     if mode == "I":
         raise ValueError("32-bit integers have no white point; convert it to 8 or 16 bits first")
 
     if mode == "CMYK":
-        return Picture(np.array(_cmyk_to_rgb(upright, profile)), None)
+        return Picture(
+            np.array(_cmyk_to_rgb(upright, metadata.icc_profile)), metadata.with_profile(None)
+        )
+    if mode == "La":
+        upright = upright.convert("LA")  # Pillow knows no other way
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or transparent is not None:
-        return Picture(np.array(upright.convert("RGBA")), profile)
-    return Picture(np.array(upright.convert("RGB")), profile)
+        pixels = np.array(upright.convert("RGBA"))
+    else:
+        pixels = np.array(upright.convert("RGB"))
+    if mode in ("1", "L", "LA", "La"):
+        return _with_grey_profile(pixels, metadata, managed)
+    return Picture(pixels, _of_rgb(metadata))
 
 
 def _upright(picture: Image.Image) -> Image.Image:
     """A loaded picture turned as its EXIF orientation says."""
     if picture.format == "TIFF":
         return picture  # Pillow has turned it when it was loaded.
-    method = _TRANSPOSE.get(_orientation(picture))
+    method = _TRANSPOSE.get(orientation_of(picture))
     return picture if method is None else picture.transpose(method)
-
-
-def _orientation(picture: Image.Image) -> int:
-    """The EXIF orientation, 1 (upright) where there is none."""
-    try:
-        orientation = picture.getexif().get(_ORIENTATION_TAG)
-    except Exception:  # Broken metadata does not make the pixels unreadable.
-        return 1
-    return orientation if isinstance(orientation, int) else 1
 
 
 def _with_transparent_colour(pixels: Array, colour: object) -> Array:
     """Add the alpha channel that one transparent colour of a 16-bit PNG stands for."""
     if not isinstance(colour, (int, tuple)):
         return pixels
-    opaque = (pixels != np.asarray(colour, dtype=pixels.dtype)).any(axis=2)
+    opaque = (pixels != np.asarray(colour)).any(axis=2)
     return np.dstack([pixels, np.where(opaque, np.uint16(65535), np.uint16(0))])
 
 
+# --- colour profiles ---
+
+
+def _colour_space(profile: bytes | None) -> bytes:
+    """What a profile is of, by its header (ICC.1, 7.2): "RGB ", "GRAY", "CMYK"; else empty."""
+    is_profile = profile is not None and len(profile) >= 128 and profile[36:40] == b"acsp"
+    return profile[16:20] if profile is not None and is_profile else b""
+
+
+def _of_rgb(metadata: Metadata) -> Metadata:
+    """Without a profile that is not of RGB: beside RGB it would be an error in the file."""
+    is_rgb = _colour_space(metadata.icc_profile) == b"RGB "
+    return metadata if is_rgb else metadata.with_profile(None)
+
+
+def _with_grey_profile(pixels: Array, metadata: Metadata, managed: bool) -> Picture:
+    """Three equal channels, which a profile of greys takes to sRGB; what that makes of 256 greys
+    says it for those between."""
+    curve = _grey_curve(metadata.icc_profile) if managed else None
+    if curve is None:
+        return Picture(pixels, _of_rgb(metadata))
+    full = 1.0 if pixels.dtype == np.float32 else float(np.iinfo(pixels.dtype).max)
+    greys = np.linspace(0, full, len(curve))
+    corrected = np.interp(pixels[:, :, 0], greys, curve * (full / 255))
+    if pixels.dtype != np.float32:
+        corrected = np.rint(corrected)
+    pixels[:, :, :3] = corrected[:, :, None]
+    return Picture(pixels, metadata.with_profile(None))
+
+
+def _grey_curve(profile: bytes | None) -> NDArray[np.float64] | None:
+    """What a profile of greys makes of each of 256 in sRGB; None: there is none that works."""
+    if _colour_space(profile) != b"GRAY":
+        return None
+    ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+    converted = _to_srgb(ramp, profile)
+    return None if converted is None else np.asarray(converted)[0, :, 1].astype(np.float64)
+
+
 def _cmyk_to_rgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    if profile:
-        try:
-            converted = ImageCms.profileToProfile(
-                picture,
-                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-                ImageCms.createProfile("sRGB"),
-                outputMode="RGB",
-            )
-        except (ImageCms.PyCMSError, OSError, ImportError):
-            converted = None  # A broken profile, or a Pillow without colour management.
-        if converted is not None:
-            return converted
-    return picture.convert("RGB")
+    return _to_srgb(picture, profile) or picture.convert("RGB")
+
+
+def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image | None:
+    """The picture through its profile; None: there is none, it is broken, or Pillow came without
+    colour management."""
+    if not profile:
+        return None
+    try:
+        return ImageCms.profileToProfile(
+            picture,
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),
+            outputMode="RGB",
+        )
+    except (ImageCms.PyCMSError, OSError, ImportError):
+        return None
 
 
 # --- writing ---
@@ -548,7 +701,7 @@ def _cmyk_to_rgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
 
 def _storable(array: Array, caller: str) -> Array:
     """The array as contiguous uint8 or uint16, (H, W), (H, W, 3) or (H, W, 4)."""
-    array = np.asarray(array)
+    array = plain_array(array, caller, "array")
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
@@ -560,6 +713,8 @@ def _storable(array: Array, caller: str) -> Array:
     if array.dtype == np.bool_:
         return np.ascontiguousarray(np.multiply(array, 255, dtype=np.uint8))
     if array.dtype.kind == "f":
+        if np.isnan(array).any():
+            raise ArgumentError(f"{caller}: array must be float32 in [0, 1], got nan")
         stored = np.rint(np.clip(array, 0, 1) * np.float64(65535))
         return _without_hidden(np.ascontiguousarray(stored, np.uint16))
     if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
@@ -584,28 +739,40 @@ def _without_hidden(reduced: Array) -> Array:
     return reduced
 
 
-def _kind(name: str, format: str | None, caller: str) -> str:
+def _target(path: str | os.PathLike[str]) -> Path:
+    """Where the file is to be; a link stays a link: what it points to is replaced."""
+    target = Path(os.fsdecode(path)).resolve()
+    if not target.parent.is_dir():
+        raise OSError(f"there is no folder {str(target.parent)!r}")
+    if target.is_dir():
+        raise OSError("it is a folder")
+    if target.exists() and not target.is_file():
+        raise OSError("it is not an ordinary file")
+    return target
+
+
+def _kind(name: str | os.PathLike[str], format: str | None, caller: str) -> str:
     """The kind of file that a format stands for, or the suffix of a name where none is given."""
-    given = Path(name).suffix if format is None else f".{str(format).lstrip('.')}"
+    given = Path(os.fsdecode(name)).suffix if format is None else f".{str(format).lstrip('.')}"
     kind = _FORMATS.get(given.lower())
     if kind is None:
         known = ", ".join(_FORMATS)
-        told = repr(name) if format is None else f"format {format!r}"
+        told = _name_of(name) if format is None else f"format {format!r}"
         raise ArgumentError(f"{caller}: cannot tell what to write for {told}; use one of {known}")
     return kind
 
 
 def _encoder(
-    array: Array, kind: str, compression: Compression, caller: str
-) -> Callable[[BinaryIO, bytes | None], None]:
-    """What writes the array into a file, with a profile, once all that can be refused has been."""
+    array: Array, kind: str, compression: Compression, metadata: Metadata, caller: str
+) -> Callable[[BinaryIO], None]:
+    """What writes the array into a file, once all that can be refused has been."""
     level = _level(compression, caller)
     array = _storable(array, caller)
     unfit = _unfit(array, kind)
     if unfit is not None:
         raise ArgumentError(f"{caller}: {unfit}")
     write = {"png": write_png, "webp": _write_webp, "tiff": _write_tiff, "jpeg": _write_jpeg}[kind]
-    return lambda file, icc_profile: write(file, array, level, icc_profile)
+    return lambda file: write(file, array, level, metadata)
 
 
 def _unfit(array: Array, kind: str) -> str | None:
@@ -640,23 +807,33 @@ def _level(compression: Compression, caller: str) -> int:
     )
 
 
-def _write_webp(file: BinaryIO, array: Array, level: int, icc_profile: bytes | None) -> None:
+def _write_webp(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> None:
     method, effort = _WEBP_EFFORT[level]
     options = {"lossless": True, "method": method, "quality": effort, "exact": True}
-    Image.fromarray(array).save(file, "WEBP", icc_profile=icc_profile, **options)
+    beside = metadata.with_dpi_in_exif().info
+    Image.fromarray(array).save(file, "WEBP", **options, **beside)
 
 
-def _write_tiff(file: BinaryIO, array: Array, level: int, icc_profile: bytes | None) -> None:
+def _write_tiff(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> None:
     # libtiff closes nothing and seeks a lot: it gets memory, the file gets the result.
     buffer = io.BytesIO()
     compression = "tiff_adobe_deflate" if level else "raw"
-    Image.fromarray(array).save(buffer, "TIFF", compression=compression, icc_profile=icc_profile)
+    beside = metadata.info
+    packet = beside.pop("xmp", None)
+    if packet is not None:
+        exif = Image.Exif()
+        exif.load(beside.get("exif", b""))
+        exif[_XMP_TAG] = packet
+        beside["exif"] = exif
+    Image.fromarray(array).save(buffer, "TIFF", compression=compression, **beside)
     file.write(buffer.getbuffer())
 
 
-def _write_jpeg(file: BinaryIO, array: Array, level: int, icc_profile: bytes | None) -> None:
+def _write_jpeg(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> None:
     # The same coefficients, with tables of their own, and in the order that makes them smallest.
-    options = {"optimize": level > COMPRESSION["fast"], "progressive": level == 9}
-    Image.fromarray(array).save(
-        file, "JPEG", quality=95, subsampling=0, icc_profile=icc_profile, **options
-    )
+    options: dict[str, Any] = {"optimize": level > COMPRESSION["fast"], "progressive": level == 9}
+    beside = metadata.info
+    for name in ("exif", "xmp"):
+        if len(beside.get(name, b"")) > _JPEG_SEGMENT:
+            del beside[name]
+    Image.fromarray(array).save(file, "JPEG", quality=95, subsampling=0, **options, **beside)

@@ -46,6 +46,7 @@ from trimatte.keying import chroma_key
 from trimatte.matting import despill as remove_spill
 from trimatte.matting import estimate_alpha
 from trimatte.memory import Budget, Bytes, check_fits, number_of_bytes
+from trimatte.metadata import METADATA, Metadata
 from trimatte.refining import Adjust, Radius, beside, solve, trimap_of_mask
 from trimatte.screens import Screen, check_screen_options, fit_screen
 from trimatte.segmenting import (
@@ -91,7 +92,8 @@ class Result:
             the network saw at once each has its share of "segment", so that those of all images add
             up to what was spent; the time that an image waited for others is in none.
         device: where it ran: "cpu", "cuda:0".
-        icc_profile: the colour profile of the file read, which `image` and `save` pass on.
+        metadata: what was stored beside the pixels of the image (colour profile, EXIF, XMP,
+            resolution), which `image`, `save` and `encode` pass on.
     """
 
     def __init__(
@@ -103,7 +105,7 @@ class Result:
         on_host: bool = True,
         engine: str | None = None,
         screen: Screen | None = None,
-        icc_profile: bytes | None = None,
+        metadata: Metadata | None = None,
     ) -> None:
         self._arrays = dict(arrays)
         self._on_host = on_host
@@ -111,7 +113,7 @@ class Result:
         self.device = device
         self.engine = engine
         self.screen = screen
-        self.icc_profile = icc_profile
+        self.metadata = Metadata() if metadata is None else metadata
 
     def _array(self, name: str) -> Any:
         array = self._arrays[name]
@@ -145,10 +147,16 @@ class Result:
         return self._array("mask")
 
     @property
+    def icc_profile(self) -> bytes | None:
+        """The colour profile of the file read; None: sRGB is assumed."""
+        return self.metadata.icc_profile
+
+    @property
     def image(self) -> Image.Image:
         """The cutout as a Pillow image, RGBA of 8 bits per channel (Pillow has no more);
-        `rgba` and `save` keep the depth of the image."""
-        return to_pillow(self.rgba, self.icc_profile)
+        `rgba` and `save` keep the depth of the image. The metadata are in its ``info``; Pillow
+        stores the EXIF where it is told to: ``image.save(path, exif=image.info["exif"])``."""
+        return to_pillow(self.rgba, self.metadata)
 
     @property
     def nbytes(self) -> int:
@@ -161,23 +169,32 @@ class Result:
         format: str | None = None,
         *,
         compression: Compression = "fast",
+        metadata: str = "keep",
     ) -> None:
         """Write the cutout: PNG, WebP (lossless) or TIFF, by the suffix or by format.
 
         compression: ``"fast"``, ``"balanced"``, ``"small"`` or a level in 0..9: time for size.
+        metadata: ``"keep"``: EXIF (GPS position and owner too), XMP and resolution of the image
+        are stored with it; ``"strip"``: only the colour profile.
 
         Raises ArgumentError, as write_image does.
         """
-        write_image(path, self.rgba, format, compression=compression, icc_profile=self.icc_profile)
+        beside = self.metadata.under(metadata, "save")
+        write_image(path, self.rgba, format, compression=compression, metadata=beside)
 
-    def encode(self, format: str = "png", *, compression: Compression = "fast") -> bytes:
+    def encode(
+        self,
+        format: str = "png",
+        *,
+        compression: Compression = "fast",
+        metadata: str = "keep",
+    ) -> bytes:
         """The cutout as the bytes of a file, as `save` would write it.
 
         Raises ArgumentError where the format cannot hold it.
         """
-        return encode_image(
-            self.rgba, format, compression=compression, icc_profile=self.icc_profile
-        )
+        beside = self.metadata.under(metadata, "encode")
+        return encode_image(self.rgba, format, compression=compression, metadata=beside)
 
     def composite(self, background: Any, *, linear: bool = False) -> Array:
         """The cutout over a background: (H, W, 3) of the image's dtype.
@@ -203,7 +220,7 @@ class Result:
             self.device,
             engine=self.engine,
             screen=self.screen,
-            icc_profile=self.icc_profile,
+            metadata=self.metadata.of_size(box.width, box.height),
         )
 
     def _repr_html_(self) -> str:
@@ -229,7 +246,7 @@ class _Work:
     """
 
     pixels: Array
-    icc_profile: bytes | None
+    metadata: Metadata
     on_host: bool
     mattes: Mattes
     mask: Array | None
@@ -279,6 +296,9 @@ class Remover:
             [0, 64].
         despill: the method of `despill` for the foreground of keyed images, or None.
         despill_strength: in [0, 1].
+        metadata: what of an image's goes into its Result, and from there into files: ``"keep"``:
+            colour profile, EXIF (GPS position and owner too), XMP and resolution; ``"strip"``: the
+            colour profile only. A thumbnail of the whole picture is never kept.
         device: None or ``"cpu"``; ``"cuda"`` or ``"cuda:1"``, where the whole frame stays from the
             one copy there to the copies back; ``"auto"``. An array that lies on a GPU is worked on
             there. None with a Segmenter: its device.
@@ -320,6 +340,7 @@ class Remover:
         feather: float = 0.0,
         despill: str | None = "average",
         despill_strength: float = 1.0,
+        metadata: str = "keep",
         device: Any = None,
         workers: int | None = None,
         batch_size: int | None = None,
@@ -361,6 +382,8 @@ class Remover:
         self.feather = feather
         self.despill = despill
         self.despill_strength = despill_strength
+        choice(METADATA, metadata, "Remover", "metadata")
+        self.metadata = metadata
         self.device = device
         self._try_options()
         self._model = model
@@ -653,14 +676,14 @@ class Remover:
         timings: dict[str, float] = {}
         with _timed(timings, "read"):
             on_host = not is_on_gpu(image)
-            pixels, icc_profile = self._pixels(image, stream)
+            pixels, metadata = self._pixels(image, stream)
             mattes = Mattes(
                 self._given(garbage, pixels, "garbage", sized=True),
                 self._given(core, pixels, "core", sized=True),
             )
             work = _Work(
                 pixels,
-                icc_profile,
+                metadata,
                 on_host,
                 mattes,
                 mask=self._given(mask, pixels, "mask", sized=False),
@@ -761,7 +784,7 @@ class Remover:
             on_host=work.on_host,
             engine=engine,
             screen=learnt,
-            icc_profile=work.icc_profile,
+            metadata=work.metadata,
         )
         if work.on_host and device != "cpu":
             with stage("wait"):
@@ -818,19 +841,23 @@ class Remover:
             dtype=np.uint8,
         )
 
-    def _pixels(self, image: ImageSource, stream: Any) -> tuple[Array, bytes | None]:
-        """The image where it is to be worked on, and its colour profile."""
+    def _pixels(self, image: ImageSource, stream: Any) -> tuple[Array, Metadata]:
+        """The image where it is to be worked on, and what of its metadata is kept."""
         if is_on_gpu(image):
-            pixels, icc_profile = as_array(image, "Remover", "image"), None
+            pixels, metadata = as_array(image, "Remover", "image"), Metadata()
             _core.check(pixels, "Remover", "image", color=True)
         else:
-            pixels, icc_profile = load_picture(image)
-        return _core.place(pixels, self.device, "Remover", stream), icc_profile
+            pixels, metadata = load_picture(image)
+        placed = _core.place(pixels, self.device, "Remover", stream)
+        return placed, metadata.under(self.metadata, "Remover")
 
     def _given(self, source: ImageSource | None, pixels: Array, name: str, *, sized: bool) -> Any:
         """A mask, matte or trimap beside the pixels, of their size if it has to be; or None."""
         if source is None:
             return None
+        if self.max_memory is not None and not is_on_gpu(source):
+            source = measurable(source)
+            check_fits(read_header(source), self.max_memory, "Remover")
         array = as_array(source, "Remover", name) if is_on_gpu(source) else read_mask(source)
         if sized and array.shape != pixels.shape[:2]:
             raise ArgumentError(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from trimatte.codecs import ISA_L
 from trimatte.devices import get_num_threads
+from trimatte.metadata import Metadata
 
 __all__ = ["write_png"]
 
@@ -35,14 +36,17 @@ _FASTEST = 1
 _THOROUGH = 4  # from here on repeats are searched for as well
 
 
-def write_png(file: BinaryIO, array: Array, level: int, icc_profile: bytes | None = None) -> None:
+_METRES_PER_INCH = 0.0254
+
+
+def write_png(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> None:
     """Write an image as PNG.
 
     array: contiguous (H, W), (H, W, 3) or (H, W, 4), uint8 or uint16, not empty. level: 0 stores;
     1 is fastest: the "up" filter, and ISA-L where it is installed; from 2 on each row has the
     filter that fits it best. Up to 3 zlib looks for runs only, which are most of what a filtered
     photograph has to give; from 4 to 9 it searches for repeats as well, longer and longer.
-    icc_profile: stored with it.
+    metadata: stored with it.
 
     Raises OSError, of the file.
     """
@@ -53,8 +57,8 @@ def write_png(file: BinaryIO, array: Array, level: int, icc_profile: bytes | Non
 
     file.write(b"\x89PNG\r\n\x1a\n")
     _write_chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0))
-    if icc_profile is not None:
-        _write_chunk(file, b"iCCP", b"ICC profile\0\0" + zlib.compress(icc_profile))
+    for kind, data in _ancillary(metadata):
+        _write_chunk(file, kind, data)
     adler = 1
     file_rows = max(1, _STRIPE // (width * channels * array.dtype.itemsize + 1))
     tops = range(0, height, file_rows)
@@ -66,6 +70,19 @@ def write_png(file: BinaryIO, array: Array, level: int, icc_profile: bytes | Non
             tail = struct.pack(">I", adler) if last else b""
             _write_chunk(file, b"IDAT", head + stripe.data + tail)
     _write_chunk(file, b"IEND", b"")
+
+
+def _ancillary(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
+    """The chunks that say what is said beside the pixels; all of them may stand before these."""
+    if metadata.icc_profile is not None:
+        yield b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc_profile)
+    if metadata.dpi is not None:
+        per_metre = (max(1, round(dpi / _METRES_PER_INCH)) for dpi in metadata.dpi)
+        yield b"pHYs", struct.pack(">IIB", *per_metre, 1)
+    if metadata.exif is not None:
+        yield b"eXIf", metadata.exif
+    if metadata.xmp is not None:
+        yield b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp
 
 
 class _Stripe(NamedTuple):

@@ -5,19 +5,27 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
+from trimatte._core import Cancellation
+
 __all__ = ["Worker", "wait_for_all"]
 
 
 class Worker(threading.Thread):
     """A thread that can be waited for again after Ctrl-C: until Python 3.13 a join that is
-    interrupted takes the thread for ended."""
+    interrupted takes the thread for ended.
 
-    def __init__(self, work: Callable[[], None]) -> None:
+    cancellation: ends the operation that the thread is in, and all that it calls from then on.
+    """
+
+    def __init__(self, work: Callable[[], None], cancellation: Cancellation | None = None) -> None:
         super().__init__(name=f"trimatte-{work.__name__}", daemon=True)
         self._work = work
+        self._cancellation = cancellation
         self._over = threading.Event()
 
     def run(self) -> None:
+        if self._cancellation is not None:
+            self._cancellation.watch()
         try:
             self._work()
         finally:

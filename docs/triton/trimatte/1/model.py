@@ -9,7 +9,6 @@ import numpy as np
 import triton_python_backend_utils as triton  # Triton has it
 
 from trimatte import Remover
-from trimatte.imageio import encode_png
 
 
 class TritonPythonModel:
@@ -39,5 +38,4 @@ class TritonPythonModel:
         return triton.InferenceResponse(output_tensors=[tensor])
 
     def _cutout(self, image: bytes) -> bytes:
-        result = self.remover(image)
-        return encode_png(result.rgba, icc_profile=result.icc_profile)
+        return self.remover(image).encode()

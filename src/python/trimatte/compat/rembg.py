@@ -25,6 +25,7 @@ from trimatte.arrays import Array, choice, is_number
 from trimatte.compositing import cutout, limit_alpha
 from trimatte.errors import ArgumentError, TrimapWarning
 from trimatte.imageio import encode_png, load_picture, to_pillow
+from trimatte.metadata import Metadata
 from trimatte.matting import estimate_alpha, estimate_foreground
 from trimatte.segmenting import Segmenter, as_segmenter
 from trimatte.trimap import make_trimap
@@ -226,7 +227,8 @@ def remove(
     names = ("cc", "cloth_category")
     clothes: dict[str, Any] = {name: kwargs.pop(name) for name in names if name in kwargs}
     predicts = _session(session, kwargs)
-    pixels, icc_profile = _read(data)
+    pixels, metadata = _read(data)
+    beside = None if only_mask else metadata
     masks = _masks(predicts, pixels, clothes)
     if post_process_mask:
         masks = [post_process(mask) for mask in masks]
@@ -247,9 +249,9 @@ def remove(
     if bgcolor is not None and not only_mask:
         result = _over(result, bgcolor)
     if force_return_bytes or isinstance(data, (bytes, bytearray, memoryview)):
-        return encode_png(result, icc_profile=None if only_mask else icc_profile)
+        return encode_png(result, metadata=beside)
     if isinstance(data, Image.Image):
-        return to_pillow(result, None if only_mask else icc_profile)
+        return to_pillow(result, beside)
     return result
 
 
@@ -348,10 +350,12 @@ def _masks(session: Any, pixels: Array, clothes: dict[str, Any]) -> list[Mask]:
 # --- images ---
 
 
-def _read(data: Any) -> tuple[Array, bytes | None]:
-    """The pixels, (H, W, 3) or (H, W, 4), and the colour profile."""
+def _read(data: Any) -> tuple[Array, Metadata]:
+    """The pixels, (H, W, 3) or (H, W, 4), and the colour profile; rembg keeps no EXIF, and nobody
+    who comes from there expects a GPS position in what is passed on."""
     if isinstance(data, (bytes, bytearray, memoryview, Image.Image, np.ndarray)):
-        return load_picture(data)
+        pixels, metadata = load_picture(data)
+        return pixels, metadata.under("strip", "remove")
     raise ArgumentError(
         f"remove: data must be bytes, a Pillow image or a NumPy array, got {type(data).__name__}"
     )
