@@ -33,6 +33,7 @@ from trimatte.codecs import decode_jpeg
 from trimatte.errors import ArgumentError
 from trimatte.metadata import Metadata, chosen, metadata_of, orientation_of
 from trimatte.png import write_png
+from trimatte.tiff import write_tiff
 
 __all__ = [
     "COMPRESSION",
@@ -91,7 +92,7 @@ _NONBLOCKING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 # Tags of TIFF, and values of them.
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _WHITE_IS_ZERO, _SIGNED = 0, 2
-_XMP_TAG = 700
+_TIFF_MOST = 0xFF00_0000  # bytes that 32-bit offsets reach, with room for metadata
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _JPEG_SEGMENT = 65_500  # bytes of EXIF or XMP, less their names
@@ -214,7 +215,7 @@ def write_image(
     array: (H, W), (H, W, 3) or (H, W, 4) of uint8, uint16, float32 in [0, 1] (stored with 16
     bits) or bool (stored as 0 and 255). format: "png", "webp" (lossless), "tiff" or "jpeg"
     (quality 95, without alpha only); by default the suffix of path decides. 16 bits fit into
-    PNG, and (H, W) into TIFF. compression: "fast", "balanced", "small", or a level in 0..9, which
+    PNG and TIFF. compression: "fast", "balanced", "small", or a level in 0..9, which
     trades time for size and never a pixel; TIFF knows 0 (none) and one more. metadata: what is to
     be stored with it, that of a `Result` or `load_picture`. icc_profile: another colour profile
     than that. JPEG has no room for EXIF or XMP of more than 64 kB, and goes without.
@@ -771,7 +772,7 @@ def _encoder(
     unfit = _unfit(array, kind)
     if unfit is not None:
         raise ArgumentError(f"{caller}: {unfit}")
-    write = {"png": write_png, "webp": _write_webp, "tiff": _write_tiff, "jpeg": _write_jpeg}[kind]
+    write = {"png": write_png, "webp": _write_webp, "tiff": write_tiff, "jpeg": _write_jpeg}[kind]
     return lambda file: write(file, array, level, metadata)
 
 
@@ -783,8 +784,8 @@ def _unfit(array: Array, kind: str) -> str | None:
         return "WebP holds 8 bits per channel; write .png instead"
     if kind == "webp" and longest > 16383:
         return "WebP holds 16383 x 16383 pixels; write .png instead"
-    if kind == "tiff" and deep and array.ndim == 3:
-        return "colour TIFF is written with 8 bits per channel only; write .png instead"
+    if kind == "tiff" and array.nbytes > _TIFF_MOST:
+        return "TIFF holds 4 GB; write .png instead"
     if kind == "jpeg" and array.ndim == 3 and array.shape[2] == 4:
         return "JPEG has no alpha; write .png, .webp or .tif, or composite over a background first"
     if kind == "jpeg" and deep:
@@ -812,21 +813,6 @@ def _write_webp(file: BinaryIO, array: Array, level: int, metadata: Metadata) ->
     options = {"lossless": True, "method": method, "quality": effort, "exact": True}
     beside = metadata.with_dpi_in_exif().info
     Image.fromarray(array).save(file, "WEBP", **options, **beside)
-
-
-def _write_tiff(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> None:
-    # libtiff closes nothing and seeks a lot: it gets memory, the file gets the result.
-    buffer = io.BytesIO()
-    compression = "tiff_adobe_deflate" if level else "raw"
-    beside = metadata.info
-    packet = beside.pop("xmp", None)
-    if packet is not None:
-        exif = Image.Exif()
-        exif.load(beside.get("exif", b""))
-        exif[_XMP_TAG] = packet
-        beside["exif"] = exif
-    Image.fromarray(array).save(buffer, "TIFF", compression=compression, **beside)
-    file.write(buffer.getbuffer())
 
 
 def _write_jpeg(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> None:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 from trimatte.codecs import ISA_L
 from trimatte.devices import get_num_threads
 from trimatte.metadata import Metadata
+from trimatte.workers import mapping
 
 __all__ = ["write_png"]
 
@@ -62,7 +61,7 @@ def write_png(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> N
     adler = 1
     file_rows = max(1, _STRIPE // (width * channels * array.dtype.itemsize + 1))
     tops = range(0, height, file_rows)
-    with _mapping(min(get_num_threads(), len(tops))) as each:
+    with mapping(min(get_num_threads(), len(tops)), "trimatte-png") as each:
         for stripe in each(partial(_deflated, array, file_rows, level), tops):
             adler = _joined(adler, stripe.adler, stripe.size)
             first, last = stripe.top == 0, stripe.top == tops[-1]
@@ -169,19 +168,3 @@ def _write_chunk(file: BinaryIO, kind: bytes, data: bytes) -> None:
     file.write(struct.pack(">I", len(data)) + kind)
     file.write(data)
     file.write(struct.pack(">I", crc32(data, crc32(kind))))
-
-
-_Mapping = Callable[[Callable[[int], _Stripe], range], Iterator[_Stripe]]
-
-
-@contextmanager
-def _mapping(threads: int) -> Iterator[_Mapping]:
-    """What calls a function for each of a range, in order; by so many threads."""
-    if threads == 1:
-        yield map
-        return
-    pool = ThreadPoolExecutor(threads, "trimatte-png")
-    try:
-        yield pool.map
-    finally:
-        pool.shutdown(cancel_futures=True)

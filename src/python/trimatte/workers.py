@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
 
 from trimatte._core import Cancellation
 
-__all__ = ["Worker", "wait_for_all"]
+__all__ = ["Worker", "mapping", "wait_for_all"]
 
 
 class Worker(threading.Thread):
@@ -42,3 +45,16 @@ def wait_for_all(workers: Iterable[Worker]) -> None:
     for worker in workers:
         if worker is not threading.current_thread():
             worker.wait()
+
+
+@contextmanager
+def mapping(threads: int, name: str) -> Iterator[Callable[..., Iterator[Any]]]:
+    """What calls a function for each of several values, in order; by so many threads."""
+    if threads == 1:
+        yield map
+        return
+    pool = ThreadPoolExecutor(threads, name)
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,134 @@
+"""Bytes as image files: read, cut out, written. Whatever they are, there is an image of the size
+that the header said, or an ArgumentError."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms
+
+from fuzz.harness import fuzz
+from trimatte import ArgumentError, Remover
+from trimatte.imageio import load_picture, read_header, read_image, read_mask
+
+MOST_PIXELS = 1 << 14
+
+_REMOVERS: list[Remover] = []
+
+
+def check(data: bytes) -> str:
+    """Takes bytes through all that reads files; says how far they came."""
+    header = read_header(data)
+    shapes = set()
+    for read in (read_image, read_mask):
+        try:
+            pixels = read(data, max_pixels=MOST_PIXELS)
+        except ArgumentError as error:
+            refusal = str(error)
+        else:
+            refusal = ""
+        if refusal:
+            assert refusal.startswith(f"{read.__name__}: cannot read the {len(data)} bytes given")
+            continue
+        assert pixels.dtype in (np.uint8, np.uint16, np.float32), pixels.dtype
+        if pixels.dtype == np.float32:
+            assert ((pixels >= 0) & (pixels <= 1)).all()
+        assert header is not None
+        assert sorted(pixels.shape[:2]) == sorted((header.height, header.width))
+        assert 0 < pixels.shape[0] * pixels.shape[1] <= MOST_PIXELS
+        shapes.add(pixels.shape[:2])
+    assert len(shapes) <= 1
+    if not shapes:
+        return "refused"
+    _cut_out(data)
+    return "cut out"
+
+
+def _cut_out(data: bytes) -> None:
+    if not _REMOVERS:
+        _REMOVERS.append(Remover(model=None))
+    (remover,) = _REMOVERS
+    result = remover(data, mask=data)
+    for format in ("png", "tiff") if result.rgba.dtype == np.uint8 else ("png",):
+        again, metadata = load_picture(result.encode(format))
+        if result.rgba.dtype != np.float32:
+            np.testing.assert_array_equal(again, result.rgba)
+        assert metadata.icc_profile == result.icc_profile
+    written = Image.open(io.BytesIO(result.encode()))
+    assert written.getexif().get(ExifTags.Base.Orientation, 1) == 1
+
+
+def seeds() -> list[bytes]:
+    """Small drawn images as files of all kinds."""
+    ramp = (np.indices((9, 8)).sum(axis=0) * 13).astype(np.uint8)
+    colour = Image.fromarray(np.dstack([ramp, ramp[::-1], ramp[:, ::-1] // 2]))
+    alpha = colour.copy()
+    alpha.putalpha(Image.fromarray(255 - ramp))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif[ExifTags.Base.Artist] = "somebody"
+    exif[ExifTags.IFD.GPSInfo] = {1: "N", 2: (48.0, 12.0, 3.0)}
+    exif[ExifTags.IFD.Exif] = {0x9003: "2024:01:02 03:04:05", 0xA002: 8, 0xA003: 9}
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    beside: dict[str, Any] = {"exif": exif.tobytes(), "icc_profile": profile}
+    deep = Image.fromarray(ramp.astype(np.uint16) * 257)
+    grey = colour.convert("L")
+    pictures: list[tuple[Image.Image, str, dict[str, Any]]] = [
+        (colour, "PNG", {**beside, "dpi": (300, 300)}),
+        (alpha, "PNG", {}),
+        (grey, "PNG", {}),
+        (colour.quantize(6), "PNG", {"transparency": 2}),
+        (colour.convert("1"), "PNG", {}),
+        (deep, "PNG", {}),
+        (colour, "JPEG", {**beside, "quality": 90}),
+        (colour, "JPEG", {"progressive": True}),
+        (grey, "JPEG", {}),
+        (colour.convert("CMYK"), "JPEG", {}),
+        (colour, "TIFF", beside),
+        (alpha, "TIFF", {"compression": "tiff_lzw"}),
+        (deep, "TIFF", {"compression": "tiff_adobe_deflate"}),
+        (Image.fromarray(ramp / np.float32(255)), "TIFF", {}),
+        (colour.convert("LAB"), "TIFF", {}) if hasattr(ImageCms, "core") else (colour, "TIFF", {}),
+        (colour, "WEBP", {**beside, "lossless": True}),
+        (alpha, "WEBP", {"quality": 80}),
+        (colour, "GIF", {"save_all": True, "append_images": [alpha.convert("RGB")]}),
+        (colour, "BMP", {}),
+        (colour, "PPM", {}),
+        (colour, "TGA", {}),
+        (colour, "JPEG2000", {}),
+        (colour, "AVIF", {}),
+        (alpha, "ICO", {"sizes": [(8, 9)]}),
+    ]
+    return [*(_encoded(*each) for each in pictures if _can_write(each[1])), *map(_png16, (3, 2, 4))]
+
+
+def _can_write(format: str) -> bool:
+    Image.init()
+    return format in Image.SAVE
+
+
+def _encoded(picture: Image.Image, format: str, options: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def _png16(channels: int) -> bytes:
+    """A PNG of 16 bits per channel, which Pillow cannot write."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + crc
+
+    rows = (b"\0" + bytes(range(2 * 5 * channels)) for _ in range(4))
+    header = struct.pack(">IIBBBBB", 5, 4, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"".join(rows)))
+    return b"\x89PNG\r\n\x1a\n" + chunks + chunk(b"IEND", b"")
+
+
+if __name__ == "__main__":
+    fuzz(check, seeds())
