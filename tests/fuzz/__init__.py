@@ -1,7 +1,18 @@
-"""Fuzzers of what is called from Python. Each has its own page of options::
+"""Fuzzers of what is called from Python. Each is a module to be run::
 
     cd tests && python -m fuzz.images -max_total_time=600
 
 With atheris (``pip install atheris``) they are guided by coverage and take libFuzzer's options;
 without it inputs are mutated blindly. tests/test_fuzz.py runs some of that in every test run.
 """
+
+from __future__ import annotations
+
+try:
+    import atheris
+except ImportError:
+    pass
+else:  # What is to be covered has to be imported like this, before anybody else does.
+    with atheris.instrument_imports(include=["PIL", "trimatte"]):
+        import trimatte.imageio
+        import trimatte.pipeline  # noqa: F401

@@ -83,7 +83,6 @@ def fuzz(check: Callable[[bytes], object], seeds: Sequence[bytes]) -> None:
     with tempfile.TemporaryDirectory() as corpus:
         for number, seed in enumerate(seeds):
             Path(corpus, f"seed-{number}").write_bytes(seed)
-        atheris.instrument_all()
         atheris.Setup([*sys.argv, corpus], check)
         atheris.Fuzz()
 
