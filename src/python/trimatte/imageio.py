@@ -822,4 +822,7 @@ def _write_jpeg(file: BinaryIO, array: Array, level: int, metadata: Metadata) ->
     for name in ("exif", "xmp"):
         if len(beside.get(name, b"")) > _JPEG_SEGMENT:
             del beside[name]
-    Image.fromarray(array).save(file, "JPEG", quality=95, subsampling=0, **options, **beside)
+    # Pillow writes to a file's descriptor, and takes no notice where a full disk takes less.
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, "JPEG", quality=95, subsampling=0, **options, **beside)
+    file.write(buffer.getbuffer())
