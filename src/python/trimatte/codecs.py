@@ -60,7 +60,7 @@ def in_use() -> dict[str, str]:
         "PNG": "; ".join(filter(None, [f"read by Pillow, written by {deflate}", ISA_L.missing])),
         "JPEG": "; ".join(filter(None, [f"read by {decoder}", SIMPLEJPEG.missing])),
         "WebP": pillow if features.check("webp") else f"not in this {pillow}",
-        "TIFF": pillow if features.check("libtiff") else f"not in this {pillow}",
+        "TIFF": f"read by {pillow}, written by zlib",
     }
 
 

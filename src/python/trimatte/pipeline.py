@@ -210,6 +210,7 @@ class Result:
         Raises ArgumentError: nothing shows, or margin is neither.
         """
         box = crop_box(self._array("alpha"), margin)
+        height, width = (side.stop - side.start for side in box)
         arrays = {
             name: None if array is None else cropped(array, box)
             for name, array in self._arrays.items()
@@ -220,7 +221,7 @@ class Result:
             self.device,
             engine=self.engine,
             screen=self.screen,
-            metadata=self.metadata.of_size(box.width, box.height),
+            metadata=self.metadata.of_size(width, height),
         )
 
     def _repr_html_(self) -> str:

@@ -107,4 +107,5 @@ def _strip(array: Array, rows: int, level: int, top: int) -> bytes:
         return stored.tobytes()
     differences = stored.copy()
     differences[:, 1:] -= stored[:, :-1]
-    return zlib.compress(differences, _FASTEST if level == _FASTEST else _USUAL)
+    packed = differences.reshape(-1).view(np.uint8).data
+    return zlib.compress(packed, _FASTEST if level == _FASTEST else _USUAL)
