@@ -231,6 +231,20 @@ def test_a_pillow_image_comes_back_with_all_of_it() -> None:
     assert again.info["dpi"] == pytest.approx((300, 300), abs=0.02)
 
 
+def test_a_crop_says_its_size() -> None:
+    data = file_of(Image.fromarray(drawn()), "JPEG", exif=exif_of())
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[5:15, 10:20] = 255
+    crop = Remover(model=None)(data, trimap=mask).crop()
+    exif = exif_in(crop.encode())
+    details = exif.get_ifd(ExifTags.IFD.Exif)
+    stored = details[ExifTags.Base.ExifImageWidth], details[ExifTags.Base.ExifImageHeight]
+    assert stored == crop.rgba.shape[1::-1] == (10, 10)
+    assert details[ExifTags.Base.DateTimeOriginal] == "2024:05:06 07:08:09"
+    assert exif.get_ifd(ExifTags.IFD.GPSInfo)[1] == "N"
+    assert exif[ExifTags.Base.Orientation] == 1
+
+
 def test_no_thumbnail_of_the_background_is_kept() -> None:
     """Pillow writes none, so the EXIF is made by hand: a second directory, and a JPEG after it."""
     thumbnail = file_of(Image.fromarray(drawn()), "JPEG")

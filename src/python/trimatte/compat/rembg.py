@@ -25,8 +25,8 @@ from trimatte.arrays import Array, choice, is_number
 from trimatte.compositing import cutout, limit_alpha
 from trimatte.errors import ArgumentError, TrimapWarning
 from trimatte.imageio import encode_png, load_picture, to_pillow
-from trimatte.metadata import Metadata
 from trimatte.matting import estimate_alpha, estimate_foreground
+from trimatte.metadata import Metadata
 from trimatte.segmenting import Segmenter, as_segmenter
 from trimatte.trimap import make_trimap
 
