@@ -43,7 +43,7 @@ class DeviceScope {
   DeviceScope& operator=(const DeviceScope&) = delete;
 
  private:
-  int previous_ = -1;
+  [[maybe_unused]] int previous_ = -1;  // not used without CUDA
 };
 
 // What every call begins with: throws a DeviceError in a child that was forked after CUDA's first
