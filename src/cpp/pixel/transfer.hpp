@@ -8,8 +8,8 @@
 
 namespace trimatte {
 
-// v to the power e as compilers make vectors of it, for v from 1e-3 to 2 and e from 0 to 3: good to
-// 1e-6 of the result, and exact at 1. v is 2^n (1 + s) / (1 - s) with |s| < 0.172; polynomials in s
+// v to the power e as compilers make vectors of it, for v from 1e-3 to 1 and e from 0 to 3: good to
+// 2e-6 of the result, and exact at 1. v is 2^n (1 + s) / (1 - s) with |s| < 0.172; polynomials in s
 // and in what of the exponent is no integer are minimax fits.
 TRIMATTE_HD float quick_power(float v, float e) {
   constexpr std::uint32_t kSqrtHalf = 0x3f3504f3u;  // its bits
@@ -24,7 +24,7 @@ TRIMATTE_HD float quick_power(float v, float e) {
                      s * (2.88539008f + z * (0.961798854f + z * (0.576713839f + z * 0.431748249f)));
 
   const float power = e * log2;
-  const auto whole = static_cast<std::int32_t>(power - 0.5f);  // to nearest, as a rule: power <= 0
+  const auto whole = static_cast<std::int32_t>(power - 0.5f);  // to nearest, for power <= 0
   const float f = power - static_cast<float>(whole);
   const float fraction =
       1.0f +
