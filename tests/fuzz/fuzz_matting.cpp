@@ -64,7 +64,7 @@ void of_trimap(Input& in) {
       MattingOptions options;
       options.quality =
           in.one_of({MattingQuality::kFast, MattingQuality::kBalanced, MattingQuality::kExact});
-      if (in.flag()) options.whole_pixels = in.number(1, 2000);
+      if (in.flag()) options.whole_pixels = in.number(800, 2400);  // few tiles
       MattingInfo info;
       estimate_alpha<kCpu, T>(image.read(), known.read(), alpha.view(), options,
                               in.flag() ? &info : nullptr, {});
