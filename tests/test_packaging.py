@@ -66,6 +66,21 @@ def test_networks_come_with_the_fast_codecs() -> None:
         assert any(r.startswith("trimatte[") and "fast" in r.partition("]")[0] for r in of_extra)
 
 
+def test_the_extra_tensorrt_is_that_of_gpus() -> None:
+    required = importlib.metadata.requires("trimatte") or []
+    of_extra = [r for r in required if r.endswith(("'tensorrt'", '"tensorrt"'))]
+    assert [r.split(";")[0].strip() for r in of_extra] == ["trimatte[gpu]"]
+
+
+def test_licences_are_shipped() -> None:
+    shipped = importlib.metadata.metadata("trimatte").get_all("License-File") or []
+    assert set(shipped) == {"LICENSE", "THIRD_PARTY_NOTICES.md"}
+    files = importlib.metadata.files("trimatte") or []
+    held = {file.name: file for file in files if "licenses" in file.parts}
+    assert "pybind11" in held["THIRD_PARTY_NOTICES.md"].read_text()
+    assert held.keys() == set(shipped)
+
+
 def test_types_are_shipped() -> None:
     files = importlib.resources.files("trimatte")
     assert (files / "py.typed").is_file()
