@@ -127,8 +127,8 @@ TEST(screens_by_their_channels) {
   CHECK(near(key_difference(0.4f, 0.5f, 0.6f, 2), 0.1, 1e-6));
   CHECK(near(key_difference(0.4f, 0.3f, 0.2f, 1), -0.1, 1e-6));
   CHECK(near(key_difference(0.4f, 0.5f, 0.2f, 0), -0.1, 1e-6));
-  const ChromaDirection c = chroma_direction(0.6f, 0.3f, 0.0f);
-  CHECK(near(c.r, 0.3, 1e-6) && near(c.g, 0.0, 1e-6) && near(c.b, -0.3, 1e-6));
+  const ChromaDirection c = chroma_direction(0.6f, 0.4f, 0.2f);
+  CHECK(near(c.r, 0.2, 1e-6) && near(c.g, 0.0, 1e-6) && near(c.b, -0.2, 1e-6));
   CHECK(near(length({1.0f, 2.0f, 2.0f}), 3.0, 1e-6));
 }
 
@@ -157,6 +157,8 @@ TEST(bounds_of_masks_on_their_samples) {
   CHECK(part.is_background(10) && !part.is_background(11));
   CHECK(part.is_foreground(240) && !part.is_foreground(239));
   CHECK(nearly.is_background(9) && !nearly.is_background(10) && !nearly.is_foreground(240));
+  const MaskBounds<U8> just({10.05, 239.95});
+  CHECK(just.is_background(10) && just.is_foreground(240));
   const MaskBounds<float> unit({0.25, 0.75});
   CHECK(unit.is_background(0.2499f) && !unit.is_background(0.25f));
   CHECK(unit.is_foreground(0.7501f) && !unit.is_foreground(0.75f));
@@ -176,6 +178,9 @@ TEST(bands_follow_the_softness_of_a_mask) {
 TEST(disks_hold_what_lies_within_their_radius) {
   CHECK(disk_square(2.5, 100, 100) == 6 && disk_square(std::sqrt(5.0), 100, 100) == 5);
   CHECK(disk_square(1e9, 3, 4) == 25 && disk_square(3.0, 100, 100) == 9);
+  // The root of a whole number stands for it, on whichever side its square has been rounded to.
+  for (const std::int64_t whole : {2, 3, 6, 7, 99999900, 99999908, 99999913, 99999915})
+    CHECK(disk_square(std::sqrt(static_cast<double>(whole)), 20000, 20000) == whole);
   const Disks disks = disks_of({2.0, 3.0}, 100, 100);
   CHECK(disks.outside == 4 && disks.inside == 9);
   bool good = true;
@@ -282,6 +287,8 @@ TEST(differences_over_time) {
   counts[3] = 4, counts[5] = 6;
   std::uint64_t below = 0;
   CHECK(middle_bin(counts, 10, below) == 5 && below == 4);
+  counts[3] = 5, counts[5] = 5;
+  CHECK(middle_bin(counts, 10, below) == 3 && below == 0);
   counts[3] = 6, counts[5] = 4;
   CHECK(middle_bin(counts, 10, below) == 3 && below == 0);
 }

@@ -56,7 +56,8 @@ TEST(filters_are_their_formulas) {
 TEST(weights_of_a_resize_are_the_filter_around_its_centre) {
   bool good = true;
   for (const ResizeFilter filter : kFilters)
-    for (const auto& [from, to] : {std::pair{10, 4}, {4, 10}, {7, 5}, {1, 3}, {50, 1}, {2, 3}}) {
+    for (const auto& [from, to] :
+         {std::pair{10, 4}, {4, 10}, {7, 5}, {1, 3}, {50, 1}, {2, 3}, {11, 10}, {10, 11}}) {
       const ResizeSide side{filter, from, to};
       const int taps = resize_taps(side);
       const double scale = static_cast<double>(from) / to, stretch = std::max(scale, 1.0);
@@ -111,6 +112,8 @@ TEST(sums_of_a_resize_are_rounded) {
         resize_weight<std::int32_t>(-1.0) == -(1 << 22));
   CHECK(resize_weight<std::int32_t>(1.5 / (1 << 22)) == 2);  // halves away from zero
   CHECK(resize_weight<std::int32_t>(-1.5 / (1 << 22)) == -2);
+  CHECK(resize_weight<std::int32_t>(1.4 / (1 << 22)) == 1);
+  CHECK(resize_weight<std::int32_t>(-1.4 / (1 << 22)) == -1);
   CHECK(resize_weight<float>(0.25) == 0.25f);
   CHECK(kResizeStart<std::int32_t> == 1 << 21 && kResizeStart<float> == 0.0f);
   CHECK((resize_result<U8, true>(77 << 22) == 77 && resize_result<U8, true>(-(5 << 22)) == 0));
@@ -138,6 +141,7 @@ TEST(predictions_become_masks) {
   CHECK(predicted(kInfinity) == 0.0f && predicted(std::nanf("")) == 0.0f &&
         predicted(-2.5f) == -2.5f);
   CHECK(mask_sample(0.5f, {0.0f, 1.0f}) == 127);  // truncated
+  CHECK(mask_sample(0.05f, {0.0f, 1.0f}) == 12);
   CHECK(mask_sample(3.0f, {1.0f, 5.0f}) == 127 && mask_sample(5.0f, {1.0f, 5.0f}) == 255);
   CHECK(mask_sample(1.0f, {1.0f, 5.0f}) == 0 && mask_sample(9.0f, {1.0f, 5.0f}) == 255);
   CHECK(mask_sample(0.0f, {1.0f, 5.0f}) == 0 && mask_sample(2.0f, {2.0f, 2.0f}) == 0);
