@@ -4,12 +4,12 @@
     python benchmarks/soak.py --images 300          fewer
     python benchmarks/soak.py --way stream --json FILE
 
-Memory that is kept for later calls grows with the most that was ever in use at once, so the largest
-images come first, in all threads. Then resident memory is looked at after every tenth image. It goes
-up and down with what is in flight, so it is like with like that is compared: the second half of the
-images with the quarter before it, the first quarter being warm-up as well. Neither the largest nor
-the median may be 5 % more. Exits with 1 where one is, or where an image was not answered as it should
-be.
+Memory that is kept for later calls grows with the most that was ever in use at once, so the
+largest images come first, in all threads. Then resident memory is looked at after every tenth
+image. It goes up and down with what is in flight, so it is like with like that is compared: the
+second half of the images with the quarter before it, the first quarter being warm-up as well.
+Neither the largest nor the median may be 5 % more. Exits with 1 where one is, or where an image was
+not answered as it should be.
 """
 
 from __future__ import annotations
