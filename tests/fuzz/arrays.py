@@ -253,6 +253,7 @@ PARAMETERS: dict[str, Make] = {
     "key_color": _key_color,
     "like": _screen,
     "linear": _one_of(False, True),
+    "margin": _one_of(0, 3, "5%", "wide", -1, float("nan"), None, 10**9),
     "mask": _plane,
     "mean": _one_of((0.5, 0.5, 0.5), (0, 0, 0), (1, 2), 3, (float("nan"),) * 3, "abc"),
     "method": _one_of(
