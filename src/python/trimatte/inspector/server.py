@@ -104,18 +104,20 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.CONFLICT, "inspector: it is cutting out already")
             return
         try:
-            answer = self.server.session.run(json.loads(body))
+            status, answer = self._run(body)
+        finally:
+            self.server.running.release()  # before the answer, after which the page may ask again
+        self._answer_json(status, answer)
+
+    def _run(self, body: bytes) -> tuple[HTTPStatus, Any]:
+        try:
+            return HTTPStatus.OK, self.server.session.run(json.loads(body))
         except ValueError as error:  # no JSON, or an ArgumentError
             said = str(error) if isinstance(error, Error) else "inspector: the body is no JSON"
-            self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, said)
+            return HTTPStatus.UNPROCESSABLE_ENTITY, {"error": said}
         except Exception as error:
-            known = isinstance(error, (Error, OSError))
-            said = str(error) if known else f"{error!r}"
-            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, said)
-        else:
-            self._answer_json(HTTPStatus.OK, answer)
-        finally:
-            self.server.running.release()
+            said = str(error) if isinstance(error, (Error, OSError)) else repr(error)
+            return HTTPStatus.INTERNAL_SERVER_ERROR, {"error": said}
 
     def _may_ask(self, path: str) -> bool:
         """Whether a request is for a path, and from whom it may be; if not it is refused."""
