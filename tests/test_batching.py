@@ -350,6 +350,43 @@ def test_results_are_given_away() -> None:
         assert kept[-1]() is None
 
 
+def test_an_error_of_somebodys_own_kind_comes_too() -> None:
+    class Peculiar(trimatte.Error):
+        def __init__(self, one: int, other: int) -> None:
+            super().__init__(one, other)
+
+    def fail(result: Any) -> None:
+        raise Peculiar(1, 2)
+
+    image = scene(40, 60).image
+    remover = Remover(model=None, method="difference")
+    (error,) = remover.stream([image], finish=fail)
+    assert type(error) is trimatte.Error
+    assert str(error).startswith("image 0: ")
+
+
+def test_what_is_done_when_the_remover_is_closed_is_given() -> None:
+    images = [scene(40, 60, seed=seed).image for seed in range(5)]
+    finished: list[int] = []
+    with Remover(model=None, method="difference") as remover:
+        results = remover.stream(images, finish=lambda result: finished.append(1) or b"done")
+        answers = [next(results)]
+    answers += results
+    assert answers.count(b"done") == len(finished)
+    for answer in answers:
+        assert answer == b"done" or "it is closed" in str(answer)
+
+
+def test_a_file_of_a_mask_is_for_every_image() -> None:
+    images = [scene(40, 60, seed=seed).image for seed in range(3)]
+    mask = encode_png(np.full((40, 60), 255, np.uint8))
+    remover = Remover(model=None)
+    for result in remover.stream(images, mask=io.BytesIO(mask)):
+        assert (result.alpha == 1).all()
+    with pytest.raises(ArgumentError, match="not an image"):
+        remover.stream(images, mask=b"none")
+
+
 def test_finish_works_on_another_thread() -> None:
     threads = set()
 

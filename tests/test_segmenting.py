@@ -480,3 +480,9 @@ def test_network_on_a_gpu_sees_images_at_once(
 def test_batch_size_is_a_whole_number(size: Any) -> None:
     with pytest.raises(trimatte.ArgumentError, match="batch_size must be a whole number"):
         trimatte.Segmenter(batch_size=size)
+
+
+@pytest.mark.parametrize("model", ["", ".", "/", Path("..").parent])
+def test_a_model_has_a_name(model: Any) -> None:
+    with pytest.raises(trimatte.ArgumentError, match="model must be a model's name"):
+        trimatte.segment(a_photo(20, 20), model)

@@ -104,6 +104,7 @@ int device_count() {
     cudaGetLastError();
     return 0;
   }
+  claim();
   return count;
 }
 

@@ -108,7 +108,15 @@ class Lease {
   explicit operator bool() const { return block_.memory != nullptr; }
   void* memory() const { return block_.memory.get(); }
   void wait() const { block_.done.synchronize(); }
-  void used_on(Stream stream) { block_.done = Event::record(stream); }
+  void used_on(Stream stream) {
+    try {
+      block_.done = Event::record(stream);
+    } catch (...) {  // the next to take the block must not find the copy under way
+      cudaStreamSynchronize(handle_of(stream));
+      cudaGetLastError();
+      throw;
+    }
+  }
 
  private:
   Block block_;

@@ -292,7 +292,7 @@ class Pipeline:
         wanted = [job for job in jobs if not self._is_dropped(job)]
         for job in jobs:
             if job not in wanted:
-                self._settle(job)
+                self._settle(job, self._given_up(job))
         if not wanted:
             return
         try:
@@ -311,7 +311,7 @@ class Pipeline:
 
     def _step(self, job: Job, stage: Callable[[Job], Any], go_on: Callable[[Job], None]) -> None:
         if self._is_dropped(job):
-            self._settle(job)
+            self._settle(job, self._given_up(job))
             return
         try:
             _at_work.number = job.number
@@ -343,11 +343,14 @@ class Pipeline:
     def _is_dropped(self, job: Job) -> bool:
         return job.dropped or self._dropping
 
+    def _given_up(self, job: Job) -> EngineError:
+        return EngineError("nobody waits for it") if job.dropped else _closed_error()
+
     def _settle(self, job: Job, error: BaseException | None = None) -> None:
         """The job is done, or given up; its memory is what its result holds."""
         value, job.value = job.value, None
-        if self._is_dropped(job) and (error is None or isinstance(error, EngineError)):
-            error = EngineError("nobody waits for it")
+        if isinstance(error, EngineError) and self._is_dropped(job):
+            error = self._given_up(job)  # what a cancelled operation says is not for the caller
         held = 0 if error else min(job.taken, _bytes_of(value, job))
         with self._changed:
             self._begun -= 1
@@ -448,11 +451,18 @@ def _named(error: BaseException, what: str | None) -> BaseException:
     if isinstance(error, MemoryError):  # NumPy's cannot be made of a text
         named = MemoryError(f"{what}: {_text_of(error)}")
     elif isinstance(error, Error):
-        named = type(error)(f"{what}: {error}")
+        named = _of_its_kind(error, f"{what}: {_text_of(error)}")
     else:
         named = Error(f"{what}: {type(error).__name__}: {_text_of(error)}")
     named.__cause__ = error
     return named
+
+
+def _of_its_kind(error: Error, text: str) -> Error:
+    try:
+        return type(error)(text)
+    except Exception:  # somebody's own kind, which is not made of a text
+        return Error(text)
 
 
 def _text_of(error: Exception) -> str:

@@ -92,6 +92,8 @@ _NONBLOCKING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 # Tags of TIFF, and values of them.
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _WHITE_IS_ZERO, _SIGNED = 0, 2
+_OVERSHOOT = 1 / 255  # of floats, beyond [0, 1]: as operations take them
+
 _TIFF_MOST = 0xFF00_0000  # bytes that 32-bit offsets reach, with room for metadata
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -714,8 +716,11 @@ def _storable(array: Array, caller: str) -> Array:
     if array.dtype == np.bool_:
         return np.ascontiguousarray(np.multiply(array, 255, dtype=np.uint8))
     if array.dtype.kind == "f":
-        if np.isnan(array).any():
-            raise ArgumentError(f"{caller}: array must be float32 in [0, 1], got nan")
+        low, high = float(array.min()), float(array.max())  # nan, if there is one
+        if not (low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT):
+            wrong = low if not low >= -_OVERSHOOT else high
+            hint = "; divide a 0..255 image by 255" if 2 < wrong <= 255 else ""
+            raise ArgumentError(f"{caller}: array must be float32 in [0, 1], got {wrong:g}{hint}")
         stored = np.rint(np.clip(array, 0, 1) * np.float64(65535))
         return _without_hidden(np.ascontiguousarray(stored, np.uint16))
     if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16):

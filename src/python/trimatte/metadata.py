@@ -23,9 +23,9 @@ METADATA = {"keep": True, "strip": False}
 
 _ORIENTATION = 0x0112
 _UPRIGHT = 1
+_LYING = range(5, 9)  # orientations whose rows are columns
 
-# What says something of the photograph. The rest of a TIFF's tags are of how it was stored; and a
-# thumbnail, which lies in another directory, would show the background still.
+# What says something of the photograph. The rest of a TIFF's tags are of how it was stored.
 _DESCRIPTIVE = frozenset(
     {
         0x010D,  # DocumentName
@@ -44,6 +44,11 @@ _DESCRIPTIVE = frozenset(
 )
 _RESOLUTION = (0x011A, 0x011B, 0x0128)  # across, down, and their unit
 _PER_INCH = 2
+# Where a small picture of the whole may lie, which would show the background still: what only the
+# camera's maker can read, and XMP's; EXIF's own, in another directory, is not looked for.
+_MAKER_NOTE = 0x927C
+_XMP_THUMBNAILS = re.compile(rb"<(\w+:Thumbnails)\b.*?</\1\s*>", re.DOTALL)
+
 _DIMENSIONS = (0xA002, 0xA003)  # width and height of the picture, in the Exif directory
 
 _XMP_ORIENTATION = re.compile(rb'(tiff:Orientation(?:=["\']|>)\s*)[0-9]')
@@ -56,8 +61,8 @@ class Metadata:
     """What is stored beside the pixels of an image.
 
     icc_profile: the colour profile that says what they mean; None: sRGB is assumed. exif: a TIFF
-    structure, of an upright picture without a thumbnail. xmp: a packet of XML. dpi: pixels per inch
-    across and down. Of each, None: there is none, or none that can be read.
+    structure, of an upright picture. xmp: a packet of XML. Neither has a thumbnail. dpi: pixels per
+    inch across and down. Of each, None: there is none, or none that can be read.
     """
 
     icc_profile: bytes | None = None
@@ -115,7 +120,21 @@ def chosen(metadata: Metadata | None, icc_profile: bytes | None, caller: str) ->
             f"{caller}: icc_profile must be the bytes of one, or None, got {icc_profile!r:.80}"
         )
     metadata = metadata or Metadata()
+    _check_exif(metadata.exif, caller)
     return metadata if icc_profile is None else metadata.with_profile(bytes(icc_profile))
+
+
+def _check_exif(exif: bytes | None, caller: str) -> None:
+    if exif is None:
+        return
+    try:
+        read = Image.Exif()
+        read.load(b"Exif\0\0" + exif)
+        read.tobytes()
+    except Exception as error:  # Pillow raises almost anything here
+        raise ArgumentError(
+            f"{caller}: metadata.exif must be a TIFF structure, got {exif!r:.80}"
+        ) from error
 
 
 def metadata_of(picture: Image.Image, size: tuple[int, int]) -> Metadata:
@@ -148,6 +167,7 @@ def _exif_of(picture: Image.Image, size: tuple[int, int]) -> bytes | None:
         for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             directory = dict(given.get_ifd(tag))
             directory.pop(ExifTags.IFD.Interop, None)  # a place in the old file
+            directory.pop(_MAKER_NOTE, None)
             if directory:
                 kept[tag] = directory
         if not kept and _ORIENTATION not in given:
@@ -177,12 +197,14 @@ def _xmp_of(picture: Image.Image) -> bytes | None:
         packet = packet.encode("utf-8", "surrogatepass")
     if not isinstance(packet, bytes) or not packet.strip(b"\0 "):
         return None
-    return _XMP_ORIENTATION.sub(rb"\g<1>1", packet)
+    return _XMP_ORIENTATION.sub(rb"\g<1>1", _XMP_THUMBNAILS.sub(b"", packet))
 
 
 def _dpi_of(picture: Image.Image) -> tuple[float, float] | None:
     try:
         across, down = (float(value) for value in picture.info["dpi"])
+        if orientation_of(picture) in _LYING:
+            across, down = down, across
     except Exception:  # none, or none that is two numbers
         return None
     usable = all(math.isfinite(dpi) and 0 < dpi < _LONGEST_DPI for dpi in (across, down))

@@ -299,7 +299,7 @@ class Remover:
         despill_strength: in [0, 1].
         metadata: what of an image's goes into its Result, and from there into files: ``"keep"``:
             colour profile, EXIF (GPS position and owner too), XMP and resolution; ``"strip"``: the
-            colour profile only. A thumbnail of the whole picture is never kept.
+            colour profile only. Thumbnails, and the maker's note, which may hold one, never are.
         device: None or ``"cpu"``; ``"cuda"`` or ``"cuda:1"``, where the whole frame stays from the
             one copy there to the copies back; ``"auto"``. An array that lies on a GPU is worked on
             there. None with a Segmenter: its device.
@@ -387,6 +387,8 @@ class Remover:
         self.metadata = metadata
         self.device = device
         self._try_options()
+        if device == "cuda":  # the current GPU is this thread's, and others work as well
+            self.device = f"cuda:{_core.gpu_named(device, 'Remover')}"
         self._model = model
         self._network: dict[str, Any] = {
             "card": card,
@@ -531,7 +533,8 @@ class Remover:
         plan = self._plan(workers, batch_size)
         limit = _memory_limit(max_memory, "stream") or self.max_memory
         _check_given(mask, trimap)
-        stages = self._stages(mask=mask, trimap=trimap, garbage=garbage, core=core)
+        given = {"mask": mask, "trimap": trimap, "garbage": garbage, "core": core}
+        stages = self._stages(**{name: _loaded(source) for name, source in given.items()})
         return self._results(images, stages, plan, limit, finish, keep_errors)
 
     async def aremove(
@@ -956,6 +959,11 @@ def _header(work: _Work) -> Header:
 
 def _memory_limit(value: Bytes | None, operation: str) -> int | None:
     return None if value is None else number_of_bytes(value, operation, "max_memory")
+
+
+def _loaded(source: ImageSource | None) -> Any:
+    """What several threads may read, again and again."""
+    return source if source is None or is_on_gpu(source) else read_mask(source)
 
 
 def _check_given(mask: ImageSource | None, trimap: ImageSource | None) -> None:

@@ -452,9 +452,9 @@ def refuse_options(operation: str, why: str, **options: Any) -> None:
 
 def _named(model: Any, argument: str) -> str | Path:
     """A path that was given as one stays one: it is not a model's name."""
-    if isinstance(model, str):
+    if isinstance(model, str) and Path(model).name:
         return model
-    if isinstance(model, os.PathLike):
+    if isinstance(model, os.PathLike) and Path(model).name:
         return Path(model)
     raise ArgumentError(
         f"segment: {argument} must be a model's name, the path of an ONNX file or of a model card, "
