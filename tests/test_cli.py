@@ -155,9 +155,10 @@ def test_a_background_image_is_fitted(run: Run, photo: Path) -> None:
 
 
 def test_jpeg_without_background_is_refused(run: Run, photo: Path) -> None:
-    code, _, err = run("key", photo, "-o", photo.with_name("cutout.jpg"))
-    assert code == 1
-    assert "JPEG has no alpha" in err
+    for options in (["-o", photo.with_name("cutout.jpg")], ["--format", "jpg"]):
+        code, _, err = run("key", photo, *options, "--alpha", photo.with_name("alpha.png"))
+        assert code == 2
+        assert "JPEG has no alpha" in err
     assert set(tree(photo.parent)) == {"photo.png"}
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import trimatte
 from conftest import Run
 from trimatte import Remover, cli_watch
 from trimatte.cli import main
+from trimatte.cli_report import Report
 from trimatte.cli_watch import Arrivals
 from trimatte.imageio import encode_png, read_image, read_mask
 
@@ -354,6 +356,92 @@ def test_watch(run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.Monke
     assert "truncated" in err
     assert err.endswith("trimatte: 3 images cut out\n")
     assert sorted(path.name for path in output.iterdir()) == [f"{n}.png" for n in "abcd"]
+
+
+def test_a_report_is_no_image_of_a_watched_folder(run: Run, folder: Path, tmp_path: Path) -> None:
+    before = (folder / "a.png").read_bytes()
+    options = ["-o", tmp_path / "out", "--json-file", folder / "a.png"]
+    code, _, err = run("key", folder, "--watch", *options)
+    assert code == 2
+    assert "--json-file" in err
+    assert (folder / "a.png").read_bytes() == before
+
+
+def test_what_came_earlier_keeps_its_name(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roots = [tmp_path / name for name in ("one", "two")]
+    for root in roots:
+        root.mkdir()
+
+    def sleep(_: float) -> None:
+        nonlocal step
+        step += 1
+        if step in (1, 3):
+            (roots[step // 2] / "a.png").write_bytes(encode_png(picture(step)))
+            if step == 3:
+                (roots[0] / "a.png").unlink()  # two are never there at once
+        elif step == 6:
+            os.kill(os.getpid(), 15)
+
+    step = 0
+    monkeypatch.setattr(cli_watch, "_SETTLED", 0.0)
+    monkeypatch.setattr(cli_watch.time, "sleep", sleep)
+    code, _, err = run("key", *roots, "--watch", "-o", tmp_path / "out")
+    assert code == 1
+    assert "a.png is the output of something else already" in err
+    wanted = trimatte.Remover(model=None)(picture(1)).rgba
+    np.testing.assert_array_equal(read_image(tmp_path / "out" / "a.png"), wanted)
+
+
+def test_folders_that_are_passed_over_are_named(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "linked").symlink_to(tmp_path, target_is_directory=True)
+    (folder / "b.png").unlink()
+    code, _, err = run("key", folder, "-r", "-o", tmp_path / "out")
+    assert code == 0
+    assert "linked: a link, not followed" in err
+
+    def denied(top: Path, onerror: Any) -> Iterator[Any]:
+        onerror(PermissionError(13, "Permission denied", str(top / "locked")))
+        yield str(top), [], ["a.png"]
+
+    monkeypatch.setattr(os, "walk", denied)
+    code, _, err = run("key", folder, "-r", "-o", tmp_path / "out")
+    assert code == 1
+    assert "locked: cannot be read: Permission denied" in err
+
+
+def test_failures_before_ctrl_c_are_named(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Report.tell
+
+    def tell(self: Report, outcome: Any) -> None:
+        told(self, outcome)
+        if outcome.job.name.endswith("b.png"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Report, "tell", tell)
+    code, _, err = run("key", folder, "-o", tmp_path / "out")
+    assert code == 130
+    assert "b.png: " in err
+    assert err.endswith("trimatte: interrupted\n")
+
+
+def test_names_that_the_system_does_not_take(run: Run, folder: Path, tmp_path: Path) -> None:
+    for words in (["a" * 300, "-o", "b.png"], [folder / "a.png", "--bg", "a" * 300]):
+        code, _, err = run("key", *words)
+        assert code in (1, 2)
+        assert "Traceback" not in err
+        assert err.startswith("trimatte: ")
+
+
+def test_a_background_is_opaque(run: Run, folder: Path) -> None:
+    code, _, err = run("key", folder / "a.png", "--bg", "#ffffff00")
+    assert code == 2
+    assert "nor an opaque colour" in err
 
 
 # --- completion ---

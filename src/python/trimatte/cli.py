@@ -43,7 +43,8 @@ examples:
   trimatte demo                                   a made-up scene, and what becomes of it
   trimatte doctor                                 what was built and what runs here
 
-exit status: 0 done, 1 something failed (it is named on stderr), 2 wrong usage, 130 interrupted
+exit status: 0 done, 1 something failed (it is named on stderr), 2 wrong usage, 130 interrupted,
+  141 nobody reads the output
 """
 
 
@@ -74,6 +75,9 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # as of `| head`; the interpreter would write once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:  # of a name that the system does not take
+        print(f"trimatte: {error}", file=sys.stderr)
+        return 1
 
 
 def _begins_with_image(words: Sequence[str], commands: Collection[str]) -> bool:

@@ -125,8 +125,8 @@ def plan_jobs(arguments: argparse.Namespace) -> Plan:
     sources: list[tuple[Path, Path]] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(images_in(path, arguments.recursive, folders.written, plan.notes))
-            if not found:
+            found = sorted(images_in(path, arguments.recursive, folders.written, plan))
+            if not found and path not in dict(plan.failures):
                 plan.failures.append((path, "there are no images in this folder"))
             sources += [(file, file.relative_to(path)) for file in found]
         else:
@@ -149,16 +149,22 @@ def jobs_of(sources: Sequence[tuple[Path, Path]], folders: Folders) -> list[Job]
     ]
 
 
-def images_in(
-    folder: Path, recursive: bool, skipped: set[Path], notes: list[str]
-) -> Iterator[Path]:
+def images_in(folder: Path, recursive: bool, skipped: set[Path], plan: Plan) -> Iterator[Path]:
     """Images of a folder; hidden files and the folders written to are passed over.
 
-    notes: gets what else was, if sub-folders were.
+    plan: its notes get what else was, sub-folders and links to some, and its failures the folders
+    that cannot be read.
     """
     below = 0
-    for root, folders, files in os.walk(folder):
+
+    def unread(error: OSError) -> None:
+        plan.failures.append((Path(error.filename or folder), f"cannot be read: {error.strerror}"))
+
+    for root, folders, files in os.walk(folder, onerror=unread):
         place = Path(root)
+        if recursive:
+            links = [name for name in folders if (place / name).is_symlink()]
+            plan.notes += [f"{in_a_line(place / name)}: a link, not followed" for name in links]
         folders[:] = [
             name
             for name in sorted(folders)
@@ -172,7 +178,7 @@ def images_in(
             folders.clear()
     if below:
         count = "1 sub-folder" if below == 1 else f"{below} sub-folders"
-        notes.append(f"{in_a_line(folder)}: {count} skipped; -r takes them too")
+        plan.notes.append(f"{in_a_line(folder)}: {count} skipped; -r takes them too")
 
 
 def in_a_line(path: Path) -> str:

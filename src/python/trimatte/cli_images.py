@@ -310,6 +310,7 @@ def _run(arguments: argparse.Namespace, remover: Callable[[], Remover], *beside:
     _check_standard(arguments)
     folders = watched_folders(arguments) if arguments.watch else None
     plan = Plan(makes_folders=True) if folders else plan_jobs(arguments)
+    _check_alpha_has_room(arguments, plan)
     behind = background_behind(arguments)
     given = {name: getattr(arguments, name) for name in beside}
     cutter = Cutter(
@@ -324,7 +325,11 @@ def _run(arguments: argparse.Namespace, remover: Callable[[], Remover], *beside:
             watch(arguments, folders, cutter, report)
             report.note(f"{report.done} images cut out")
         else:
-            _run_plan(plan, cutter, report)
+            try:
+                _run_plan(plan, cutter, report)
+            except KeyboardInterrupt:
+                report.summary()
+                raise
     return report.summary()
 
 
@@ -350,6 +355,15 @@ def _check_standard(arguments: argparse.Namespace) -> None:
         )
     if writes and arguments.json:
         raise UsageError("--json and -o - would mix on standard output: use --json-file")
+
+
+def _check_alpha_has_room(arguments: argparse.Namespace, plan: Plan) -> None:
+    """Whether the format of cutouts with alpha can hold it."""
+    if arguments.background is not None or arguments.only_mask:
+        return
+    suffixes = {job.output.suffix.lower() for job in plan.jobs if job.output is not None}
+    if arguments.format == "jpg" or (not arguments.format and suffixes & {".jpg", ".jpeg"}):
+        raise UsageError("JPEG has no alpha: write .png, .webp or .tif, or give --bg or -om")
 
 
 class _HardKey(Remover):

@@ -9,6 +9,7 @@ from typing import Any
 
 from trimatte import engines
 from trimatte.cli_engines import progress
+from trimatte.cli_files import in_a_line
 from trimatte.cli_options import UsageError, add_matting, add_network, add_screen, classes_of
 from trimatte.errors import ArgumentError
 from trimatte.inspector import serve, write_page
@@ -99,7 +100,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
         softness=arguments.softness if hard and arguments.softness is not None else 0.0,
         **shown,
     )
-    print(output)
+    print(in_a_line(output))
     if not arguments.no_open:
         webbrowser.open(output.resolve().as_uri())
     return 0

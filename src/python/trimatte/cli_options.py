@@ -168,6 +168,8 @@ def _colour(text: str) -> tuple[float, float, float]:
         red, green, blue = _numbers(text, (3,), 0, 255)
         return red, green, blue
     rgb = ImageColor.getrgb(text)
+    if rgb[3:] not in ((), (255,)):
+        raise ValueError(f"{text!r} is not opaque")
     return float(rgb[0]), float(rgb[1]), float(rgb[2])
 
 
@@ -258,5 +260,6 @@ def background_of(given: str) -> str | tuple[float, float, float]:
         return _colour(given)
     except ValueError:
         raise UsageError(
-            f"--background: {given!r} is neither a file nor a colour (a name, r,g,b or #rrggbb)"
+            f"--background: {given!r} is neither a file nor an opaque colour (a name, r,g,b or "
+            "#rrggbb)"
         ) from None

@@ -82,6 +82,8 @@ def watched_folders(arguments: argparse.Namespace) -> Folders:
                 f"--watch: what is written below {str((holds or {root}).pop())!r} could be cut out "
                 "again: give another folder"
             )
+    # A report is begun before the first image comes: it must be none of those that are there.
+    admit(Plan(), [], _images(roots, arguments.recursive, folders, Plan()), arguments)
     return folders
 
 
@@ -90,18 +92,22 @@ def watch(arguments: argparse.Namespace, folders: Folders, cutter: Cutter, repor
     or SIGTERM."""
     roots = [Path(name) for name in arguments.input]
     arrivals = Arrivals()
-    notes = [f"watching {', '.join(map(in_a_line, roots))}; Ctrl-C ends it"]
-    at_first = set(_images(roots, arguments.recursive, folders, notes))
-    for note in notes:
+    first = Plan()
+    makers: dict[Path, Path] = {}  # the image of each result
+    at_first = set(_images(roots, arguments.recursive, folders, first))
+    for note in (f"watching {', '.join(map(in_a_line, roots))}; Ctrl-C ends it", *first.notes):
         report.note(note)
+    for path, cause in first.failures:
+        report.refuse(path, cause)
     with _sigterm_as_ctrl_c(), suppress(KeyboardInterrupt):
         while True:
-            names = _images(roots, arguments.recursive, folders, [])
+            names = _images(roots, arguments.recursive, folders, Plan())
             arrived = set(arrivals.look(names))
             plan = Plan()
             if arrived:
                 jobs = [job for job in jobs_of([*names.items()], folders) if job.source in arrived]
                 jobs = [job for job in jobs if job.source not in at_first or not _is_done(job)]
+                jobs = list(_of_one_maker(jobs, makers, plan))
                 admit(plan, jobs, names, arguments)
                 at_first -= arrived
             for source, cause in plan.failures:
@@ -115,14 +121,27 @@ def watch(arguments: argparse.Namespace, folders: Folders, cutter: Cutter, repor
 
 
 def _images(
-    roots: Iterable[Path], recursive: bool, folders: Folders, notes: list[str]
+    roots: Iterable[Path], recursive: bool, folders: Folders, plan: Plan
 ) -> dict[Path, Path]:
     """The images in folders, and their names below OUT."""
     return {
         file: file.relative_to(root)
         for root in roots
-        for file in sorted(images_in(root, recursive, folders.written, notes))
+        for file in sorted(images_in(root, recursive, folders.written, plan))
     }
+
+
+def _of_one_maker(jobs: Iterable[Job], makers: dict[Path, Path], plan: Plan) -> Iterator[Job]:
+    """The jobs whose results are not another image's, that came earlier; those are failures."""
+    for job in jobs:
+        assert job.source is not None
+        others = [path for path in job.targets() if makers.get(path, job.source) != job.source]
+        if others:
+            cause = f"{in_a_line(others[0])} is the output of something else already"
+            plan.failures.append((job.source, cause))
+        else:
+            makers.update(dict.fromkeys(job.targets(), job.source))
+            yield job
 
 
 def _is_done(job: Job) -> bool:
