@@ -18,13 +18,12 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import trimatte
-from cases import CASES, Case
+if TYPE_CHECKING:
+    from cases import Case
 
 CALLS, FEWEST = 1000, 100  # of an operation over all of its cases, and of one case
 SHAPE = (20, 29)
@@ -38,7 +37,10 @@ def resident() -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+# trimatte is imported by what calls it only: a build with the sanitizer loads beside its runtime.
 def call(case: Case, times: int) -> None:
+    import trimatte
+
     function = getattr(trimatte, case.operation)
     arguments = case.make(np.random.default_rng(7), *SHAPE)
     for _ in range(times):
@@ -47,6 +49,8 @@ def call(case: Case, times: int) -> None:
 
 def refused(case: Case, times: int) -> None:
     """The same with a first argument that no operation takes."""
+    import trimatte
+
     function = getattr(trimatte, case.operation)
     _, *others = case.make(np.random.default_rng(7), *SHAPE)
     for wrong in (np.zeros((2, 2, 2, 2), np.uint8), np.full((20, 29, 3), np.nan, np.float32)):
@@ -57,6 +61,11 @@ def refused(case: Case, times: int) -> None:
 
 def by_operation() -> list[tuple[str, int, int]]:
     """(operation, bytes, Python's blocks) that its calls left behind."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    import trimatte
+    from cases import CASES
+
+    warnings.simplefilter("ignore", trimatte.TrimapWarning)
     left = []
     for operation in sorted({case.operation for case in CASES}):
         mine = [case for case in CASES if case.operation == operation]
@@ -125,7 +134,6 @@ def main() -> int:
     options = parser.parse_args()
     if options.lsan:
         return under_sanitizer()
-    warnings.simplefilter("ignore", trimatte.TrimapWarning)
     worst = 0
     for operation, size, blocks in by_operation():
         leaks = not options.only_call and (size > MOST_BYTES or blocks > MOST_BLOCKS)
