@@ -164,7 +164,7 @@ def test_an_image_alone_is_cut_out_beside_itself(run: Run, photo: Path) -> None:
 
 def test_options_may_come_first(run: Run, photo: Path) -> None:
     assert run("--format", "webp", photo)[0] == 0
-    assert run("--quality", "fast", photo, photo.parent / "none.png")[0] == 1
+    assert run("--quality", "fast", photo.parent / "none.png", photo)[0] == 1
     assert {file.name for file in photo.parent.glob("photo.*")} == {
         "photo.jpg",
         "photo.cutout.webp",

@@ -862,19 +862,3 @@ def test_warnings_are_said_in_a_line(run: Run, tmp_path: Path) -> None:
     assert err.startswith("trimatte: ")
     assert "interlaced" in err
     assert run("video", source, "-o", tmp_path / "b.mov", "-q", *QUICK) == (0, "", "")
-
-
-def test_the_examples_of_the_docs_run(
-    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "clip.mp4").write_bytes(clip.read_bytes())
-    monkeypatch.chdir(tmp_path)
-    module: Any = types.ModuleType("trimatte.stabilizing")
-    module.Stabilizer = Halver
-    monkeypatch.setitem(sys.modules, "trimatte.stabilizing", module)
-    text = (Path(__file__).parent.parent / "docs" / "video.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", text, re.S)
-    assert len(blocks) == 2
-    for block in blocks:
-        exec(compile(block, "video.md", "exec"), {})
-    assert len(frames(tmp_path / "cutout.mov")) == COUNT
