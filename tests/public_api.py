@@ -16,7 +16,14 @@ from typing import Any
 
 from trimatte import cli
 
-MODULES = ("trimatte", "trimatte.engines", "trimatte.ray", "trimatte.video")
+MODULES = (
+    "trimatte",
+    "trimatte.compat.rembg",
+    "trimatte.engines",
+    "trimatte.inspector",
+    "trimatte.ray",
+    "trimatte.video",
+)
 RECORD = Path(__file__).with_name("public_api.txt")
 
 
