@@ -43,7 +43,14 @@ def section_of(report: Path) -> dict[str, Any]:
     return dict(section)
 
 
-@pytest.mark.parametrize(("only", "rows"), [("streams", 7), ("batches", 4), ("growth", 1)])
+@pytest.mark.parametrize(
+    ("only", "rows"),
+    [
+        pytest.param("streams", 7, marks=pytest.mark.slow),
+        pytest.param("batches", 4, marks=pytest.mark.slow),
+        ("growth", 1),
+    ],
+)
 def test_every_section_runs(tmp_path: Path, only: str, rows: int) -> None:
     done = smoke(tmp_path / "report.json", only)
     assert done.returncode == 0, done.stderr
@@ -72,7 +79,7 @@ def test_sides_that_disagree_are_not_timed(tmp_path: Path, monkeypatch: pytest.M
     assert "the masks of the two sides are" in done.stderr
 
 
-@pytest.mark.parametrize("way", ["calls", "stream", "async"])
+@pytest.mark.parametrize("way", [pytest.param("calls", marks=pytest.mark.slow), "stream", "async"])
 def test_the_soak_runs(tmp_path: Path, way: str) -> None:
     report = tmp_path / "soak.json"
     command = [sys.executable, "-W", "error", str(FOLDER / "soak.py"), "--images", "8"]
