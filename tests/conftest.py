@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ import trimatte
 from lending import pointer
 from trimatte import engines
 from trimatte.cli import main
+from trimatte.imageio import encode_png
 
 if TYPE_CHECKING:
     from gpu import Array, Driver, Late, Shim
@@ -33,6 +34,25 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"shared_data: there is no {folder}; TRIMATTE_SHARED can name it")
     return folder
+
+
+GREEN = (40, 180, 60)
+
+
+def picture(seed: int = 0) -> Any:
+    """A grey rectangle, 20 by 28, before a green screen."""
+    image = np.empty((40, 56, 3), np.uint8)
+    image[:] = GREEN
+    image[10:30, 14:42] = 100 + 10 * seed
+    return image
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """The file of that picture."""
+    path = tmp_path / "photo.png"
+    path.write_bytes(encode_png(picture()))
+    return path
 
 
 @pytest.fixture(scope="session")

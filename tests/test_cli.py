@@ -15,27 +15,10 @@ import pytest
 from PIL import Image
 
 import trimatte
-from conftest import Run
+from conftest import GREEN, Run, picture
 from trimatte import Remover, imageio
 from trimatte.cli import main
 from trimatte.imageio import encode_png, read_image, read_mask
-
-GREEN = (40, 180, 60)
-
-
-def picture(seed: int = 0) -> Any:
-    """A grey square before a green screen."""
-    image = np.empty((40, 56, 3), np.uint8)
-    image[:] = GREEN
-    image[10:30, 14:42] = 100 + 10 * seed
-    return image
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    path = tmp_path / "photo.png"
-    path.write_bytes(encode_png(picture()))
-    return path
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from PIL import ExifTags, Image, ImageCms
 
 import trimatte
 from icc import cmyk_profile, grey_profile, wide_profile
+from test_imageio import oriented
 from trimatte import ArgumentError, Remover, remove
 from trimatte.demo import scene
 from trimatte.imageio import encode_image, load_picture, read_image, read_mask, write_image
@@ -34,21 +35,6 @@ def drawn(dtype: Any = np.uint8) -> Any:
     image[..., 1] = np.arange(WIDTH) * 3
     image[:8, :16, 2] = 250
     return image.astype(dtype) * (np.iinfo(dtype).max // 255)
-
-
-def as_camera_stores(pixels: Any, orientation: int) -> Any:
-    """The pixels as they are stored under this orientation (EXIF 2.3, tag 274)."""
-    turned = {
-        1: pixels,
-        2: pixels[:, ::-1],
-        3: pixels[::-1, ::-1],
-        4: pixels[::-1],
-        5: pixels.swapaxes(0, 1),
-        6: np.rot90(pixels, 1),
-        7: np.rot90(pixels, 2).swapaxes(0, 1),
-        8: np.rot90(pixels, -1),
-    }
-    return np.ascontiguousarray(turned[orientation])
 
 
 def exif_of(orientation: int | None = 1) -> Image.Exif:
@@ -101,7 +87,7 @@ def test_all_that_is_given_is_turned_upright(tmp_path: Path, source: str, orient
     mask[:8, :16] = 255
 
     def given(pixels: Any, name: str) -> Any:
-        stored = Image.fromarray(as_camera_stores(pixels, orientation))
+        stored = Image.fromarray(oriented(pixels, orientation))
         data = file_of(stored, "PNG", exif=exif_of(orientation).tobytes())
         (tmp_path / name).write_bytes(data)
         return SOURCES[source](data, tmp_path / name)
@@ -123,7 +109,7 @@ def test_all_that_is_given_is_turned_upright(tmp_path: Path, source: str, orient
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "TIFF"])
 def test_an_orientation_in_the_xmp_is_applied_once(format: str) -> None:
-    stored = Image.fromarray(as_camera_stores(drawn(), 6))
+    stored = Image.fromarray(oriented(drawn(), 6))
     if format == "PNG":
         from PIL import PngImagePlugin
 

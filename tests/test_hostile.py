@@ -25,6 +25,7 @@ import pytest
 from PIL import Image
 
 import trimatte
+from cases import misaligned, read_only
 from trimatte import ArgumentError, Remover, remove
 from trimatte.imageio import (
     encode_image,
@@ -325,19 +326,6 @@ def test_truncated_files(format: str) -> None:
 
 
 # --- arrays ---
-
-
-def misaligned(array: Any) -> Any:
-    memory = bytearray(array.nbytes + 1)
-    view = np.frombuffer(memory, array.dtype, array.size, 1).reshape(array.shape)
-    view[...] = array
-    return view
-
-
-def read_only(array: Any) -> Any:
-    copy = array.copy()
-    copy.flags.writeable = False
-    return copy
 
 
 LAYOUTS: dict[str, Callable[[Any], Any]] = {

@@ -29,6 +29,12 @@ struct Registrar {
   }
 };
 
+// Whether two numbers differ by a tolerance at most.
+inline bool near(double a, double b, double tolerance) {
+  const double difference = a > b ? a - b : b - a;
+  return difference <= tolerance;
+}
+
 }  // namespace trimatte::test
 
 #define TEST(name)                                                                       \

@@ -13,15 +13,12 @@
 #include "pixel/transfer.hpp"
 
 using namespace trimatte;
+using trimatte::test::near;
 
 namespace {
 
 using U8 = std::uint8_t;
 using U16 = std::uint16_t;
-
-bool near(double a, double b, double tolerance) {
-  return std::abs(a - b) <= tolerance;
-}
 
 // Rounded to nearest, halves up.
 long long rounded(double v) {

@@ -17,15 +17,12 @@
 #include "pixel/trimap.hpp"
 
 using namespace trimatte;
+using trimatte::test::near;
 
 namespace {
 
 using U8 = std::uint8_t;
 using U16 = std::uint16_t;
-
-bool near(double a, double b, double tolerance) {
-  return std::abs(a - b) <= tolerance;
-}
 
 }  // namespace
 

@@ -14,16 +14,13 @@
 #include "pixel/tensor.hpp"
 
 using namespace trimatte;
+using trimatte::test::near;
 
 namespace {
 
 using U8 = std::uint8_t;
 using U16 = std::uint16_t;
 constexpr double kPi = 3.14159265358979323846;
-
-bool near(double a, double b, double tolerance) {
-  return std::abs(a - b) <= tolerance;
-}
 
 double sinc(double x) {
   return x == 0.0 ? 1.0 : std::sin(kPi * x) / (kPi * x);

@@ -12,22 +12,11 @@ import numpy as np
 
 import trimatte
 from fuzz.harness import Choices, fuzz
+from trimatte import devices
 
 Array = Any
 
-NOT_OPERATIONS = {
-    "build_info",
-    "cpu_target",
-    "cuda_available",
-    "cuda_status",
-    "free_memory",
-    "get_num_threads",
-    "remove",
-    "segment",
-    "set_num_threads",
-    "synchronize",
-    "to_device",
-}
+NOT_OPERATIONS = {*devices.__all__, "remove", "segment"}
 OPERATIONS = [
     name
     for name in trimatte.__all__
