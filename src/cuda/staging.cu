@@ -41,8 +41,8 @@ class Blocks {
   Block take(bool wait) {
     std::unique_lock lock(mutex_);
     while (true) {
-      if (!free_.empty() && (made_ == kMost || free_.front().done.done())) {
-        if (!wait && !free_.front().done.done()) return {};
+      const bool ready = !free_.empty() && free_.front().done.done();
+      if (ready || (wait && made_ == kMost && !free_.empty())) {
         Block block = std::move(free_.front());
         free_.pop_front();
         return block;
