@@ -387,6 +387,14 @@ def test_a_file_of_a_mask_is_for_every_image() -> None:
         remover.stream(images, mask=b"none")
 
 
+def test_a_mask_is_measured_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = encode_png(np.zeros((1500, 1500), np.uint8))
+    monkeypatch.setattr("trimatte.pipeline.read_mask", lambda _: pytest.fail("it was decoded"))
+    for source in (mask, io.BytesIO(mask)):
+        with pytest.raises(ArgumentError, match="1500 x 1500 may take"):
+            Remover(model=None, max_memory="50MiB").stream([], mask=source)
+
+
 def test_finish_works_on_another_thread() -> None:
     threads = set()
 

@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import io
 import json
+import os
 import re
 import threading
 import webbrowser
@@ -213,6 +214,14 @@ def test_names_stay_text(result: Result) -> None:
     assert document.data["image"]["name"] == EVIL
     assert document.inner["title"] == [f"{EVIL} - trimatte"]
     assert [tag for tag, _ in document.elements] == [tag for tag, _ in plain.elements]
+
+
+def test_names_need_be_no_text(result: Result) -> None:
+    """As those of files that are not UTF-8; of both kinds of page."""
+    name = os.fsdecode(b"a\xff.png")
+    served = Session(IMAGE, name=name, tolerance=30.0).page()
+    for text in (page(IMAGE, result, name=name), served):
+        assert Document(text.encode().decode()).data["image"]["name"] == "a?.png"
 
 
 def test_a_page_that_cannot_be_written_is_not_begun(result: Result, tmp_path: Path) -> None:

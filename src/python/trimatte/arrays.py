@@ -44,6 +44,7 @@ _PICTURE_MODES = ("RGB", "RGBA", "L", "1", "I;16", "F")  # whose samples mean wh
 _DEPTHS = {"uint8": 0, "uint16": 1, "float32": 2}
 FULL_SCALES = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 TRIMAP_LIMITS = {"uint8": (26, 229), "uint16": (6656, 58879), "float32": (0.1, 0.9)}
+_MOST_AT_ONCE = 4096
 DESPILL_METHODS = {"average": 0, "double-average": 1, "max-limit": 2}
 CHANNELS = {"red": 0, "green": 1, "blue": 2}
 
@@ -167,6 +168,22 @@ def choice(table: Mapping[str, V], value: Any, operation: str, name: str) -> V:
 def is_number(value: Any) -> bool:
     """Whether a value is a real number; text that could be read as one is not."""
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number, Python's or NumPy's."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def check_count(value: Any, operation: str, name: str, *, optional: bool = False) -> None:
+    """Raises ArgumentError unless a value may be how many threads or images there are at once."""
+    if optional and value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST_AT_ONCE:
+        raise ArgumentError(
+            f"{operation}: {name} must be {'None or ' if optional else ''}a whole number in "
+            f"[1, {_MOST_AT_ONCE}], got {value!r:.80}"
+        )
 
 
 def number(value: Any, operation: str, name: str) -> float:

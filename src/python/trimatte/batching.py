@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from trimatte._core import Cancellation
+from trimatte.arrays import check_count
 from trimatte.devices import get_num_threads
 from trimatte.errors import ArgumentError, EngineError, Error, QueueFullError
 from trimatte.imageio import Header, is_path, measurable, read_header
@@ -73,12 +74,7 @@ class Plan:
         Raises ArgumentError: an option is out of range.
         """
         for name, value in (("workers", workers), ("batch_size", batch_size)):
-            whole = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 4096
-            if value is not None and not whole:
-                raise ArgumentError(
-                    f"{operation}: {name} must be None or a whole number in [1, 4096], "
-                    f"got {value!r:.80}"
-                )
+            check_count(value, operation, name, optional=True)
         return cls(workers or max(1, _cores() // get_num_threads()), batch_size or 1)
 
     @property

@@ -29,7 +29,7 @@ from trimatte.cli_watch import watch, watched_folders
 from trimatte.compositing import cutout, limit_alpha
 from trimatte.cropping import read_margin
 from trimatte.errors import ArgumentError
-from trimatte.imageio import COMPRESSION, Compression
+from trimatte.imageio import COMPRESSION, FORMATS, Compression
 from trimatte.keying import chroma_key
 from trimatte.matting import despill
 from trimatte.pipeline import Remover, Result
@@ -362,7 +362,9 @@ def _check_alpha_has_room(arguments: argparse.Namespace, plan: Plan) -> None:
     if arguments.background is not None or arguments.only_mask:
         return
     suffixes = {job.output.suffix.lower() for job in plan.jobs if job.output is not None}
-    if arguments.format == "jpg" or (not arguments.format and suffixes & {".jpg", ".jpeg"}):
+    if arguments.format is not None:
+        suffixes = {f".{arguments.format}"}
+    if any(FORMATS.get(suffix) == "jpeg" for suffix in suffixes):
         raise UsageError("JPEG has no alpha: write .png, .webp or .tif, or give --bg or -om")
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import webbrowser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trimatte import engines
 from trimatte.cli_engines import progress
 from trimatte.cli_files import in_a_line
 from trimatte.cli_options import UsageError, add_matting, add_network, add_screen, classes_of
 from trimatte.errors import ArgumentError
-from trimatte.inspector import serve, write_page
-from trimatte.inspector.view import MAX_PIXELS, Region
 from trimatte.pipeline import Remover
+
+if TYPE_CHECKING:
+    from trimatte.inspector.view import Region
 
 __all__ = ["add_inspect"]
 
@@ -60,9 +60,8 @@ def add_inspect(commands: Any) -> None:
     shown.add_argument(
         "--max-pixels",
         type=int,
-        default=MAX_PIXELS,
         metavar="N",
-        help=f"every n-th pixel of more than so many (default: {MAX_PIXELS})",
+        help="every n-th pixel of more than so many (default: 4 million)",
     )
     add_screen(parser)
     add_network(parser, default=None)
@@ -76,8 +75,14 @@ def _region(text: str) -> Region:
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
+    import webbrowser
+
+    from trimatte.inspector import serve, write_page  # a server too: not for every command
+
     options = _options(arguments)
-    shown = {"region": arguments.region, "max_pixels": arguments.max_pixels}
+    shown: dict[str, Any] = {"region": arguments.region}
+    if arguments.max_pixels is not None:
+        shown["max_pixels"] = arguments.max_pixels
     if arguments.serve:
         if arguments.output is not None:
             raise UsageError("--serve writes no file: drop --output")

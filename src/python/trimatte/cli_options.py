@@ -9,8 +9,11 @@ from typing import Any
 
 from PIL import ImageColor
 
+from trimatte.arrays import DESPILL_METHODS
 from trimatte.cli_engines import add_terms, progress
 from trimatte.errors import ArgumentError
+from trimatte.key_rules import KEY_METHODS
+from trimatte.matting import QUALITIES
 from trimatte.pipeline import Remover
 from trimatte.segmenting import Segmenter
 
@@ -53,7 +56,7 @@ def add_screen(parser: argparse.ArgumentParser) -> Any:
     )
     screen.add_argument(
         "--method",
-        choices=["plate", "difference", "ffmpeg", "obs", "vlahos"],
+        choices=KEY_METHODS,
         help="plate learns the screen and has nothing to tune; the others are formulas (default: "
         "plate; difference with --tolerance or --softness)",
     )
@@ -87,7 +90,7 @@ def add_screen(parser: argparse.ArgumentParser) -> Any:
     )
     screen.add_argument(
         "--despill",
-        choices=["average", "double-average", "max-limit", "none"],
+        choices=[*DESPILL_METHODS, "none"],
         help="how to take the screen's light out of the foreground (default: average)",
     )
     screen.add_argument(
@@ -136,7 +139,7 @@ def add_matting(parser: argparse.ArgumentParser) -> None:
     )
     matting.add_argument(
         "--quality",
-        choices=["fast", "balanced", "exact"],
+        choices=QUALITIES,
         default="balanced",
         help="of the opacity (default: balanced)",
     )

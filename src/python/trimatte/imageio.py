@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from trimatte.arrays import is_number, plain_array
+from trimatte.arrays import is_number, is_whole, plain_array
 from trimatte.atomic import replacing
 from trimatte.codecs import decode_jpeg
 from trimatte.errors import ArgumentError
@@ -37,6 +37,7 @@ from trimatte.tiff import write_tiff
 
 __all__ = [
     "COMPRESSION",
+    "FORMATS",
     "IMAGE_SUFFIXES",
     "Compression",
     "ImageSource",
@@ -127,7 +128,7 @@ _WEBP_EFFORT = (
     *((4, 75), (4, 90), (5, 75), (5, 90), (6, 100)),
 )
 
-_FORMATS = {
+FORMATS = {
     ".png": "png",
     ".webp": "webp",
     ".tif": "tiff",
@@ -135,6 +136,7 @@ _FORMATS = {
     ".jpg": "jpeg",
     ".jpeg": "jpeg",
 }
+"""What is written, by its suffix."""
 
 
 class Picture(NamedTuple):
@@ -760,9 +762,9 @@ def _target(path: str | os.PathLike[str]) -> Path:
 def _kind(name: str | os.PathLike[str], format: str | None, caller: str) -> str:
     """The kind of file that a format stands for, or the suffix of a name where none is given."""
     given = Path(os.fsdecode(name)).suffix if format is None else f".{str(format).lstrip('.')}"
-    kind = _FORMATS.get(given.lower())
+    kind = FORMATS.get(given.lower())
     if kind is None:
-        known = ", ".join(_FORMATS)
+        known = ", ".join(FORMATS)
         told = _name_of(name) if format is None else f"format {format!r}"
         raise ArgumentError(f"{caller}: cannot tell what to write for {told}; use one of {known}")
     return kind
@@ -804,8 +806,7 @@ def _level(compression: Compression, caller: str) -> int:
     """The level in 0..9 that is meant."""
     if isinstance(compression, str) and compression in COMPRESSION:
         return COMPRESSION[compression]
-    is_level = isinstance(compression, (int, np.integer)) and not isinstance(compression, bool)
-    if is_level and 0 <= int(compression) <= 9:
+    if is_whole(compression) and 0 <= int(compression) <= 9:
         return int(compression)
     names = ", ".join(map(repr, COMPRESSION))
     raise ArgumentError(

@@ -25,7 +25,7 @@ from trimatte.arrays import (
 from trimatte.errors import ArgumentError
 from trimatte.screens import Screen, fit_screen
 
-__all__ = ["KeyRule", "check_key_options", "key_rule", "run_key", "usual_method"]
+__all__ = ["KEY_METHODS", "KeyRule", "check_key_options", "key_rule", "run_key", "usual_method"]
 
 # What the names of screens stand for: the paints and cloths sold as chroma key green and blue.
 _SCREEN_COLORS = {
@@ -42,6 +42,9 @@ _DEFAULTS = {  # tolerance and softness
     "vlahos": (0.0, 0.0),
     "plate": (0.0, 0.0),
 }
+KEY_METHODS = ("plate", *(method for method in _DEFAULTS if method != "plate"))
+"""The best first."""
+
 _OPTIONS = {
     "difference": ("tolerance", "softness"),
     "ffmpeg": ("tolerance", "softness"),

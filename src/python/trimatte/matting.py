@@ -22,6 +22,7 @@ from trimatte.arrays import (
     as_array,
     as_trimap,
     choice,
+    is_whole,
     key_channel,
     number,
     on_host,
@@ -34,7 +35,7 @@ from trimatte.sessions import MattingSession, alpha_of_session
 __all__ = ["MattingInfo", "despill", "estimate_alpha", "estimate_foreground", "project_alpha"]
 
 _DESPILL_METHODS = {**DESPILL_METHODS, "plate": DESPILL_METHODS["average"]}
-_QUALITIES = {"fast": 0, "balanced": 1, "exact": 2}
+QUALITIES = {"fast": 0, "balanced": 1, "exact": 2}
 _FOREGROUND_QUALITIES = {"fast": 0, "balanced": 1}
 _LARGEST_CELL = 2**24
 
@@ -142,7 +143,7 @@ def estimate_alpha(
         raise ArgumentError(
             f"estimate_alpha: progress must be None or a function of a number, got {progress!r:.80}"
         )
-    effort = choice(_QUALITIES, quality, "estimate_alpha", "quality")
+    effort = choice(QUALITIES, quality, "estimate_alpha", "quality")
     if method == "closed-form":
         return _closed_form_alpha(
             image, trimap, effort, return_info, progress, device, stream, started
@@ -440,8 +441,7 @@ def project_alpha(
 
 def _cell(value: Any, operation: str) -> int:
     """Pixels a side of a grid's cell."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if whole and 1 <= value <= _LARGEST_CELL:
+    if is_whole(value) and 1 <= value <= _LARGEST_CELL:
         return int(value)
     raise ArgumentError(
         f"{operation}: cell must be None or an int in [1, {_LARGEST_CELL}], got {value!r:.80}"

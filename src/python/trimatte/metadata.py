@@ -16,10 +16,12 @@ from PIL import ExifTags, Image
 from trimatte.arrays import choice
 from trimatte.errors import ArgumentError
 
-__all__ = ["METADATA", "Metadata", "metadata_of", "orientation_of"]
+__all__ = ["METADATA", "Metadata", "chosen", "metadata_of", "orientation_of", "parsed_exif"]
 
 METADATA = {"keep": True, "strip": False}
 """What may become of it in a file that is written."""
+
+_EXIF_HEAD = b"Exif\0\0"
 
 _ORIENTATION = 0x0112
 _UPRIGHT = 1
@@ -82,9 +84,7 @@ class Metadata:
         """The same for a format that has no other place for the resolution."""
         if self.dpi is None:
             return self
-        exif = Image.Exif()
-        if self.exif is not None:
-            exif.load(b"Exif\0\0" + self.exif)
+        exif = parsed_exif(self.exif)
         exif.update(dict(zip(_RESOLUTION, (*self.dpi, _PER_INCH), strict=True)))
         return replace(self, exif=_stored(exif))
 
@@ -92,8 +92,7 @@ class Metadata:
         """The same for a picture that was cut to another size."""
         if self.exif is None:
             return self
-        exif = Image.Exif()
-        exif.load(b"Exif\0\0" + self.exif)
+        exif = parsed_exif(self.exif)
         details = dict(exif.get_ifd(ExifTags.IFD.Exif))
         _set_size(details, (width, height))
         if details:
@@ -103,7 +102,7 @@ class Metadata:
     @property
     def info(self) -> dict[str, Any]:
         """As Pillow names it in ``Image.info``."""
-        exif = None if self.exif is None else b"Exif\0\0" + self.exif
+        exif = None if self.exif is None else _EXIF_HEAD + self.exif
         told = {"icc_profile": self.icc_profile, "exif": exif, "xmp": self.xmp, "dpi": self.dpi}
         return {name: value for name, value in told.items() if value is not None}
 
@@ -124,13 +123,19 @@ def chosen(metadata: Metadata | None, icc_profile: bytes | None, caller: str) ->
     return metadata if icc_profile is None else metadata.with_profile(bytes(icc_profile))
 
 
+def parsed_exif(exif: bytes | None) -> Image.Exif:
+    """The EXIF of a `Metadata`; empty where there is none."""
+    parsed = Image.Exif()
+    if exif is not None:
+        parsed.load(_EXIF_HEAD + exif)
+    return parsed
+
+
 def _check_exif(exif: bytes | None, caller: str) -> None:
     if exif is None:
         return
     try:
-        read = Image.Exif()
-        read.load(b"Exif\0\0" + exif)
-        read.tobytes()
+        parsed_exif(exif).tobytes()
     except Exception as error:  # Pillow raises almost anything here
         raise ArgumentError(
             f"{caller}: metadata.exif must be a TIFF structure, got {exif!r:.80}"
@@ -188,7 +193,7 @@ def _set_size(directory: dict[int, Any], size: tuple[int, int]) -> None:
 
 
 def _stored(exif: Image.Exif) -> bytes:
-    return exif.tobytes().removeprefix(b"Exif\0\0")
+    return exif.tobytes().removeprefix(_EXIF_HEAD)
 
 
 def _xmp_of(picture: Image.Image) -> bytes | None:

@@ -534,7 +534,7 @@ class Remover:
         limit = _memory_limit(max_memory, "stream") or self.max_memory
         _check_given(mask, trimap)
         given = {"mask": mask, "trimap": trimap, "garbage": garbage, "core": core}
-        stages = self._stages(**{name: _loaded(source) for name, source in given.items()})
+        stages = self._stages(**{name: self._loaded(each, name) for name, each in given.items()})
         return self._results(images, stages, plan, limit, finish, keep_errors)
 
     async def aremove(
@@ -855,14 +855,22 @@ class Remover:
         placed = _core.place(pixels, self.device, "Remover", stream)
         return placed, metadata.under(self.metadata, "Remover")
 
-    def _given(self, source: ImageSource | None, pixels: Array, name: str, *, sized: bool) -> Any:
-        """A mask, matte or trimap beside the pixels, of their size if it has to be; or None."""
+    def _loaded(self, source: ImageSource | None, name: str) -> Any:
+        """A mask, matte or trimap as an array, which may be taken again and again; or None."""
         if source is None:
             return None
-        if self.max_memory is not None and not is_on_gpu(source):
+        if is_on_gpu(source):
+            return as_array(source, "Remover", name)
+        if self.max_memory is not None:
             source = measurable(source)
             check_fits(read_header(source), self.max_memory, "Remover")
-        array = as_array(source, "Remover", name) if is_on_gpu(source) else read_mask(source)
+        return read_mask(source)
+
+    def _given(self, source: ImageSource | None, pixels: Array, name: str, *, sized: bool) -> Any:
+        """A mask, matte or trimap beside the pixels, of their size if it has to be; or None."""
+        array = self._loaded(source, name)
+        if array is None:
+            return None
         if sized and array.shape != pixels.shape[:2]:
             raise ArgumentError(
                 f"Remover: the {name} must have the image's size {pixels.shape[:2]}, "
@@ -959,11 +967,6 @@ def _header(work: _Work) -> Header:
 
 def _memory_limit(value: Bytes | None, operation: str) -> int | None:
     return None if value is None else number_of_bytes(value, operation, "max_memory")
-
-
-def _loaded(source: ImageSource | None) -> Any:
-    """What several threads may read, again and again."""
-    return source if source is None or is_on_gpu(source) else read_mask(source)
 
 
 def _check_given(mask: ImageSource | None, trimap: ImageSource | None) -> None:

@@ -15,6 +15,7 @@ from trimatte.arrays import (
     as_array,
     choice,
     is_number,
+    is_whole,
 )
 from trimatte.errors import ArgumentError
 
@@ -211,8 +212,7 @@ def _chosen(classes: Any, count: int) -> list[int]:
     if classes is None and count == 1:
         return [0]
     chosen = list(classes) if isinstance(classes, (tuple, list, np.ndarray)) else []
-    whole = [isinstance(c, (int, np.integer)) and not isinstance(c, bool) for c in chosen]
-    if not chosen or not all(whole) or not all(0 <= c < count for c in chosen):
+    if not chosen or not all(map(is_whole, chosen)) or not all(0 <= c < count for c in chosen):
         raise ArgumentError(
             f"class_probability: classes must be whole numbers in 0..{count - 1}, at least one, "
             f"got {classes!r:.80}"
@@ -223,8 +223,8 @@ def _chosen(classes: Any, count: int) -> list[int]:
 def _size(size: Any, operation: str) -> tuple[int, int]:
     """(height, width) as whole numbers; the compiled module checks their range."""
     sides = tuple(size) if isinstance(size, (tuple, list, np.ndarray)) else ()
-    whole = [isinstance(side, (int, np.integer)) and not isinstance(side, bool) for side in sides]
-    if len(sides) != 2 or not all(whole) or max(abs(int(side)) for side in sides) >= 2**63:
+    whole = len(sides) == 2 and all(map(is_whole, sides))
+    if not whole or max(abs(int(side)) for side in sides) >= 2**63:
         raise ArgumentError(
             f"{operation}: size must be (height, width), two whole numbers of at least 1, "
             f"got {size!r:.80}"

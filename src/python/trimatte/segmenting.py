@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimatte import _core
-from trimatte.arrays import Array, ArrayLike, as_array, on_host
+from trimatte.arrays import Array, ArrayLike, as_array, check_count, is_whole, on_host
 from trimatte.devices import DeviceArray
 from trimatte.errors import ArgumentError, EngineError
 from trimatte.resizing import class_probability, matte_from_prediction, to_tensor
@@ -30,8 +30,6 @@ Classes = str | int | Sequence[str | int]
 
 # Loaded models that `segment` and `Remover` share; a user of more of them keeps Segmenters.
 _MODELS_KEPT = 2
-MOST_AT_ONCE = 4096
-"""Of images that a network sees."""
 _shared: dict[Any, Segmenter] = {}
 _LOADING = threading.Lock()  # threads that ask for one model at once load it once
 
@@ -86,13 +84,7 @@ class Segmenter:
     ) -> None:
         from trimatte import engines
 
-        whole = isinstance(batch_size, int) and not isinstance(batch_size, bool)
-        if not whole or not 1 <= batch_size <= MOST_AT_ONCE:
-            raise ArgumentError(
-                f"Segmenter: batch_size must be a whole number in [1, {MOST_AT_ONCE}], "
-                f"got {batch_size!r:.80}"
-            )
-
+        check_count(batch_size, "Segmenter", "batch_size")
         if progress is not None and not callable(progress):
             raise ArgumentError(f"Segmenter: progress must be callable, got {progress!r:.80}")
         found = engines.find_card(
@@ -452,10 +444,8 @@ def refuse_options(operation: str, why: str, **options: Any) -> None:
 
 def _named(model: Any, argument: str) -> str | Path:
     """A path that was given as one stays one: it is not a model's name."""
-    if isinstance(model, str) and Path(model).name:
-        return model
-    if isinstance(model, os.PathLike) and Path(model).name:
-        return Path(model)
+    if isinstance(model, (str, os.PathLike)) and Path(model).name:
+        return model if isinstance(model, str) else Path(model)
     raise ArgumentError(
         f"segment: {argument} must be a model's name, the path of an ONNX file or of a model card, "
         f"or a Segmenter, got {model!r:.80}"
@@ -466,7 +456,7 @@ def _plane(one: Any, names: Sequence[str]) -> int:
     """The number of a class; -1 for what is none."""
     if isinstance(one, str):
         return names.index(one) if one in names else -1
-    return int(one) if isinstance(one, (int, np.integer)) and not isinstance(one, bool) else -1
+    return int(one) if is_whole(one) else -1
 
 
 def _state(path: str | Path) -> tuple[str, float, int] | str:

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import zlib
 from functools import partial
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from trimatte.arrays import Array
 from trimatte.devices import get_num_threads
-from trimatte.metadata import Metadata
+from trimatte.metadata import Metadata, parsed_exif
 from trimatte.workers import mapping
 
-__all__ = ["write_tiff"]
+if TYPE_CHECKING:
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-Array = NDArray[Any]
+__all__ = ["write_tiff"]
 
 _STRIP = 1 << 20  # bytes of rows in a strip
 
@@ -32,11 +31,10 @@ _USUAL = 6  # zlib's
 # Tags and values of TIFF 6.0.
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIP_OFFSETS, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES = 273, 277, 278, 279
-_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _PREDICTOR, _EXTRA_SAMPLES = 282, 283, 296, 317, 338
+_PREDICTOR, _EXTRA_SAMPLES = 317, 338
 _XMP, _ICC_PROFILE = 700, 34675
 _UNCOMPRESSED, _DEFLATE = 1, 8
 _BLACK_IS_ZERO, _RGB = 1, 2
-_PER_INCH = 2
 _DIFFERENCES = 2
 _STRAIGHT_ALPHA = 2
 _LONG = 4  # the type of a tag
@@ -83,15 +81,12 @@ def write_tiff(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> 
 
 def _described_by(metadata: Metadata) -> ImageFileDirectory_v2:
     """A directory of little-endian TIFF that says what is said beside the pixels."""
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2  # which Pillow itself loads when asked
+
     directory = ImageFileDirectory_v2(b"II*\0\0\0\0\0")
-    if metadata.exif is not None:
-        exif = Image.Exif()
-        exif.load(b"Exif\0\0" + metadata.exif)
-        for tag, value in exif.items():
-            directory[tag] = exif.get_ifd(tag) if tag in _DIRECTORIES else value
-    if metadata.dpi is not None:
-        directory[_X_RESOLUTION], directory[_Y_RESOLUTION] = metadata.dpi
-        directory[_RESOLUTION_UNIT] = _PER_INCH
+    exif = parsed_exif(metadata.with_dpi_in_exif().exif)
+    for tag, value in exif.items():
+        directory[tag] = exif.get_ifd(tag) if tag in _DIRECTORIES else value
     if metadata.xmp is not None:
         directory[_XMP] = metadata.xmp
     if metadata.icc_profile is not None:

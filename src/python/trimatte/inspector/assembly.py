@@ -63,10 +63,8 @@ def page(
             f"{(height, width)}"
         )
     view = choose_view(height, width, region=region, max_pixels=max_pixels)
-    title = name_of(image) if name is None else name
-    title = title.encode(errors="replace").decode()  # a file's name need be no text
     data = {
-        "image": image_part(picture, title, view),
+        "image": image_part(picture, name_of(image) if name is None else name, view),
         "key": key_part(picture.pixels, result.screen, key_color, tolerance, softness),
         "result": result_part(result, view),
         "serve": None,

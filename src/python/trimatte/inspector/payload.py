@@ -29,7 +29,7 @@ def image_part(picture: Picture, name: str, view: View) -> Part:
     height, width, channels = picture.pixels.shape
     return {
         "version": __version__,
-        "name": name,
+        "name": name.encode(errors="replace").decode(),  # a file's name need be no text
         "height": height,
         "width": width,
         "channels": channels,

@@ -14,13 +14,12 @@ from trimatte.imageio import ImageSource, load_picture
 from trimatte.inspector.assembly import assemble
 from trimatte.inspector.payload import Part, image_part, key_part, name_of, result_part
 from trimatte.inspector.view import MAX_PIXELS, Region, choose_view
+from trimatte.key_rules import KEY_METHODS
+from trimatte.matting import QUALITIES
 from trimatte.pipeline import Remover
 from trimatte.segmenting import BUILT_IN_MODEL
 
 __all__ = ["Session"]
-
-_METHODS = ("plate", "difference", "ffmpeg", "obs", "vlahos")
-_QUALITIES = ("fast", "balanced", "exact")
 
 # What a page may set. The rest of a Remover's options, such as its device and the terms that are
 # accepted, are the command's.
@@ -160,8 +159,8 @@ class Session:
         return {
             "model": self._models(),
             "key_color": [None, "auto", *CHANNELS],
-            "method": [None, *_METHODS],
-            "quality": list(_QUALITIES),
+            "method": [None, *KEY_METHODS],
+            "quality": list(QUALITIES),
             "despill": [None, *DESPILL_METHODS],
         }
 

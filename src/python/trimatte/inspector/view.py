@@ -6,9 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from trimatte.arrays import Array
+from trimatte.arrays import Array, is_whole
 from trimatte.errors import ArgumentError
 
 __all__ = ["MAX_PIXELS", "Region", "View", "choose_view"]
@@ -50,7 +48,7 @@ def choose_view(
 
     Raises ArgumentError: the region is not within the image, or max_pixels below 1.
     """
-    if not _is_whole(max_pixels) or max_pixels < 1:
+    if not is_whole(max_pixels) or max_pixels < 1:
         raise ArgumentError(
             f"inspector: max_pixels must be a whole number of at least 1, got {max_pixels!r:.80}"
         )
@@ -64,7 +62,7 @@ def choose_view(
 def _checked(region: Any, height: int, width: int) -> Region:
     if region is None:
         return 0, 0, width, height
-    if isinstance(region, (tuple, list)) and len(region) == 4 and all(map(_is_whole, region)):
+    if isinstance(region, (tuple, list)) and len(region) == 4 and all(map(is_whole, region)):
         x, y, across, down = map(int, region)
         inside = 0 <= x < x + across <= width and 0 <= y < y + down <= height
         if inside:
@@ -73,7 +71,3 @@ def _checked(region: Any, height: int, width: int) -> Region:
         "inspector: region must be (x, y, width, height) within the image of "
         f"{width} x {height} pixels, got {region!r:.80}"
     )
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from trimatte.arrays import check_count
 from trimatte.engines.optional import require
 from trimatte.errors import ArgumentError, EngineError
 
@@ -76,9 +77,8 @@ def placed(ray: Any, needs: Mapping[str, float], caller: str) -> int:
 
 def checked_cpus(cpus: Any, caller: str) -> int:
     """cpus, if they are a worker's."""
-    if not isinstance(cpus, int) or isinstance(cpus, bool) or not 1 <= cpus <= 4096:
-        raise ArgumentError(f"{caller}: cpus must be a whole number in [1, 4096], got {cpus!r:.80}")
-    return cpus
+    check_count(cpus, caller, "cpus")
+    return int(cpus)
 
 
 def checked_gpus(gpus: Any, caller: str) -> float:
