@@ -29,7 +29,7 @@ else:
 
 ROOT = Path(__file__).resolve().parent.parent
 BUDGET = ROOT / "benchmarks" / "kernel_budget.toml"
-ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
+ARCHITECTURES = (75, 80, 86, 90, 100, 120)
 
 HEADER = """\
 # What each CUDA kernel may take of a GPU: the most of its instantiations and architectures.

@@ -15,7 +15,19 @@ namespace trimatte::cuda {
 // Whether it is what a kernel that failed leaves behind: from then on every call in the context
 // says so, whatever it was to do.
 inline bool is_left_behind(cudaError_t status) {
-  return status == cudaErrorIllegalAddress || (status >= 710 && status <= cudaErrorLaunchFailure);
+  switch (status) {
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorAssert:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorLaunchFailure:
+    case cudaErrorECCUncorrectable: return true;
+    default: return false;
+  }
 }
 
 // Throws a DeviceError that says what failed and why; the error is not left to the next call.

@@ -192,3 +192,26 @@ TEST(shim_operations_without_enough_memory) {
     check(runs_within(std::size_t{1} << 29, operation), "fails after a failure", operation);
   }
 }
+
+TEST(shim_a_context_that_a_kernel_has_broken_is_named) {
+  const auto said_of = [](cudaError_t error) {
+    cuda_shim::broken = error;
+    std::string message;
+    try {
+      cuda::synchronize(Stream{});
+    } catch (const DeviceError& raised) {
+      message = raised.what();
+    }
+    cuda_shim::broken = cudaSuccess;
+    return message;
+  };
+  for (const auto error :
+       {cudaErrorECCUncorrectable, cudaErrorIllegalAddress, cudaErrorLaunchTimeout, cudaErrorAssert,
+        cudaErrorHardwareStackError, cudaErrorIllegalInstruction, cudaErrorMisalignedAddress,
+        cudaErrorInvalidAddressSpace, cudaErrorInvalidPc, cudaErrorLaunchFailure})
+    CHECK(said_of(error).find("context unusable") != std::string::npos);
+  for (const auto error : {cudaErrorInvalidValue, cudaErrorHostMemoryNotRegistered}) {
+    CHECK(said_of(error).find("context unusable") == std::string::npos);
+    CHECK(said_of(error).find(cudaGetErrorString(error)) != std::string::npos);
+  }
+}

@@ -299,28 +299,38 @@ CUDA_SHIM_MIN_MAX(double, double, double)
 
 // ---- The runtime: types
 
-#define CUDA_SHIM_ERRORS(X)                                                                     \
-  X(cudaSuccess, 0, "no error")                                                                 \
-  X(cudaErrorInvalidValue, 1, "invalid argument")                                               \
-  X(cudaErrorMemoryAllocation, 2, "out of memory")                                              \
-  X(cudaErrorInitializationError, 3, "initialization error")                                    \
-  X(cudaErrorInvalidConfiguration, 9, "invalid configuration argument")                         \
-  X(cudaErrorInvalidPitchValue, 12, "invalid pitch argument")                                   \
-  X(cudaErrorInvalidMemcpyDirection, 21, "invalid copy direction for memcpy")                   \
-  X(cudaErrorInsufficientDriver, 35,                                                            \
-    "CUDA driver version is insufficient for CUDA runtime version")                             \
-  X(cudaErrorNoDevice, 100, "no CUDA-capable device is detected")                               \
-  X(cudaErrorInvalidDevice, 101, "invalid device ordinal")                                      \
-  X(cudaErrorInvalidResourceHandle, 400, "invalid resource handle")                             \
-  X(cudaErrorNotReady, 600, "device not ready")                                                 \
-  X(cudaErrorIllegalAddress, 700, "an illegal memory access was encountered")                   \
-  X(cudaErrorLaunchFailure, 719, "unspecified launch failure")                                  \
-  X(cudaErrorCooperativeLaunchTooLarge, 720, "too many blocks in cooperative launch")           \
-  X(cudaErrorNotSupported, 801, "operation not supported")                                      \
-  X(cudaErrorStreamCaptureUnsupported, 900, "operation not permitted when stream is capturing") \
-  X(cudaErrorStreamCaptureInvalidated, 901,                                                     \
-    "operation failed due to a previous error during capture")                                  \
-  X(cudaErrorIllegalState, 401, "the operation cannot be performed in the present state")       \
+#define CUDA_SHIM_ERRORS(X)                                                                      \
+  X(cudaSuccess, 0, "no error")                                                                  \
+  X(cudaErrorInvalidValue, 1, "invalid argument")                                                \
+  X(cudaErrorMemoryAllocation, 2, "out of memory")                                               \
+  X(cudaErrorInitializationError, 3, "initialization error")                                     \
+  X(cudaErrorInvalidConfiguration, 9, "invalid configuration argument")                          \
+  X(cudaErrorInvalidPitchValue, 12, "invalid pitch argument")                                    \
+  X(cudaErrorInvalidMemcpyDirection, 21, "invalid copy direction for memcpy")                    \
+  X(cudaErrorInsufficientDriver, 35,                                                             \
+    "CUDA driver version is insufficient for CUDA runtime version")                              \
+  X(cudaErrorNoDevice, 100, "no CUDA-capable device is detected")                                \
+  X(cudaErrorInvalidDevice, 101, "invalid device ordinal")                                       \
+  X(cudaErrorECCUncorrectable, 214, "uncorrectable ECC error encountered")                       \
+  X(cudaErrorInvalidResourceHandle, 400, "invalid resource handle")                              \
+  X(cudaErrorNotReady, 600, "device not ready")                                                  \
+  X(cudaErrorIllegalAddress, 700, "an illegal memory access was encountered")                    \
+  X(cudaErrorLaunchTimeout, 702, "the launch timed out and was terminated")                      \
+  X(cudaErrorAssert, 710, "device-side assert triggered")                                        \
+  X(cudaErrorHostMemoryNotRegistered, 713,                                                       \
+    "pointer does not correspond to a registered memory region")                                 \
+  X(cudaErrorHardwareStackError, 714, "hardware stack error")                                    \
+  X(cudaErrorIllegalInstruction, 715, "an illegal instruction was encountered")                  \
+  X(cudaErrorMisalignedAddress, 716, "misaligned address")                                       \
+  X(cudaErrorInvalidAddressSpace, 717, "operation not supported on global/shared address space") \
+  X(cudaErrorInvalidPc, 718, "invalid program counter")                                          \
+  X(cudaErrorLaunchFailure, 719, "unspecified launch failure")                                   \
+  X(cudaErrorCooperativeLaunchTooLarge, 720, "too many blocks in cooperative launch")            \
+  X(cudaErrorNotSupported, 801, "operation not supported")                                       \
+  X(cudaErrorStreamCaptureUnsupported, 900, "operation not permitted when stream is capturing")  \
+  X(cudaErrorStreamCaptureInvalidated, 901,                                                      \
+    "operation failed due to a previous error during capture")                                   \
+  X(cudaErrorIllegalState, 401, "the operation cannot be performed in the present state")        \
   X(cudaErrorUnknown, 999, "unknown error")
 
 enum cudaError_t {

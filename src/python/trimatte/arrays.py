@@ -43,7 +43,11 @@ _GPU_DEVICES = (2, 13)  # DLPack's kDLCUDA and kDLCUDAManaged
 _PICTURE_MODES = ("RGB", "RGBA", "L", "1", "I;16", "F")  # whose samples mean what an array's do
 _DEPTHS = {"uint8": 0, "uint16": 1, "float32": 2}
 FULL_SCALES = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
-TRIMAP_LIMITS = {"uint8": (26, 229), "uint16": (6656, 58879), "float32": (0.1, 0.9)}
+TRIMAP_LIMITS: dict[str, tuple[float, float]] = {
+    "uint8": (26, 229),
+    "uint16": (6656, 58879),
+    "float32": (0.1, 0.9),
+}
 _MOST_AT_ONCE = 4096
 DESPILL_METHODS = {"average": 0, "double-average": 1, "max-limit": 2}
 CHANNELS = {"red": 0, "green": 1, "blue": 2}

@@ -34,7 +34,7 @@ class Report:
         self._bar = bar
         self._lines = lines
         self._count = 0
-        self.done = 0
+        self.done: int = 0
         self._failures: dict[Path | None, tuple[str, str]] = {}  # of a source: its name and cause
 
     def note(self, text: str) -> None:

@@ -113,7 +113,7 @@ class Result:
         self.device = device
         self.engine = engine
         self.screen = screen
-        self.metadata = Metadata() if metadata is None else metadata
+        self.metadata: Metadata = Metadata() if metadata is None else metadata
 
     def _array(self, name: str) -> Any:
         array = self._arrays[name]
@@ -349,8 +349,9 @@ class Remover:
         max_queue: int = 64,
     ) -> None:
         Plan.of(workers, batch_size, "Remover")
-        self.workers, self.batch_size = workers, batch_size
-        self.max_memory = _memory_limit(max_memory, "Remover")
+        self.workers: int | None = workers
+        self.batch_size: int | None = batch_size
+        self.max_memory: int | None = _memory_limit(max_memory, "Remover")
         if not isinstance(max_queue, int) or isinstance(max_queue, bool) or max_queue < 1:
             raise ArgumentError(
                 f"Remover: max_queue must be a whole number of at least 1, got {max_queue!r:.80}"
@@ -365,10 +366,10 @@ class Remover:
         tells_of_key = tuned or method is not None or transfer is not None
         if built_in := model == "auto":
             model = None if tells_of_key or key_color is not None else BUILT_IN_MODEL
-        self.method = method or ("difference" if tuned else "plate")
-        self.keys = model is None or key_color is not None
+        self.method: str = method or ("difference" if tuned else "plate")
+        self.keys: bool = model is None or key_color is not None
         usual = "auto" if self.method == "plate" else "green"
-        self.key_color = usual if key_color is None else key_color
+        self.key_color: KeyColor = usual if key_color is None else key_color
         if not self.keys and tells_of_key:
             raise ArgumentError(
                 "Remover: method, tolerance, softness and transfer must be left out with a model "
@@ -385,7 +386,7 @@ class Remover:
         self.despill_strength = despill_strength
         choice(METADATA, metadata, "Remover", "metadata")
         self.metadata = metadata
-        self.device = device
+        self.device: Any = device
         self._try_options()
         if device == "cuda":  # the current GPU is this thread's, and others work as well
             self.device = f"cuda:{_core.gpu_named(device, 'Remover')}"

@@ -90,7 +90,7 @@ class Stabilizer:
     """
 
     def __init__(self, strength: float = 0.75) -> None:
-        self.strength = number(strength, "Stabilizer", "strength")
+        self.strength: float = number(strength, "Stabilizer", "strength")
         if not 0.0 <= self.strength <= 1.0:
             raise ArgumentError(f"Stabilizer: strength must be in [0.0, 1.0], got {strength!r}")
         self._previous: tuple[Array, Array] | None = None

@@ -51,7 +51,7 @@ _ABSENT = {
     "atlascloud": "trimatte sends no image anywhere",
 }
 
-sessions_names = [
+sessions_names: list[str] = [
     *("u2net", "u2netp", "u2net_human_seg", "u2net_cloth_seg", "silueta"),
     *("isnet-general-use", "isnet-anime", "bria-rmbg"),
     *("birefnet-general", "birefnet-general-lite", "birefnet-portrait", "birefnet-dis"),

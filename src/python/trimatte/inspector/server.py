@@ -68,8 +68,8 @@ class InspectorServer(ThreadingHTTPServer):
     def __init__(self, session: Session, port: int = 0) -> None:
         super().__init__((_HOST, port), _Handler)
         self.session = session
-        self.running = threading.Lock()
-        self.path = f"/{secrets.token_urlsafe(24)}/"
+        self.running: threading.Lock = threading.Lock()
+        self.path: str = f"/{secrets.token_urlsafe(24)}/"
 
     @property
     def url(self) -> str:

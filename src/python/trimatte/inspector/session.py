@@ -75,7 +75,9 @@ class Session:
             )
         self._fixed = {key: value for key, value in options.items() if key not in _DEFAULTS}
         self._first_model = options["model"]
-        self.options = _DEFAULTS | {k: v for k, v in options.items() if k in _DEFAULTS}
+        self.options: dict[str, Any] = _DEFAULTS | {
+            k: v for k, v in options.items() if k in _DEFAULTS
+        }
         self._cut()
 
     def run(self, wanted: Any) -> Part:

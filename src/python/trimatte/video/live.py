@@ -57,7 +57,9 @@ class VideoRemover:
             raise ArgumentError(
                 f"VideoRemover: give {', '.join(options)} to the Remover that you pass"
             )
-        self.remover = Remover(**{"model": None, **options}) if remover is None else remover
+        self.remover: Remover = (
+            Remover(**{"model": None, **options}) if remover is None else remover
+        )
         self._steadier = _steadier(stabilize)
         self._shape: tuple[int, ...] | None = None
         self._screen: Screen | None = None

@@ -89,7 +89,7 @@ class Clip:
         audio: bool = True,
     ) -> None:
         self._av = load_av()
-        self.name = os.fspath(path)
+        self.name: str = os.fspath(path)
         if not Path(path).exists():
             raise ArgumentError(f"video: cannot read {self.name!r}: no such file")
         try:
