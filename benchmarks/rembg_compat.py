@@ -16,12 +16,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.metadata
+import os
 import statistics
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -86,8 +88,10 @@ def same(effort: Effort, options: argparse.Namespace) -> Section:
     rembg = rembg_for(section, options)
     if rembg is None:
         return section
-    theirs = rembg.new_session("u2net_custom", model_path=str(network()))
-    own = ours.new_session("u2net_custom", model_path=network(), providers=["CPUExecutionProvider"])
+    model = network().resolve()
+    with mock.patch.dict(os.environ, U2NET_HOME=str(model.parent)):  # where it takes models from
+        theirs = rembg.new_session("u2net_custom", model_path=str(model))
+    own = ours.new_session("u2net_custom", model_path=model, providers=["CPUExecutionProvider"])
     results: dict[str, tuple[dict[str, Any], Callable[[Array], Array]]] = {
         "only_mask": ({"only_mask": True}, np.asarray),
         "post_process_mask": ({"only_mask": True, "post_process_mask": True}, np.asarray),
