@@ -202,6 +202,9 @@ def test_despill_lowers_the_key_channel_only(
     np.testing.assert_array_equal(result[..., others], image[..., others])
     weaker = trimatte.despill(image, key_color=key, method=method, strength=strength / 2)
     assert np.all(result[..., channel] <= weaker[..., channel])
+    image[..., [c for c in range(3) if c != channel]] = 0  # all of it is spill
+    alone = trimatte.despill(image, key_color=key, method=method, strength=strength)
+    assert np.all(alone >= 0)
 
 
 @few

@@ -185,6 +185,9 @@ TEST(spill_is_what_stands_above_the_limit) {
   CHECK(good);
   CHECK(despill_sample(U8{101}, U8{0}, U8{0}, despill_rule({1, DespillMethod::kMaxLimit, 0.5})) ==
         51);  // 50.5, half up
+  const DespillRule thirds = despill_rule({1, DespillMethod::kDoubleAverage, 1.0});
+  for (int i = 0; i <= 4096; ++i) CHECK(despill_sample(i / 4096.0f, 0.0f, 0.0f, thirds) >= 0.0f);
+  CHECK(despill_sample(0x1.89215ap-1f, 0.0f, 0.0f, thirds) == 0.0f);
   CHECK(despill_amount(0) == 1.0f && despill_amount(255) == 0.0f);
   CHECK(near(despill_amount(51), 0.8, 1e-7));
 }

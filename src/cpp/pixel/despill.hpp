@@ -81,8 +81,9 @@ TRIMATTE_HD std::uint16_t despill_sample(std::uint16_t k, std::uint16_t a, std::
   return static_cast<std::uint16_t>(static_cast<int>(k + 0.5 - spill * rule.fraction));
 }
 TRIMATTE_HD float despill_sample(float k, float a, float b, const DespillRule& rule) {
-  return k - static_cast<float>(rule.fraction) *
-                 scaled_spill<float>(k, a, b, rule.weights, rule.max_limit);
+  const float clean = k - static_cast<float>(rule.fraction) *
+                              scaled_spill<float>(k, a, b, rule.weights, rule.max_limit);
+  return clean > 0.0f ? clean : 0.0f;  // a third of 3 k is not always k
 }
 
 // The same with a part of the spill only, and with light given back:
