@@ -210,7 +210,7 @@ struct Gathered {
 
  private:
   // Goes until both classes are met, or the image ends. Steps grow with the distance, which bounds
-  // their number: 174 to kSamplingReach.
+  // their number: 175 to kSamplingReach.
   template <class At>
   TRIMATTE_HD void follow_ray(const At& at, std::ptrdiff_t height, std::ptrdiff_t width,
                               std::ptrdiff_t y, std::ptrdiff_t x, int number,
