@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import test_segmenting
 import trimatte
 from conftest import Run
 from trimatte import engines
+from trimatte.cli_engines import progress
 from trimatte.imageio import encode_png, read_image
 
 pytest.importorskip("onnx")
@@ -170,9 +172,36 @@ def test_build_and_cache(run: Run, models: Callable[[str], Path]) -> None:
     code, _, err = run("engines", "build", models("modnet"), *flavour)
     assert code == 1
     assert "size must say what the model leaves free" in err
+    assert run("engines", "build", models("modnet"), *flavour, "--size", "64x96")[0] == 0
+    three = ("--size", "64x64:64x96:96x96")
+    assert run("engines", "build", models("modnet"), *flavour, *three)[0] == 0
+    for wrong in ("64", "64x", "64x64:96x96"):
+        code, _, err = run("engines", "build", models("modnet"), *flavour, "--size", wrong)
+        assert code == 2
+        assert repr(wrong.partition(":")[0]) in err or repr(wrong) in err
     assert run("engines", "build", models("u2netp"), *flavour, "--device", "cpu")[0] == 1
     # Without options it is what `remove` asks for.
     assert run("engines", "build", models("u2netp"), *flavour)[0] == 0
     sizes = engines.find_card("u2netp").input.sizes
     again = engines.build_engine(models("u2netp"), size=sizes, flavour="tensorrt_rtx")
     assert again.from_cache
+
+
+def test_progress_on_a_terminal_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tqdm")
+    said = io.StringIO()
+    monkeypatch.setattr(said, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", said)
+    with progress() as report:
+        report("weights", 0.25)
+        report("weights", 1.0)
+        report("engine", 0.5)
+    for words in ("weights: 100%", "engine:  50%"):
+        assert words in said.getvalue()
+
+
+def test_progress_in_a_file_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress() as report:
+        report("weights", 0.25)
+        report("weights", 1.0)
+    assert capsys.readouterr().err == "trimatte: weights\n"

@@ -156,3 +156,38 @@ def test_bad_arguments(lit: screens.Screened) -> None:
         trimatte.fit_screen(np.zeros((0, 5, 3), np.uint8))
     with pytest.raises(ArgumentError, match="image"):
         trimatte.fit_screen(np.zeros((5, 5), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"transfer": "log"}, "transfer must be 'srgb' or 'linear', got 'log'"),
+        ({"cell": 0}, r"cell must be a whole number in \[1, \d+\], got 0"),
+        ({"cell": 8.0}, "cell must be a whole number .* got 8.0"),
+        ({"model": "no grid"}, "model must be .* got 'no grid'"),
+        ({"model": np.zeros((2, 3, 3))}, r"model must be .* got \(2, 3, 3\)"),
+        ({"model": np.zeros((0, 3, 4))}, r"model must be .* got \(0, 3, 4\)"),
+        ({"plate": np.full((2, 3, 3), np.nan)}, "plate must be .* finite"),
+        ({"plate": np.zeros((3, 3, 3))}, r"plate must have the model's grid \(2, 3\)"),
+        ({"noise": -0.1}, "noise must be a number from 0, got -0.1"),
+        ({"noise": float("nan")}, "noise must be a number from 0, got nan"),
+        ({"key_color": "pink"}, "key_color"),
+    ],
+)
+def test_a_screen_made_by_hand_is_checked(wrong: dict[str, Any], message: str) -> None:
+    fields: dict[str, Any] = {
+        "key_color": (20.0, 180.0, 60.0),
+        "transfer": "srgb",
+        "cell": 8,
+        "noise": 0.01,
+        "model": np.zeros((2, 3, 4)),
+        "plate": np.zeros((2, 3, 3)),
+    }
+    assert trimatte.Screen(**fields).model.dtype == np.float32
+    with pytest.raises(ArgumentError, match=f"^Screen: {message}"):
+        trimatte.Screen(**{**fields, **wrong})
+
+
+def test_like_is_a_screen(lit: screens.Screened) -> None:
+    with pytest.raises(ArgumentError, match=r"like must be a trimatte\.Screen"):
+        trimatte.fit_screen(lit.image, like=lit.image)
