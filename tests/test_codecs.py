@@ -114,14 +114,16 @@ def test_stripes_are_one_stream(
     whole = encode_png(array, compression=level)
     monkeypatch.setattr(png, "_STRIPE", 4 * array[0].nbytes)
     striped = encode_png(array, compression=level)
+    trimatte.set_num_threads(1)
+    alone = encode_png(array, compression=level)
     expected = np.dstack([array] * 3) if array.ndim == 2 else array
-    for data in (whole, striped):
+    for data in (whole, striped, alone):
         assert len(scanlines(data)) == array.nbytes + len(array)
         np.testing.assert_array_equal(read_image(data), expected)
     assert sum(kind == b"IDAT" for kind, _ in chunks(whole)) == 1
     assert sum(kind == b"IDAT" for kind, _ in chunks(striped)) == -(-shape[0] // 3)
-    trimatte.set_num_threads(1)
-    assert encode_png(array, compression=level) == striped
+    if not (installed and level == 1):  # ISA-L: see trimatte.codecs
+        assert alone == striped
 
 
 def test_a_row_can_be_longer_than_a_stripe(

