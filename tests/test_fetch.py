@@ -64,8 +64,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def body(self, content: bytes) -> None:
         try:
+            self.server.sent += len(content)  # before: the client may be done at once
             self.wfile.write(content)
-            self.server.sent += len(content)
         except OSError:
             pass  # the client left, as some tests have it
 
