@@ -5,7 +5,7 @@
 # Sets TRIMATTE_WITH_CUDA and TRIMATTE_CUDA_ARCHITECTURES_BUILT.
 # TRIMATTE_CUDA=SHIM is for tests only: src/cuda as ordinary C++ that runs on the CPU, without a CUDA
 # compiler (tests/cuda_shim).
-# 8.9 (Ada) runs what is compiled for 8.6; 75-virtual is for what is newer than none of the others.
+# 8.9 (Ada) runs what is compiled for 8.6; 75-virtual is for what runs none of the others.
 set(TRIMATTE_CUDA_ARCHITECTURES "75-real;75-virtual;80-real;86-real;90-real;100-real;120"
   CACHE STRING "CUDA architectures to build for")
 set(TRIMATTE_WITH_CUDA OFF)

@@ -178,7 +178,7 @@ def test_build_and_cache(run: Run, models: Callable[[str], Path]) -> None:
     for wrong in ("64", "64x", "64x64:96x96"):
         code, _, err = run("engines", "build", models("modnet"), *flavour, "--size", wrong)
         assert code == 2
-        assert repr(wrong.partition(":")[0]) in err or repr(wrong) in err
+        assert repr(wrong) in err
     assert run("engines", "build", models("u2netp"), *flavour, "--device", "cpu")[0] == 1
     # Without options it is what `remove` asks for.
     assert run("engines", "build", models("u2netp"), *flavour)[0] == 0

@@ -198,7 +198,7 @@ def test_memory_stays_flat_over_changing_sizes() -> None:
             for height, width in rng.integers(100, 640, (30, 2)):
                 session.run(np.zeros((1, 3, height, width), np.float32))
             grown.append(resident() - before)
-        assert grown[0] < 2**26
+        assert grown[0] < 2**25  # its arena may take one more chunk, of 2**24
         assert min(grown[1:]) < 2**22  # what it takes by and by comes to an end
 
 
