@@ -40,7 +40,7 @@ from measuring import (
 )
 from reporting import Bar, Program, Section
 from trimatte import engines
-from trimatte.imageio import read_image, read_mask
+from trimatte.io.reading import read_image, read_mask
 
 MOST_TURNS = 30
 NETWORK = (320, 320)

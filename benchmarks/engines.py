@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from trimatte.engines.quantize import quantize
+from trimatte.engines.onnx_files.quantize import quantize
 
 import alphamatting
 import trimatte

@@ -39,8 +39,9 @@ from measuring import (
     take_turns,
 )
 from reporting import Bar, Program, Section
-from trimatte import codecs
-from trimatte.imageio import COMPRESSION, encode_image, encode_png, read_image
+from trimatte.io import codecs
+from trimatte.io.reading import read_image
+from trimatte.io.writing import COMPRESSION, encode_image, encode_png
 
 MOST_TURNS = 9
 SUBJECTS = ("comp_human2", "am_GT04")  # a figure before nothing much; hair, and half of the image

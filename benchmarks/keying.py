@@ -40,7 +40,7 @@ from measuring import (
     take_turns,
 )
 from reporting import Bar, Cell, Program, Section
-from trimatte.imageio import read_image, read_mask
+from trimatte.io.reading import read_image, read_mask
 
 MOST_TURNS = 15
 PANEL_WIDTH = 480

@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter
 
 import scenes
 from trimatte.demo import scene as demo_scene
-from trimatte.imageio import read_image, read_mask
+from trimatte.io.reading import read_image, read_mask
 
 Floats = npt.NDArray[np.float32]
 

@@ -36,7 +36,7 @@ import numpy as np
 
 from measuring import describe_machine, table
 from trimatte.demo import scene
-from trimatte.imageio import encode_png
+from trimatte.io.writing import encode_png
 
 BATCH = 8
 QUEUE = 16

@@ -36,8 +36,9 @@ import trimatte
 from measuring import Array, calls, take_turns
 from reporting import Bar, Program, Section
 from trimatte import engines
-from trimatte.imageio import encode_png, read_image
-from trimatte.segmenting import BUILT_IN_MODEL
+from trimatte.io.reading import read_image
+from trimatte.io.writing import encode_png
+from trimatte.pipeline.segmenter import BUILT_IN_MODEL
 
 PHOTO = Path(__file__).parents[1] / "docs" / "images" / "astronaut.jpg"
 CARD = "u2netp"  # of a network that rembg runs as it does one of the caller's own

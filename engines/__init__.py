@@ -4,18 +4,18 @@ Runtimes and the libraries that files are made and fetched with are imported whe
 needed, and none of them is a dependency of trimatte.
 """
 
-from .build import BuiltEngine, build_engine, parse_batch
-from .cards import Card, InputSpec, OutputSpec, cards, find_card
-from .catalogue import describe
-from .checkpoints import read_checkpoint
-from .engine_cache import engine_cache
-from .fetch import fetch, models_folder
-from .half import to_half
 from .networks import NETWORKS, Network, export, write_model
-from .quantize import quantize
+from .onnx_files.half import to_half
+from .onnx_files.quantize import quantize
 from .session import Progress, Session, TensorInfo
 from .sessions import RuntimeStatus, open_session, runtimes
+from .tensorrt_build.build import BuiltEngine, build_engine, parse_batch
+from .tensorrt_build.engine_cache import engine_cache
 from .trimap_network import TrimapNetwork
+from .weights.cards import Card, InputSpec, OutputSpec, cards, find_card
+from .weights.catalogue import describe
+from .weights.checkpoints import read_checkpoint
+from .weights.fetch import fetch, models_folder
 
 __all__ = [
     "NETWORKS",

@@ -9,7 +9,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-__all__ = ["Progress", "Session", "TensorInfo"]
+from trimatte.errors import ArgumentError
+
+__all__ = ["Progress", "Session", "TensorInfo", "gpu_index"]
 
 Progress = Callable[[str, float], None]
 """Told (what is being done, how much of it is, 0 to 1); what it raises cancels."""
@@ -78,3 +80,15 @@ class Session(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+def gpu_index(device: str) -> int | None:
+    """Which GPU a device names, 0 for "cuda"; None for "cpu"."""
+    if device == "cpu":
+        return None
+    kind, _, index = device.partition(":") if isinstance(device, str) else ("", "", "")
+    if kind == "cuda" and (index.isdecimal() or device == "cuda"):
+        return int(index or 0)
+    raise ArgumentError(
+        f"device must be 'cpu', 'cuda', 'cuda:0' and so on, or 'auto', got {device!r:.80}"
+    )

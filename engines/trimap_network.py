@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from trimatte.errors import ArgumentError, EngineError
 
-from .optional import require
+from ..optional import require
 
 __all__ = ["TrimapNetwork"]
 

@@ -16,8 +16,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # PyTorch's threads would wait for each
 import trimatte
 from lending import pointer
 from trimatte import engines
-from trimatte.cli import main
-from trimatte.imageio import encode_png
+from trimatte.cli.main import main
+from trimatte.io.writing import encode_png
 
 if TYPE_CHECKING:
     from gpu import Array, Driver, Late, Shim

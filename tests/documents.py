@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 import trimatte
-from trimatte.cli import main
+from trimatte.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 # benchmarks.md is written by a program and checked as such; rembg's and others' pages count too.

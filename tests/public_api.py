@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from trimatte import cli
+from trimatte.cli.main import _parser
 
 MODULES = (
     "trimatte",
@@ -77,7 +77,7 @@ def public_api() -> str:
         module = importlib.import_module(name)
         for public in sorted(module.__all__):
             lines += described(f"{name}.{public}", getattr(module, public))
-    lines += ["", *options(cli._parser()[0], "trimatte")]
+    lines += ["", *options(_parser()[0], "trimatte")]
     return "\n".join(lines) + "\n"
 
 

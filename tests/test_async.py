@@ -15,7 +15,7 @@ import pytest
 import trimatte
 from trimatte import ArgumentError, EngineError, QueueFullError, Remover
 from trimatte.demo import scene
-from trimatte.imageio import encode_png
+from trimatte.io.writing import encode_png
 
 Gate = Callable[[], None]
 

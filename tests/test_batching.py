@@ -22,10 +22,11 @@ from PIL import Image
 import trimatte
 from test_segmenting import Constant, a_photo
 from trimatte import ArgumentError, EngineError, Remover, Segmenter, engines
-from trimatte.batching import Job, Pipeline, Plan, Stages, number_at_work
 from trimatte.demo import scene
-from trimatte.imageio import Header, encode_png
-from trimatte.memory import Budget, memory_of, number_of_bytes
+from trimatte.io.reading import Header
+from trimatte.io.writing import encode_png
+from trimatte.pipeline.budget import Budget, memory_of, number_of_bytes
+from trimatte.pipeline.scheduler import Job, Pipeline, Plan, Stages, number_at_work
 
 pytest.importorskip("onnxruntime")
 
@@ -389,7 +390,9 @@ def test_a_file_of_a_mask_is_for_every_image() -> None:
 
 def test_a_mask_is_measured_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     mask = encode_png(np.zeros((1500, 1500), np.uint8))
-    monkeypatch.setattr("trimatte.pipeline.read_mask", lambda _: pytest.fail("it was decoded"))
+    monkeypatch.setattr(
+        "trimatte.pipeline.remover.read_mask", lambda _: pytest.fail("it was decoded")
+    )
     for source in (mask, io.BytesIO(mask)):
         with pytest.raises(ArgumentError, match="1500 x 1500 may take"):
             Remover(model=None, max_memory="50MiB").stream([], mask=source)
@@ -600,8 +603,8 @@ import sys
 from pathlib import Path
 import numpy as np
 import trimatte
-from trimatte.batching import Pipeline, Plan, Stages, in_order
-from trimatte.memory import Budget
+from trimatte.pipeline.scheduler import Pipeline, Plan, Stages, in_order
+from trimatte.pipeline.budget import Budget
 
 def resident(what):
     for line in Path("/proc/self/status").read_text().splitlines():

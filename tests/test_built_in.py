@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from trimatte.engines.verified import digest
+from trimatte.engines.weights.verified import digest
 
 import trimatte
 from conftest import Run
 from trimatte import ArgumentError, EngineError, Remover, engines
 from trimatte.demo import scene
-from trimatte.imageio import read_image
+from trimatte.io.reading import read_image
 
 pytest.importorskip("onnxruntime")
 
@@ -115,7 +115,7 @@ def test_the_network_is_loaded_when_it_is_needed(monkeypatch: pytest.MonkeyPatch
     def none(*_: Any, **__: Any) -> None:
         raise EngineError("there is no runtime")
 
-    monkeypatch.setattr("trimatte.pipeline.as_segmenter", none)
+    monkeypatch.setattr("trimatte.pipeline.remover.as_segmenter", none)
     drawn = scene(60, 90)
     remover = Remover()
     trimap = np.full((60, 90), 128, np.uint8)

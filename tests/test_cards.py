@@ -6,8 +6,8 @@ from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
-from trimatte.engines.cards import Card, InputSpec, cards, find_card, read_card
-from trimatte.engines.catalogue import describe, markdown
+from trimatte.engines.weights.cards import Card, InputSpec, cards, find_card, read_card
+from trimatte.engines.weights.catalogue import describe, markdown
 
 from trimatte.errors import ArgumentError, EngineError
 
@@ -360,7 +360,7 @@ def test_a_description_has_the_licences_and_the_notes() -> None:
 def test_the_page_of_models_is_up_to_date() -> None:
     page = Path(__file__).parents[1] / "docs" / "models.md"
     assert page.read_text(encoding="utf-8") == markdown(cards().values()), (
-        "python -m trimatte.engines.catalogue > docs/models.md"
+        "python -m trimatte.engines.weights.catalogue > docs/models.md"
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trimatte.engines.checkpoints import read_checkpoint
+from trimatte.engines.weights.checkpoints import read_checkpoint
 
 from trimatte.errors import EngineError
 

@@ -16,9 +16,11 @@ from PIL import Image
 
 import trimatte
 from conftest import GREEN, Run, picture
-from trimatte import Remover, imageio
-from trimatte.cli import main
-from trimatte.imageio import encode_png, read_image, read_mask
+from trimatte import Remover
+from trimatte.cli.main import main
+from trimatte.io import reading as imageio
+from trimatte.io.reading import read_image, read_mask
+from trimatte.io.writing import encode_png
 
 
 @pytest.fixture

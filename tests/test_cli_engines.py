@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trimatte.engines.model_file import model_file
+from trimatte.engines.onnx_files.model_file import model_file
 
 import test_segmenting
 import trimatte
 from conftest import Run
 from trimatte import engines
-from trimatte.cli_engines import progress
-from trimatte.imageio import encode_png, read_image
+from trimatte.cli.progress import progress
+from trimatte.io.reading import read_image
+from trimatte.io.writing import encode_png
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

@@ -17,11 +17,13 @@ import pytest
 
 import trimatte
 from conftest import GREEN, Run, picture
-from trimatte import Remover, cli_watch
-from trimatte.cli import main
-from trimatte.cli_report import Report
-from trimatte.cli_watch import Arrivals
-from trimatte.imageio import encode_png, read_image, read_mask
+from trimatte import Remover
+from trimatte.cli import watch as cli_watch
+from trimatte.cli.main import main
+from trimatte.cli.report import Report
+from trimatte.cli.watch import Arrivals
+from trimatte.io.reading import read_image, read_mask
+from trimatte.io.writing import encode_png
 
 
 @pytest.fixture

@@ -20,18 +20,14 @@ from PIL import Image, ImageCms, ImageFile
 
 import trimatte
 from conftest import Run
-from trimatte import ArgumentError, Remover, codecs, imageio, pipeline, png, remove
+from trimatte import ArgumentError, Remover, remove
 from trimatte.demo import scene
-from trimatte.imageio import (
-    COMPRESSION,
-    encode_image,
-    encode_png,
-    load_picture,
-    read_image,
-    read_mask,
-    write_image,
-)
-from trimatte.metadata import Metadata
+from trimatte.io import codecs, png
+from trimatte.io import reading as imageio
+from trimatte.io.metadata import Metadata
+from trimatte.io.reading import load_picture, read_image, read_mask
+from trimatte.io.writing import COMPRESSION, encode_image, encode_png, write_image
+from trimatte.pipeline.result import Result
 
 RANDOM = np.random.default_rng(0)
 
@@ -122,7 +118,7 @@ def test_stripes_are_one_stream(
         np.testing.assert_array_equal(read_image(data), expected)
     assert sum(kind == b"IDAT" for kind, _ in chunks(whole)) == 1
     assert sum(kind == b"IDAT" for kind, _ in chunks(striped)) == -(-shape[0] // 3)
-    if not (installed and level == png._FASTEST):  # ISA-L: see trimatte.codecs
+    if not (installed and level == png._FASTEST):  # ISA-L: see trimatte.io.codecs
         assert alone == striped
 
 
@@ -404,7 +400,7 @@ def test_remove_refuses_before_it_works(monkeypatch: pytest.MonkeyPatch) -> None
 
     image = scene(60, 90).image
     data = encode_png(image)
-    monkeypatch.setattr(pipeline, "Remover", work)
+    monkeypatch.setattr("trimatte.pipeline.remover.Remover", work)
     with pytest.raises(ArgumentError, match="format and compression must be left out"):
         remove(image, format="webp", compression=1)
     with pytest.raises(ArgumentError, match=r"^remove: compression must be left out"):
@@ -434,7 +430,7 @@ def test_no_colour_is_kept_where_nothing_shows(dtype: Any) -> None:
         Remover(model=None)(image),
         Remover(model=None, tolerance=30)(image),
         Remover(model=None)(image, mask=np.rint(255 * alpha).astype(np.uint8)),
-        pipeline.Result({"rgba": trimatte.cutout(image, alpha)}, {}),
+        Result({"rgba": trimatte.cutout(image, alpha)}, {}),
     ):
         assert hidden_colour(result.rgba) == 0
         assert hidden_colour(np.asarray(result.image)) == 0

@@ -18,7 +18,7 @@ from PIL import Image
 import trimatte
 from documents import LANGUAGES, PAGES, ROOT, Block, Names, blocks, check_command, commands, links
 from trimatte import make_trimap, set_num_threads
-from trimatte.cli import main
+from trimatte.cli.main import main
 from trimatte.demo import scene
 
 RUN = [page for page in PAGES if any(block.is_run for block in blocks(page))]

@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from trimatte.engines import build, flavours
-from trimatte.engines.build import BuiltEngine, build_engine, parse_batch
-from trimatte.engines.engine_cache import engine_cache
-from trimatte.engines.flavours import tensorrt_module
 from trimatte.engines.networks import NETWORKS
+from trimatte.engines.tensorrt_build import build, flavours
+from trimatte.engines.tensorrt_build.build import BuiltEngine, build_engine, parse_batch
+from trimatte.engines.tensorrt_build.engine_cache import engine_cache
+from trimatte.engines.tensorrt_build.flavours import tensorrt_module
 
 import trimatte
 from gpu import run_python
@@ -413,7 +413,7 @@ def test_the_header_says_what_an_engine_is(builds: list[bytes], tmp_path: Path) 
     assert kind == b"trimatte engine cache"
     facts = json.loads(header)["facts"]
     assert facts == {
-        "model": trimatte.engines.model_file.ModelFile(MODEL).sha256,
+        "model": trimatte.engines.onnx_files.model_file.ModelFile(MODEL).sha256,
         "precision": "fp16",
         "converted by": trimatte.__version__,
         "profile": [[1, 3, 32, 32], [2, 3, 64, 96], [4, 3, 128, 128]],
@@ -534,7 +534,7 @@ def test_two_processes_build_once(tmp_path: Path) -> None:
     model = tmp_path / "model.onnx"
     model.write_bytes(MODEL)
     program = f"""
-from trimatte.engines.build import build_engine
+from trimatte.engines.tensorrt_build.build import build_engine
 ranges = {RANGES!r}
 built = build_engine({str(model)!r}, cache={str(tmp_path)!r}, flavour="tensorrt_rtx", **ranges)
 print(built.from_cache, len(built.plan))

@@ -24,15 +24,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trimatte.engines import download, verified
-from trimatte.engines.cards import Card, InputSpec, OutputSpec, find_card
-from trimatte.engines.fetch import fetch, models_folder
+from trimatte.engines.weights import download, verified
+from trimatte.engines.weights.cards import Card, InputSpec, OutputSpec, find_card
+from trimatte.engines.weights.fetch import fetch, models_folder
 
 from trimatte.errors import ArgumentError, EngineError
 
 pooch = pytest.importorskip("pooch")
 
-FETCH = importlib.import_module("trimatte.engines.fetch")  # the package has its function here
+FETCH = importlib.import_module(
+    "trimatte.engines.weights.fetch"
+)  # the package has its function here
 CONTENT = bytes(range(256)) * 4096
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
@@ -734,7 +736,7 @@ def test_the_lock_dies_with_its_holder(server: Server, home: Path, tmp_path: Pat
 
 def test_nothing_heavy_is_imported_until_something_is_fetched() -> None:
     code = (
-        "import sys, trimatte.engines.fetch\n"
+        "import sys, trimatte.engines.weights.fetch\n"
         "sys.exit(' '.join({'pooch', 'requests', 'tomllib', 'tomli'} & set(sys.modules)) or 0)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -751,8 +753,8 @@ def process(url: str, folder: Path) -> subprocess.Popen[str]:
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from trimatte.engines.cards import find_card\n"
-        "from trimatte.engines.fetch import fetch\n"
+        "from trimatte.engines.weights.cards import find_card\n"
+        "from trimatte.engines.weights.fetch import fetch\n"
         "card = find_card(Path(sys.argv[1]))\n"
         "print(fetch(card, progress=lambda what, fraction: print(what, flush=True)))\n"
     )

@@ -18,8 +18,9 @@ from icc import cmyk_profile, grey_profile, wide_profile
 from test_imageio import oriented
 from trimatte import ArgumentError, Remover, remove
 from trimatte.demo import scene
-from trimatte.imageio import encode_image, load_picture, read_image, read_mask, write_image
-from trimatte.metadata import Metadata
+from trimatte.io.metadata import Metadata
+from trimatte.io.reading import load_picture, read_image, read_mask
+from trimatte.io.writing import encode_image, write_image
 
 RANDOM = np.random.default_rng(0)
 

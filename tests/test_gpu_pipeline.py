@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 import trimatte
-from trimatte.cli import main
+from trimatte.cli.main import main
 from trimatte.demo import scene
-from trimatte.gpu_streams import GpuStreams
+from trimatte.pipeline.gpu_streams import GpuStreams
 
 pytestmark = [
     pytest.mark.gpu,

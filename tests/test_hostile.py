@@ -27,14 +27,8 @@ from PIL import Image
 import trimatte
 from cases import misaligned, read_only
 from trimatte import ArgumentError, Remover, remove
-from trimatte.imageio import (
-    encode_image,
-    encode_png,
-    read_header,
-    read_image,
-    read_mask,
-    write_image,
-)
+from trimatte.io.reading import read_header, read_image, read_mask
+from trimatte.io.writing import encode_image, encode_png, write_image
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="POSIX only")
 

@@ -17,15 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image, ImageCms
 
-from trimatte import ArgumentError, imageio
-from trimatte.imageio import (
-    encode_image,
-    encode_png,
-    load_picture,
-    read_image,
-    read_mask,
-    write_image,
-)
+from trimatte import ArgumentError
+from trimatte.io import writing as imageio
+from trimatte.io.reading import load_picture, read_image, read_mask
+from trimatte.io.writing import encode_image, encode_png, write_image
 
 RANDOM = np.random.default_rng(0)
 

@@ -23,12 +23,13 @@ from PIL import Image
 from conftest import Run
 from trimatte import ArgumentError, Remover, Result, chroma_key
 from trimatte.demo import scene
-from trimatte.imageio import read_image, write_image
 from trimatte.inspector import page, write_page
 from trimatte.inspector.payload import plane
 from trimatte.inspector.server import InspectorServer, serve
 from trimatte.inspector.session import Session
 from trimatte.inspector.view import choose_view
+from trimatte.io.reading import read_image
+from trimatte.io.writing import write_image
 
 IMAGE = scene(60, 100).image
 EVIL = "</script><script>alert(1)</script>{{style}}&\"'<!--.png"

@@ -14,10 +14,11 @@ import pytest
 import trimatte
 from trimatte import Remover, Result, chroma_key
 from trimatte.demo import scene
-from trimatte.imageio import read_image, write_image
 from trimatte.inspector import write_page
 from trimatte.inspector.server import InspectorServer
 from trimatte.inspector.session import Session
+from trimatte.io.reading import read_image
+from trimatte.io.writing import write_image
 
 playwright: Any = pytest.importorskip(
     "playwright.sync_api",

@@ -12,7 +12,7 @@ import screens
 import trimatte
 from trimatte import ArgumentError, Remover
 from trimatte.demo import scene
-from trimatte.imageio import write_image
+from trimatte.io.writing import write_image
 
 Array = Any
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trimatte.engines import TensorInfo
-from trimatte.engines.model_file import ModelFile, model_file
+from trimatte.engines.onnx_files.model_file import ModelFile, model_file
 from trimatte.engines.sessions import OnnxRuntimeSession
 
 from trimatte import ArgumentError, EngineError
@@ -203,7 +203,7 @@ def test_the_beginning_of_another_file_is_shown(data: bytes) -> None:
 
 
 def test_endless_empty_fields_are_not_counted_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trimatte.engines.model_file.MOST_FIELDS", 10_000)
+    monkeypatch.setattr("trimatte.engines.onnx_files.model_file.MOST_FIELDS", 10_000)
     refused(b"\x12\x00" * 10_001, "10000")
 
 
@@ -388,7 +388,8 @@ def test_nothing_is_written(folder: Path) -> None:
 
 def test_reading_needs_no_other_library() -> None:
     code = (
-        "import sys, trimatte.engines.model_file as m; m.ModelFile(sys.stdin.buffer.read());"
+        "import sys; from trimatte.engines.onnx_files.model_file import ModelFile;"
+        "ModelFile(sys.stdin.buffer.read());"
         "assert not {'onnx', 'onnxruntime', 'google.protobuf'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], input=serialized(), check=True)

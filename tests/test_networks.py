@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trimatte.engines.half import load_stored, store_half, to_half
-from trimatte.engines.model_file import ModelFile
 from trimatte.engines.networks import NETWORKS, Network, export
 from trimatte.engines.networks.u2net import Widths, u2net
+from trimatte.engines.onnx_files.half import load_stored, store_half, to_half
+from trimatte.engines.onnx_files.model_file import ModelFile
 
 from trimatte.errors import ArgumentError, EngineError
 

@@ -15,7 +15,8 @@ from PIL import Image
 import trimatte
 from trimatte import ArgumentError, Remover, ScreenError, remove
 from trimatte.demo import scene
-from trimatte.imageio import encode_png, read_image, read_mask
+from trimatte.io.reading import read_image, read_mask
+from trimatte.io.writing import encode_png
 
 GREEN = (40, 180, 60)
 

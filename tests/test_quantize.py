@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from trimatte.engines.model_file import ModelFile
-from trimatte.engines.quantize import quantize
+from trimatte.engines.onnx_files.model_file import ModelFile
+from trimatte.engines.onnx_files.quantize import quantize
 from trimatte.engines.sessions import OnnxRuntimeSession, open_session
 
 from trimatte import ArgumentError, EngineError

@@ -23,7 +23,8 @@ import pytest
 
 from conftest import Run
 from trimatte import ArgumentError, EngineError, Remover
-from trimatte.imageio import encode_png, read_image, write_image
+from trimatte.io.reading import read_image
+from trimatte.io.writing import encode_png, write_image
 from trimatte.ray import DatasetSummary, Limits, remove_dataset, service
 from trimatte.ray.cluster import connected
 from trimatte.ray.ledger import MOST_ATTEMPTS, Ledger

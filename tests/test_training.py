@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from trimatte.engines.checkpoints import read_checkpoint
 from trimatte.engines.networks import NETWORKS, Network
 from trimatte.engines.networks.layers import Layers, T
+from trimatte.engines.weights.checkpoints import read_checkpoint
 
 import trimatte
 

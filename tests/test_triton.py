@@ -15,7 +15,8 @@ import pytest
 
 from trimatte import Remover
 from trimatte.demo import scene
-from trimatte.imageio import encode_png, read_image
+from trimatte.io.reading import read_image
+from trimatte.io.writing import encode_png
 
 REPOSITORY = Path(__file__).parent.parent / "docs" / "triton" / "trimatte"
 

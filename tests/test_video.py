@@ -21,8 +21,8 @@ import pytest
 import trimatte
 from conftest import Run
 from trimatte import ArgumentError, EngineError, Remover
-from trimatte.cli import main
-from trimatte.imageio import read_image
+from trimatte.cli.main import main
+from trimatte.io.reading import read_image
 from trimatte.video import VideoRemover, VideoWarning, remove_video
 
 av: Any = pytest.importorskip("av", reason="test_video: pip install 'trimatte[video]'")
@@ -675,9 +675,9 @@ def test_live_frames_keep_their_state() -> None:
 
 
 def test_a_stabilizer_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    module: Any = types.ModuleType("trimatte.stabilizing")
+    module: Any = types.ModuleType("trimatte.ops.stabilizing")
     module.Stabilizer = Halver
-    monkeypatch.setitem(sys.modules, "trimatte.stabilizing", module)
+    monkeypatch.setitem(sys.modules, "trimatte.ops.stabilizing", module)
     assert VideoRemover(quality="fast")(scene(0)).alpha.max() == 0.5
 
 
@@ -793,7 +793,7 @@ def test_the_command_uses_a_network(run: Run, clip: Path, tmp_path: Path, models
 def test_the_command_is_interrupted(
     run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trimatte import cli_video
+    from trimatte.cli import video as cli_video
 
     told = cli_video._Report.__call__
 

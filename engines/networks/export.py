@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from trimatte.atomic import replacing
 from trimatte.errors import ArgumentError, EngineError
+from trimatte.io.atomic import replacing
 
-from ..checkpoints import read_checkpoint
-from ..half import store_half, to_half
+from ..onnx_files.half import store_half, to_half
+from ..weights.checkpoints import read_checkpoint
 from .catalogue import NETWORKS
 from .network import Network, Size
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from trimatte.errors import ArgumentError, EngineError
 
-from ..optional import require
+from ...optional import require
 from .layers import Parameter, Shapes, Value
 from .onnx_graph import Graph
 

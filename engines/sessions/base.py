@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-import trimatte
 from trimatte.arrays import Array
+from trimatte.devices import DeviceArray, get_num_threads
 from trimatte.errors import ArgumentError, EngineError, Error
 
-from ..model_file import ModelFile
+from ..onnx_files.model_file import ModelFile
 from ..session import TensorInfo
 
-__all__ = ["BaseSession", "check_batch", "gpu_index", "thread_count"]
+__all__ = ["BaseSession", "check_batch", "thread_count"]
 
 
 class BaseSession(ABC):
@@ -117,7 +117,7 @@ class BaseSession(ABC):
                 raise ArgumentError(
                     f"run: stream must be None for a session on the CPU, got {stream!r:.80}"
                 )
-        elif not isinstance(batch, trimatte.DeviceArray) or batch.device != self._device:
+        elif not isinstance(batch, DeviceArray) or batch.device != self._device:
             place = getattr(batch, "device", "the CPU")
             raise ArgumentError(
                 f"run: batch must be a DeviceArray on {self._device}, "
@@ -136,9 +136,7 @@ class BaseSession(ABC):
         """Lets go of the network."""
 
 
-def check_batch(
-    batch: Array | trimatte.DeviceArray, image: TensorInfo, what: str = "run: batch"
-) -> None:
+def check_batch(batch: Array | DeviceArray, image: TensorInfo, what: str = "run: batch") -> None:
     """Raises ArgumentError unless the batch is what the network takes."""
     sides = ("N", "C", "H", "W")
     wanted = ", ".join(
@@ -158,22 +156,10 @@ def check_batch(
     )
 
 
-def gpu_index(device: str) -> int | None:
-    """Which GPU a device names, 0 for "cuda"; None for "cpu"."""
-    if device == "cpu":
-        return None
-    kind, _, index = device.partition(":") if isinstance(device, str) else ("", "", "")
-    if kind == "cuda" and (index.isdecimal() or device == "cuda"):
-        return int(index or 0)
-    raise ArgumentError(
-        f"device must be 'cpu', 'cuda', 'cuda:0' and so on, or 'auto', got {device!r:.80}"
-    )
-
-
 def thread_count(threads: int | None) -> int:
     """How many threads a network may use: as many as trimatte's operations, unless it is said."""
     if threads is None:
-        return trimatte.get_num_threads()
+        return get_num_threads()
     if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= 4096:
         raise ArgumentError(
             f"threads must be None or a whole number in [1, 4096], got {threads!r:.80}"

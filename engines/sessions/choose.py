@@ -9,13 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import trimatte
 from trimatte.arrays import choice
+from trimatte.devices import cuda_available, cuda_status
 from trimatte.errors import DeviceError, EngineError
 
-from ..model_file import ModelFile, ModelSource, model_file
-from ..session import Progress, Session
-from .base import gpu_index
+from ..onnx_files.model_file import ModelFile, ModelSource, model_file
+from ..session import Progress, Session, gpu_index
 from .onnxruntime import OnnxRuntimeSession
 from .openvino import OpenVinoSession
 
@@ -87,8 +86,8 @@ def open_session(
     passed_over: list[str] = []
     for place in ("cuda", "cpu") if device == "auto" else (device,):
         names = _candidates(runtime, place, computed)
-        if place != "cpu" and not trimatte.cuda_available():
-            passed_over.append(f"no GPU: {trimatte.cuda_status()}")
+        if place != "cpu" and not cuda_available():
+            passed_over.append(f"no GPU: {cuda_status()}")
             names = ()
         elif not names:
             passed_over.append(f"{runtime} does not run networks in {computed} on {place}")
@@ -101,7 +100,7 @@ def open_session(
             except (EngineError, DeviceError) as error:
                 passed_over.append(f"{name}: {error}")
                 continue
-            hoped = device == runtime == "auto" and trimatte.cuda_available()
+            hoped = device == runtime == "auto" and cuda_available()
             _say(session, hoped_for_gpu=hoped)
             return session
     raise EngineError(f"no runtime can load {wish.model.name}: {'; '.join(passed_over)}")

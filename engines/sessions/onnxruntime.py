@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-import trimatte
 from trimatte import _core
+from trimatte.devices import cuda_available, cuda_status
 from trimatte.errors import ArgumentError, EngineError
 
-from ..model_file import ModelFile, ModelSource, model_file
-from ..optional import NO_TELEMETRY, require
-from .base import BaseSession, gpu_index, thread_count
+from ...optional import NO_TELEMETRY, require
+from ..onnx_files.model_file import ModelFile, ModelSource, model_file
+from ..session import gpu_index
+from .base import BaseSession, thread_count
 
 __all__ = ["OnnxRuntimeSession", "cuda_complaint", "import_onnxruntime"]
 
@@ -213,8 +214,8 @@ def import_onnxruntime_for_gpu() -> Any:
             f"ONNX Runtime {module.__version__} in {Path(module.__file__).parent} is one for the "
             f"CPU: {_FOR_GPU}"
         )
-    if not trimatte.cuda_available():
-        raise EngineError(f"ONNX Runtime cannot use a GPU here: {trimatte.cuda_status()}")
+    if not cuda_available():
+        raise EngineError(f"ONNX Runtime cannot use a GPU here: {cuda_status()}")
     if hasattr(module, "preload_dlls"):  # since 1.21
         module.preload_dlls()
     return module

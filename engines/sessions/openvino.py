@@ -11,9 +11,10 @@ import numpy as np
 
 from trimatte.errors import EngineError
 
-from ..model_file import ModelFile, ModelSource, model_file
-from ..optional import require
-from .base import BaseSession, gpu_index, thread_count
+from ...optional import require
+from ..onnx_files.model_file import ModelFile, ModelSource, model_file
+from ..session import gpu_index
+from .base import BaseSession, thread_count
 
 __all__ = ["OpenVinoSession", "import_openvino"]
 

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import trimatte
+from trimatte.devices import cuda_available, cuda_status
 from trimatte.errors import EngineError
 
-from ..flavours import tensorrt_module
+from ..tensorrt_build.flavours import tensorrt_module
 from .onnxruntime import CUDA, cuda_complaint, import_onnxruntime
 from .openvino import import_openvino
 
@@ -101,13 +101,13 @@ def _shadows(wheels: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _on_gpu(module: Any) -> Found:
-    if trimatte.cuda_available():
+    if cuda_available():
         return ("cuda",), ()
-    return (), (trimatte.cuda_status(),)
+    return (), (cuda_status(),)
 
 
 def _onnxruntime_devices(module: Any) -> Found:
-    if not trimatte.cuda_available():
+    if not cuda_available():
         return ("cpu",), ()
     if CUDA not in module.get_available_providers():
         return ("cpu",), ("this wheel is for the CPU; onnxruntime-gpu, in its place, has CUDA",)

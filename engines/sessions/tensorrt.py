@@ -20,11 +20,11 @@ from trimatte.arrays import as_array
 from trimatte.devices import DeviceArray
 from trimatte.errors import ArgumentError, DeviceError, EngineError
 
-from ..build import BuiltEngine, Range, Size, Sizes, build_engine
-from ..engine_cache import EngineCache, engine_cache
-from ..flavours import listening, logger_of, tensorrt_module
-from ..model_file import ModelFile, ModelSource, model_file
+from ..onnx_files.model_file import ModelFile, ModelSource, model_file
 from ..session import Progress, TensorInfo
+from ..tensorrt_build.build import BuiltEngine, Range, Size, Sizes, build_engine
+from ..tensorrt_build.engine_cache import EngineCache, engine_cache
+from ..tensorrt_build.flavours import listening, logger_of, tensorrt_module
 from .base import BaseSession
 
 __all__ = ["TensorRTSession", "tensorrt_module"]

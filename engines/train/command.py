@@ -6,9 +6,9 @@ import argparse
 import importlib
 from pathlib import Path
 
-from ..checkpoints import read_checkpoint
+from ...optional import require
 from ..networks import NETWORKS
-from ..optional import require
+from ..weights.checkpoints import read_checkpoint
 from .pictures import split
 from .plan import Phase, Plan
 from .progress import follow

@@ -14,5 +14,5 @@ except ImportError:
     pass
 else:  # What is to be covered has to be imported like this, before anybody else does.
     with atheris.instrument_imports(include=["PIL", "trimatte"]):
-        import trimatte.imageio
-        import trimatte.pipeline  # noqa: F401
+        import trimatte.io.reading
+        import trimatte.pipeline.remover  # noqa: F401

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from fuzz.harness import fuzz
 from trimatte import ArgumentError, Remover
-from trimatte.imageio import load_picture, read_header, read_image, read_mask
+from trimatte.io.reading import load_picture, read_header, read_image, read_mask
 
 MOST_PIXELS = 1 << 14
 

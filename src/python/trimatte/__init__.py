@@ -6,9 +6,6 @@ through the last two, `Remover` and `remove` are all of them in one call.
 """
 
 from trimatte._core import __version__
-from trimatte.backgrounds import blurred_background
-from trimatte.compositing import composite, cutout, limit_alpha, premultiply, unpremultiply
-from trimatte.cropping import crop_box
 from trimatte.devices import (
     DeviceArray,
     build_info,
@@ -21,7 +18,6 @@ from trimatte.devices import (
     synchronize,
     to_device,
 )
-from trimatte.edges import choke, feather, hold_mattes
 from trimatte.errors import (
     ArgumentError,
     DeviceError,
@@ -31,24 +27,30 @@ from trimatte.errors import (
     ScreenError,
     TrimapWarning,
 )
-from trimatte.keying import chroma_key, key_cutout
-from trimatte.matting import (
+from trimatte.ops.compositing import composite, cutout, limit_alpha, premultiply, unpremultiply
+from trimatte.ops.cropping import crop_box
+from trimatte.ops.edges import choke, feather, hold_mattes
+from trimatte.ops.keying import chroma_key, key_cutout
+from trimatte.ops.matting import (
     MattingInfo,
     despill,
     estimate_alpha,
     estimate_foreground,
     project_alpha,
 )
-from trimatte.pipeline import Remover, Result, remove
-from trimatte.probing import Probe, probe
-from trimatte.refining import Refined, refine
-from trimatte.resizing import class_probability, matte_from_prediction, resize, to_tensor
-from trimatte.screens import Screen, fit_screen
-from trimatte.segmenting import Segmenter, segment
-from trimatte.sessions import MattingSession
-from trimatte.stabilizing import Stabilizer, stabilize_alpha
-from trimatte.transfer import to_linear, to_srgb
-from trimatte.trimap import make_trimap
+from trimatte.ops.matting_session import MattingSession
+from trimatte.ops.probing import Probe, probe
+from trimatte.ops.refining import Refined, refine
+from trimatte.ops.resizing import class_probability, matte_from_prediction, resize, to_tensor
+from trimatte.ops.screens import Screen, fit_screen
+from trimatte.ops.stabilizing import Stabilizer, stabilize_alpha
+from trimatte.ops.transfer import to_linear, to_srgb
+from trimatte.ops.trimap import make_trimap
+from trimatte.pipeline.backgrounds import blurred_background
+from trimatte.pipeline.models import segment
+from trimatte.pipeline.remover import Remover, remove
+from trimatte.pipeline.result import Result
+from trimatte.pipeline.segmenter import Segmenter
 
 __all__ = [
     "ArgumentError",

@@ -2,7 +2,7 @@
 
 import sys
 
-from trimatte.cli import main
+from trimatte.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

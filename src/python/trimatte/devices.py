@@ -30,6 +30,7 @@ workers with ``spawn`` or ``forkserver``.
 from __future__ import annotations
 
 import atexit
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,10 @@ __all__ = [
     "set_num_threads",
     "synchronize",
     "to_device",
+    "when_memory_is_freed",
 ]
+
+_FREED: list[Callable[[], None]] = []
 
 
 def cuda_available() -> bool:
@@ -90,11 +94,15 @@ def synchronize() -> None:
 def free_memory() -> None:
     """Gives memory that trimatte keeps for later calls back: at most 512 MiB of the host's to the
     system, the GPU's to the driver, and the models that `segment` and `Remover` share."""
-    from trimatte.segmenting import forget_models  # which needs this module
-
-    forget_models()
+    for free in _FREED:
+        free()
     _core.collect(True)
     _core.free_memory()
+
+
+def when_memory_is_freed(free: Callable[[], None]) -> None:
+    """Adds a function that `free_memory` calls first, for the caches of the floors above."""
+    _FREED.append(free)
 
 
 def cpu_target() -> str:

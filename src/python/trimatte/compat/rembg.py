@@ -22,13 +22,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trimatte.arrays import Array, choice, is_number
-from trimatte.compositing import cutout, limit_alpha
 from trimatte.errors import ArgumentError, TrimapWarning
-from trimatte.imageio import encode_png, load_picture, to_pillow
-from trimatte.matting import estimate_alpha, estimate_foreground
-from trimatte.metadata import Metadata
-from trimatte.segmenting import Segmenter, as_segmenter
-from trimatte.trimap import make_trimap
+from trimatte.io.metadata import Metadata
+from trimatte.io.reading import load_picture
+from trimatte.io.writing import encode_png, to_pillow
+from trimatte.ops.compositing import cutout, limit_alpha
+from trimatte.ops.matting import estimate_alpha, estimate_foreground
+from trimatte.ops.trimap import make_trimap
+from trimatte.pipeline.models import as_segmenter
+from trimatte.pipeline.segmenter import Segmenter
 
 __all__ = ["Session", "new_session", "remove", "sessions_names"]
 

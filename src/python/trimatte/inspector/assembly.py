@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from trimatte.arrays import KeyColor
-from trimatte.atomic import replacing
 from trimatte.errors import ArgumentError
-from trimatte.imageio import ImageSource, load_picture
 from trimatte.inspector.payload import image_part, key_part, name_of, result_part
 from trimatte.inspector.view import MAX_PIXELS, Region, choose_view
-from trimatte.pipeline import Result
+from trimatte.io.atomic import replacing
+from trimatte.io.reading import load_picture
+from trimatte.io.sources import ImageSource
+from trimatte.pipeline.result import Result
 
 __all__ = ["SCRIPTS", "assemble", "page", "policy", "write_page"]
 

@@ -14,10 +14,12 @@ from PIL import ImageCms
 from trimatte import __version__
 from trimatte.arrays import Array, KeyColor, key_channel, number, on_host
 from trimatte.errors import ArgumentError
-from trimatte.imageio import ImageSource, Picture, encode_png, is_path
 from trimatte.inspector.view import View
-from trimatte.pipeline import Result
-from trimatte.screens import Screen, fit_screen
+from trimatte.io.reading import Picture
+from trimatte.io.sources import ImageSource, is_path
+from trimatte.io.writing import encode_png
+from trimatte.ops.screens import Screen, fit_screen
+from trimatte.pipeline.result import Result
 
 __all__ = ["image_part", "key_part", "name_of", "plane", "result_part"]
 

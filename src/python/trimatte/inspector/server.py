@@ -13,9 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from trimatte.errors import Error
-from trimatte.imageio import ImageSource
 from trimatte.inspector.assembly import policy
 from trimatte.inspector.session import Session
+from trimatte.io.sources import ImageSource
 
 __all__ = ["InspectorServer", "serve"]
 

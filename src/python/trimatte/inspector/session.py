@@ -10,14 +10,15 @@ from typing import Any
 from trimatte import engines
 from trimatte.arrays import CHANNELS, DESPILL_METHODS
 from trimatte.errors import ArgumentError
-from trimatte.imageio import ImageSource, load_picture
 from trimatte.inspector.assembly import assemble
 from trimatte.inspector.payload import Part, image_part, key_part, name_of, result_part
 from trimatte.inspector.view import MAX_PIXELS, Region, choose_view
-from trimatte.key_rules import KEY_METHODS
-from trimatte.matting import QUALITIES
-from trimatte.pipeline import Remover
-from trimatte.segmenting import BUILT_IN_MODEL
+from trimatte.io.reading import load_picture
+from trimatte.io.sources import ImageSource
+from trimatte.ops.key_rules import KEY_METHODS
+from trimatte.ops.matting import QUALITIES
+from trimatte.pipeline.remover import Remover
+from trimatte.pipeline.segmenter import BUILT_IN_MODEL
 
 __all__ = ["Session"]
 

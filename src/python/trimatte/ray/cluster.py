@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from trimatte.arrays import check_count
-from trimatte.engines.optional import require
 from trimatte.errors import ArgumentError, EngineError
+from trimatte.optional import require
 
 __all__ = ["checked_cpus", "checked_gpus", "connected", "load", "placed"]
 

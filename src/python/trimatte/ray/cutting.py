@@ -7,7 +7,8 @@ from typing import Any
 
 import trimatte
 from trimatte.errors import ArgumentError
-from trimatte.pipeline import Remover, Result
+from trimatte.pipeline.remover import Remover
+from trimatte.pipeline.result import Result
 
 __all__ = ["FORMATS", "Cutter", "checked_format"]
 

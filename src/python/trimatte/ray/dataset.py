@@ -12,9 +12,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from trimatte.engines.optional import require
 from trimatte.errors import ArgumentError, EngineError, Error
-from trimatte.pipeline import Remover, Result
+from trimatte.optional import require
+from trimatte.pipeline.remover import Remover
+from trimatte.pipeline.result import Result
 from trimatte.ray.cluster import checked_cpus, checked_gpus, connected, load, placed
 from trimatte.ray.cutting import Cutter, checked_format
 from trimatte.ray.ledger import MOST_ATTEMPTS, Ledger

@@ -11,9 +11,9 @@ from typing import Any
 
 from PIL import Image
 
-from trimatte.engines.optional import require
 from trimatte.errors import ArgumentError
-from trimatte.pipeline import Result
+from trimatte.optional import require
+from trimatte.pipeline.result import Result
 from trimatte.ray.cluster import checked_cpus, checked_gpus, load
 from trimatte.ray.cutting import FORMATS, Cutter
 from trimatte.ray.limits import Limits

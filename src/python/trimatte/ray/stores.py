@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trimatte.engines.optional import require
 from trimatte.errors import ArgumentError
-from trimatte.imageio import IMAGE_SUFFIXES
+from trimatte.io.reading import IMAGE_SUFFIXES
+from trimatte.optional import require
 
 __all__ = ["HOUSEKEEPING", "SourceFile", "Store", "open_store"]
 

@@ -14,16 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from trimatte.arrays import Array
-from trimatte.backgrounds import Background, fitted_background
-from trimatte.compositing import composite
 from trimatte.errors import ArgumentError, VideoWarning
-from trimatte.imageio import ImageSource
-from trimatte.pipeline import Remover, Result
+from trimatte.io.sources import ImageSource
+from trimatte.ops.compositing import composite
+from trimatte.pipeline.backgrounds import Background, fitted_background
+from trimatte.pipeline.remover import Remover
+from trimatte.pipeline.result import Result
+from trimatte.threads import Worker, wait_for_all
 from trimatte.video.channel import Channel
 from trimatte.video.live import Steadier, VideoRemover
 from trimatte.video.reading import Clip, Frame, Unit, load_av
 from trimatte.video.writing import Sink, Target, open_sink
-from trimatte.workers import Worker, wait_for_all
 
 __all__ = ["Progress", "VideoSummary", "remove_video"]
 

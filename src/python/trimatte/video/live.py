@@ -10,9 +10,10 @@ import numpy as np
 
 from trimatte.arrays import Array, is_on_gpu
 from trimatte.errors import ArgumentError, ScreenError, VideoWarning
-from trimatte.imageio import load_picture
-from trimatte.pipeline import Remover, Result
-from trimatte.screens import Screen
+from trimatte.io.reading import load_picture
+from trimatte.ops.screens import Screen
+from trimatte.pipeline.remover import Remover
+from trimatte.pipeline.result import Result
 
 __all__ = ["Steadier", "VideoRemover"]
 
@@ -20,8 +21,7 @@ _CUT = 0.6  # of the screen that was bare, at least, is so in the next frame
 
 
 class Steadier(Protocol):
-    """What makes the alpha of a frame agree with those before, as `trimatte.stabilizing.Stabilizer`
-    does."""
+    """What makes the alpha of a frame agree with those before, as `trimatte.Stabilizer` does."""
 
     def __call__(self, image: Array, alpha: Array, /) -> Array:
         """The frame's alpha, made steady."""
@@ -106,7 +106,7 @@ class VideoRemover:
 
 def _steadier(stabilize: bool | Steadier) -> Steadier | None:
     if stabilize is True:
-        from trimatte.stabilizing import Stabilizer
+        from trimatte.ops.stabilizing import Stabilizer
 
         return Stabilizer()
     return None if stabilize is False else stabilize

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trimatte.arrays import Array
-from trimatte.engines.optional import require
 from trimatte.errors import ArgumentError
+from trimatte.optional import require
 from trimatte.video.colours import Colours, Converter, orientation, upright
 
 __all__ = ["Clip", "Frame", "Unit", "cause", "load_av"]

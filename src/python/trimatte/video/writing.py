@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from trimatte.arrays import Array
-from trimatte.atomic import adding_to, replacing_path
 from trimatte.errors import ArgumentError
-from trimatte.imageio import write_image
+from trimatte.io.atomic import adding_to, replacing_path
+from trimatte.io.writing import write_image
 from trimatte.video.colours import Converter
 from trimatte.video.reading import Clip, Frame, cause
 

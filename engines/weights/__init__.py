@@ -1,0 +1,1 @@
+"""Model cards and the weights that they name: found, fetched, verified, read."""

@@ -1,0 +1,399 @@
+"""The command line's ``trimatte remove``, ``key`` and ``matte``: images and folders of them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trimatte.arrays import Array
+from trimatte.cli.cutting import Cutter, background_behind
+from trimatte.cli.files import Plan, plan_jobs
+from trimatte.cli.options import (
+    UsageError,
+    add_matting,
+    add_network,
+    add_output,
+    add_screen,
+    key_remover,
+    network_remover,
+)
+from trimatte.cli.report import Report, reporting
+from trimatte.cli.watch import watch, watched_folders
+from trimatte.errors import ArgumentError
+from trimatte.io.writing import COMPRESSION, FORMATS, Compression
+from trimatte.ops.compositing import cutout, limit_alpha
+from trimatte.ops.cropping import read_margin
+from trimatte.ops.keying import chroma_key
+from trimatte.ops.matting import despill
+from trimatte.pipeline.remover import Remover
+from trimatte.pipeline.result import Result
+from trimatte.pipeline.segmenter import BUILT_IN_MODEL
+
+__all__ = ["add_images"]
+
+_KEY_EXAMPLES = """\
+The screen's colour and light are learnt from the image. What they do not decide, a narrow band, is
+solved for its opacity; the foreground's own colour is estimated, and what is left of the screen's
+light is taken out of it. There is nothing to tune; --method names plainer keys that can be tuned.
+
+examples:
+  trimatte key photo.jpg -o cutout.png
+  trimatte key photo.jpg -o cutout.webp --alpha alpha.png --trimap-out trimap.png
+  trimatte key photo.jpg -o on-beach.jpg --bg beach.jpg
+  trimatte key shots/ -r -o cutouts/ --key-color blue
+  trimatte key photo.jpg -o cutout.png --garbage rig.png --core shirt.png
+  trimatte key photo.jpg -o cutout.png --tolerance 20 --radius 12,4       the plain difference
+  trimatte key photo.jpg -o cutout.png --hard     no matting: the bare rule, opaque or not
+
+An output is never written onto an input. Files of the same name but of different kinds (a.jpg,
+a.png) become a.jpg.png and a.png.png.
+"""
+
+_REMOVE_EXAMPLES = """\
+The network's mask is coarse: a band around it, as wide as the mask is unsure, is solved for its
+opacity, down to the hair. The network of the default comes with trimatte; the weights of others are
+fetched once, and checked. `trimatte photo.jpg` is short for `trimatte remove photo.jpg`.
+
+examples:
+  trimatte remove photo.jpg
+  trimatte remove photo.jpg -o cutout.png --crop 5%
+  trimatte remove photo.jpg -o portrait.jpg --bg blur
+  trimatte remove - < photo.jpg > cutout.png
+  trimatte remove inbox/ -o cutouts/ --watch --json >> log
+  trimatte remove photos/ -r -o cutouts/ --model isnet-general-use
+  trimatte remove street.jpg -o cat.png --model mine.onnx --card modnet
+  trimatte remove street.jpg -o cat.png --model deeplabv3plus-resnet101 --classes cat
+  trimatte remove photo.jpg -o cutout.png --model u2net --device cuda -v
+"""
+
+_MATTE_EXAMPLES = """\
+examples:
+  trimatte matte photo.jpg --trimap trimap.png -o cutout.png
+  trimatte matte photo.jpg --mask mask.png --radius 20,8 -o cutout.png --alpha alpha.png
+
+A trimap says what is known: black is background, white is foreground, grey is to be solved. It has
+the photo's size. A mask is a rough outline, of which a band of --radius is to be solved. It has any
+size, as a network's own.
+"""
+
+
+def add_images(commands: Any) -> None:
+    """Adds the commands to the command line's."""
+    raw = argparse.RawDescriptionHelpFormatter
+    key = commands.add_parser(
+        "key",
+        help="cut out what stands before a green, blue or red screen",
+        description="Cuts out what stands before a screen of one colour.",
+        epilog=_KEY_EXAMPLES,
+        formatter_class=raw,
+    )
+    _add_inputs(key)
+    screen = add_screen(key)
+    screen.add_argument(
+        "--hard",
+        action="store_true",
+        help="only the rule: opaque or transparent, no matting, and no despill by default",
+    )
+    screen.add_argument(
+        "--garbage", type=Path, metavar="M", help="white where nothing is ever foreground"
+    )
+    screen.add_argument("--core", type=Path, metavar="M", help="white where all of it always is")
+    add_matting(key)
+    _add_results(key)
+    _add_folders(key)
+    key.set_defaults(run=_key)
+
+    remove = commands.add_parser(
+        "remove",
+        help="cut out what a network holds to be foreground",
+        description="Cuts out what a segmentation network holds to be foreground.",
+        epilog=_REMOVE_EXAMPLES,
+        formatter_class=raw,
+    )
+    _add_inputs(remove)
+    add_network(remove, default=BUILT_IN_MODEL)
+    add_matting(remove)
+    _add_results(remove)
+    _add_folders(remove)
+    remove.set_defaults(run=_remove)
+
+    matte = commands.add_parser(
+        "matte",
+        help="cut out with a trimap or a mask",
+        description="Cuts out what a trimap or a rough mask says, down to the hair.",
+        epilog=_MATTE_EXAMPLES,
+        formatter_class=raw,
+    )
+    matte.add_argument("input", nargs=1, metavar="IN", help="image, or - for standard input")
+    given = matte.add_mutually_exclusive_group(required=True)
+    given.add_argument("--trimap", type=Path, metavar="T", help="black, grey and white image")
+    given.add_argument("--mask", type=Path, metavar="M", help="rough mask, white is foreground")
+    add_output(matte, "OUT", "image (.png, .webp, .tif), or - for standard output")
+    add_matting(matte)
+    _add_results(matte)
+    matte.set_defaults(run=_matte, watch=False, recursive=False)
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "input", nargs="+", metavar="IN", help="image, folder of images, or - for standard input"
+    )
+    add_output(
+        parser,
+        "OUT",
+        "image (.png, .webp, .tif), folder for several, or - for standard output (default: "
+        "IN.cutout.png beside IN; of - also -)",
+        required=False,
+    )
+
+
+def _add_folders(parser: argparse.ArgumentParser) -> None:
+    folders = parser.add_argument_group("folders")
+    folders.add_argument(
+        "-r", "--recursive", action="store_true", help="with sub-folders, mirrored below OUT"
+    )
+    folders.add_argument(
+        "-w",
+        "--watch",
+        action="store_true",
+        help="go on with images as they come or change, until Ctrl-C; those whose cutout is there "
+        "and newer are passed over at the start",
+    )
+    folders.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="images that are cut out at once; others are read and written beside them (default: "
+        "as keeps all cores busy)",
+    )
+    folders.add_argument(
+        "--max-memory",
+        metavar="SIZE",
+        help="what all images in flight may take together, as 2GiB (default: few are in flight)",
+    )
+
+
+def _add_results(parser: argparse.ArgumentParser) -> None:
+    results = parser.add_argument_group("what to write")
+    results.add_argument(
+        "-om",
+        "--only-mask",
+        action="store_true",
+        help="OUT is the alpha matte, in grey, and not the cutout (default: IN.mask.png)",
+    )
+    results.add_argument(
+        "--background",
+        "--bg",
+        metavar="COLOR|IMAGE|blur",
+        help="put this behind it: a name, r,g,b, #rrggbb, an image, cropped to fit, or blur, the "
+        "photo itself out of focus; OUT then has no alpha and may be .jpg",
+    )
+    results.add_argument(
+        "--linear", action="store_true", help="blend with the background in linear light"
+    )
+    results.add_argument(
+        "--crop",
+        nargs="?",
+        type=_margin,
+        const="0",
+        metavar="N|N%",
+        help="cut all that is written down to what shows, with so many pixels around it, or so "
+        "much of its longer side",
+    )
+    results.add_argument(
+        "--alpha", metavar="FILE", help="write the alpha matte as well (a folder where OUT is one)"
+    )
+    results.add_argument(
+        "--trimap-out", metavar="FILE", help="write the trimap that was solved, likewise"
+    )
+    results.add_argument(
+        "--format",
+        choices=["png", "webp", "tif", "jpg"],
+        help="of OUT (default: by its suffix; png in folders and to standard output); jpg only "
+        "with --background or --only-mask",
+    )
+    results.add_argument(
+        "--compression",
+        type=_compression,
+        default="fast",
+        metavar="LEVEL",
+        help=f"of all these files: {', '.join(COMPRESSION)}, or 0 (largest) to 9 (smallest, slow); "
+        "never changes a pixel (default: fast)",
+    )
+    told = parser.add_argument_group("what to tell").add_mutually_exclusive_group()
+    told.add_argument(
+        "--json",
+        action="store_true",
+        help="a line of JSON for each image on standard output: files, size, seconds by stage, "
+        "device, engine, unknown pixels, error",
+    )
+    told.add_argument("--json-file", metavar="FILE", help="the same into a file")
+
+
+def _compression(text: str) -> Compression:
+    if text not in COMPRESSION and text not in map(str, range(10)):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is none of {', '.join(COMPRESSION)} and not in 0..9"
+        )
+    return int(text) if text.isdecimal() else text
+
+
+def _margin(text: str) -> str:
+    try:
+        read_margin(text)
+    except ArgumentError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither pixels nor percent; before IN, write --crop=0"
+        ) from None
+    return text
+
+
+# --- the commands ---
+
+
+def _key(arguments: argparse.Namespace) -> int:
+    method = arguments.despill or ("none" if arguments.hard else "average")
+    if arguments.hard:
+        _check_hard(arguments)
+        arguments.method = "difference"
+    return _run(
+        arguments,
+        lambda: key_remover(arguments, method, kind=_HardKey if arguments.hard else Remover),
+        "garbage",
+        "core",
+    )
+
+
+def _check_hard(arguments: argparse.Namespace) -> None:
+    for name in ("trimap_out", "radius"):
+        if getattr(arguments, name) is not None:
+            raise UsageError(f"--hard makes no trimap: drop --{name.replace('_', '-')}")
+    if arguments.device != "cpu":
+        raise UsageError("--hard runs on the CPU: drop --device")
+    if arguments.softness:
+        raise UsageError("--hard has no soft ramp: drop --softness")
+    for name in ("garbage", "core", "choke", "feather"):
+        if getattr(arguments, name):
+            raise UsageError(f"--hard is the bare rule: drop --{name}")
+    if arguments.method not in (None, "difference"):
+        raise UsageError(f"--hard is the method difference: drop --method {arguments.method}")
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    return _run(arguments, lambda: network_remover(arguments))
+
+
+def _matte(arguments: argparse.Namespace) -> int:
+    if arguments.trimap is not None and arguments.radius is not None:
+        raise UsageError("--radius is for --mask: a trimap says itself what is unknown")
+    return _run(
+        arguments,
+        lambda: Remover(
+            model=None, radius=arguments.radius, quality=arguments.quality, device=arguments.device
+        ),
+        "mask",
+        "trimap",
+    )
+
+
+def _run(arguments: argparse.Namespace, remover: Callable[[], Remover], *beside: str) -> int:
+    """Cut out what the options name; remover makes what does it, once nothing else is wrong.
+
+    beside: the options that name what is given beside every image.
+    """
+    _check_standard(arguments)
+    folders = watched_folders(arguments) if arguments.watch else None
+    plan = Plan(makes_folders=True) if folders else plan_jobs(arguments)
+    _check_alpha_has_room(arguments, plan)
+    behind = background_behind(arguments)
+    given = {name: getattr(arguments, name) for name in beside}
+    cutter = Cutter(
+        remover(),
+        arguments,
+        behind,
+        beside={name: path for name, path in given.items() if path is not None},
+        makes_folders=plan.makes_folders,
+    )
+    with reporting(arguments, None if folders else len(plan.jobs)) as report:
+        if folders is not None:
+            watch(arguments, folders, cutter, report)
+            report.note(f"{report.done} images cut out")
+        else:
+            try:
+                _run_plan(plan, cutter, report)
+            except KeyboardInterrupt:
+                report.summary()
+                raise
+    return report.summary()
+
+
+def _run_plan(plan: Plan, cutter: Cutter, report: Report) -> None:
+    for note in plan.notes:
+        report.note(note)
+    for path, cause in plan.failures:
+        report.refuse(path, cause)
+    with closing(cutter(plan.jobs)) as outcomes:  # type: ignore[type-var]
+        for outcome in outcomes:
+            report.tell(outcome)
+
+
+def _check_standard(arguments: argparse.Namespace) -> None:
+    """Whether standard input and output can be used as is asked."""
+    reads = "-" in arguments.input
+    writes = arguments.output == "-" or (reads and arguments.output is None)
+    if reads and sys.stdin.isatty():
+        raise UsageError("'-' is standard input, and nothing is piped into it")
+    if writes and sys.stdout.isatty():
+        raise UsageError(
+            "-o - is standard output, which is a terminal: redirect it, or name a file"
+        )
+    if writes and arguments.json:
+        raise UsageError("--json and -o - would mix on standard output: use --json-file")
+
+
+def _check_alpha_has_room(arguments: argparse.Namespace, plan: Plan) -> None:
+    """Whether the format of cutouts with alpha can hold it."""
+    if arguments.background is not None or arguments.only_mask:
+        return
+    suffixes = {job.output.suffix.lower() for job in plan.jobs if job.output is not None}
+    if arguments.format is not None:
+        suffixes = {f".{arguments.format}"}
+    if any(FORMATS.get(suffix) == "jpeg" for suffix in suffixes):
+        raise UsageError("JPEG has no alpha: write .png, .webp or .tif, or give --bg or -om")
+
+
+class _HardKey(Remover):
+    """The bare rule of a key, without matting."""
+
+    def _cut(self, work: Any, **_: Any) -> Result:
+        start = time.perf_counter()
+        pixels = work.pixels
+        color = self.color_of(pixels)
+        mask = chroma_key(pixels, key_color=color, tolerance=self.tolerance, dtype=np.uint8)
+        alpha: Array = np.divide(mask, 255, dtype=np.float32)
+        if pixels.shape[2] == 4:
+            alpha = limit_alpha(alpha, pixels)
+        foreground = pixels[:, :, :3]
+        if self.despill is not None:
+            foreground = despill(
+                foreground,
+                key_color=color,
+                method=self.despill,
+                strength=self.despill_strength,
+            )
+        arrays = {
+            "rgba": cutout(foreground, alpha),
+            "alpha": alpha,
+            "foreground": foreground,
+            "trimap": mask,
+            "mask": mask,
+        }
+        timings = {**work.timings, "key": time.perf_counter() - start}
+        return Result(arrays, timings, metadata=work.metadata)

@@ -1,0 +1,141 @@
+"""The command line's ``trimatte inspect``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trimatte import engines
+from trimatte.cli.files import in_a_line
+from trimatte.cli.options import UsageError, add_matting, add_network, add_screen, classes_of
+from trimatte.cli.progress import progress
+from trimatte.errors import ArgumentError
+from trimatte.pipeline.remover import Remover
+
+if TYPE_CHECKING:
+    from trimatte.inspector.view import Region
+
+__all__ = ["add_inspect"]
+
+_EXAMPLES = """\
+The page holds all it shows and fetches nothing: it can be kept, sent and opened anywhere. With
+--serve Python stays behind it, and method, model, band and despill can be changed in the page.
+
+examples:
+  trimatte inspect photo.jpg                      into photo.inspect.html, and into the browser
+  trimatte inspect photo.jpg -o page.html --no-open --model u2net
+  trimatte inspect greenscreen.jpg --key-color auto
+  trimatte inspect greenscreen.jpg --tolerance 20 --radius 12,4
+  trimatte inspect photo.jpg --region 1200,800,900,600      a part of a large photo
+  trimatte inspect photo.jpg --serve              until Ctrl-C
+"""
+
+
+def add_inspect(commands: Any) -> None:
+    """Adds the command to the command line's."""
+    parser = commands.add_parser(
+        "inspect",
+        help="a page that shows what became of every pixel",
+        description="Cuts an image out and shows every stage of it in a browser, pixel by pixel.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("input", type=Path, metavar="IN", help="image")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUT",
+        help=".html (default: IN.inspect.html beside IN)",
+    )
+    parser.add_argument("--no-open", action="store_true", help="do not open a browser")
+    parser.add_argument(
+        "--serve", action="store_true", help="keep Python behind the page, on this machine only"
+    )
+    shown = parser.add_argument_group("what is shown")
+    shown.add_argument(
+        "--region", type=_region, metavar="X,Y,W,H", help="this part of the image (default: all)"
+    )
+    shown.add_argument(
+        "--max-pixels",
+        type=int,
+        metavar="N",
+        help="every n-th pixel of more than so many (default: 4 million)",
+    )
+    add_screen(parser)
+    add_network(parser, default=None)
+    add_matting(parser)
+    parser.set_defaults(run=_inspect)
+
+
+def _region(text: str) -> Region:
+    x, y, width, height = (int(part) for part in text.split(","))
+    return x, y, width, height
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    import webbrowser
+
+    from trimatte.inspector import serve, write_page  # a server too: not for every command
+
+    options = _options(arguments)
+    shown: dict[str, Any] = {"region": arguments.region}
+    if arguments.max_pixels is not None:
+        shown["max_pixels"] = arguments.max_pixels
+    if arguments.serve:
+        if arguments.output is not None:
+            raise UsageError("--serve writes no file: drop --output")
+        _remover(arguments, options)  # says what is wrong with them, as without --serve
+        serve(arguments.input, open_browser=not arguments.no_open, **shown, **options)
+        return 0
+
+    output = arguments.output or arguments.input.with_suffix(".inspect.html")
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--output: {str(output)!r} must end in .html")
+    remover = _remover(arguments, options)
+    result = remover(arguments.input)
+    hard = remover.method == "difference"
+    write_page(
+        output,
+        arguments.input,
+        result,
+        key_color=arguments.key_color,
+        tolerance=arguments.tolerance if hard and arguments.tolerance is not None else 30.0,
+        softness=arguments.softness if hard and arguments.softness is not None else 0.0,
+        **shown,
+    )
+    print(in_a_line(output))
+    if not arguments.no_open:
+        webbrowser.open(output.resolve().as_uri())
+    return 0
+
+
+def _remover(arguments: argparse.Namespace, options: dict[str, Any]) -> Remover:
+    """The Remover of the options, whose network has been fetched."""
+    try:
+        if options["model"] != "auto":
+            with progress() as report:
+                engines.fetch(
+                    engines.find_card(options["model"], card=options["card"]),
+                    accept_license=options["accept_license"],
+                    progress=report,
+                )
+        return Remover(**options)
+    except ArgumentError as error:
+        raise UsageError(str(error)) from error
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options of a Remover."""
+    names = (
+        *("key_color", "method", "tolerance", "softness", "transfer"),
+        *("choke", "feather", "despill_strength", "radius", "quality", "device"),
+        *("card", "runtime", "precision", "accept_license"),
+    )
+    options = {name: getattr(arguments, name) for name in names}
+    options["model"] = arguments.model or "auto"
+    despill = arguments.despill or "average"
+    options["despill"] = None if despill == "none" else despill
+    options["classes"] = classes_of(arguments)
+    return options

@@ -1,0 +1,112 @@
+"""The command line: ``trimatte PHOTO``, ``trimatte key | remove | matte | video | serve | inspect |
+engines | demo | doctor | completion``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from trimatte import __version__
+from trimatte.cli.completion import add_completion
+from trimatte.cli.demo import add_demo
+from trimatte.cli.doctor import add_doctor
+from trimatte.cli.engines import add_engines
+from trimatte.cli.images import add_images
+from trimatte.cli.inspect import add_inspect
+from trimatte.cli.options import UsageError
+from trimatte.cli.serve import add_serve
+from trimatte.cli.video import add_video
+from trimatte.errors import Error
+
+__all__ = ["main"]
+
+_EXAMPLES = """\
+examples:
+  trimatte photo.jpg                              cut out, into photo.cutout.png
+  trimatte photos/ -o cutouts/ --model u2net      a folder, by a larger network
+  trimatte key photo.jpg -o cutout.png            green screen to transparent PNG
+  trimatte key photos/ -o cutouts/                a folder; one bad file does not stop the rest
+  trimatte key photos/ -r -o cutouts/             with its sub-folders
+  trimatte key a.jpg b.jpg --key-color blue -o cutouts/
+  trimatte key photo.jpg --bg white -o photo-on-white.jpg
+  trimatte photo.jpg --bg blur -o portrait.jpg    its own background, out of focus
+  trimatte - < photo.jpg > cutout.png             from standard input to standard output
+  trimatte inbox/ --watch -o cutouts/             images as they come into a folder
+  trimatte matte photo.jpg --trimap trimap.png -o cutout.png
+  trimatte matte photo.jpg --mask rough-mask.png -o cutout.png
+  trimatte video clip.mp4 -o cutout.mov           a video, with alpha and sound
+  trimatte serve                                  images in, cutouts out, over HTTP
+  trimatte inspect photo.jpg                      a page that shows every pixel's way
+  trimatte demo                                   a made-up scene, and what becomes of it
+  trimatte doctor                                 what was built and what runs here
+
+exit status: 0 done, 1 something failed (it is named on stderr), 2 wrong usage, 130 interrupted,
+  141 nobody reads the output
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    argv: the arguments without the program's name; None takes sys.argv's.
+    """
+    parser, commands = _parser()
+    try:
+        words = sys.argv[1:] if argv is None else argv
+        if _begins_with_image(words, commands):
+            words = ["remove", *words]
+        arguments = parser.parse_args(words)
+        run: Callable[[argparse.Namespace], int] = arguments.run
+        return run(arguments)
+    except SystemExit as leaving:  # --help, --version and argparse's own usage errors
+        return leaving.code if isinstance(leaving.code, int) else 0
+    except UsageError as error:
+        print(f"trimatte: {error}", file=sys.stderr)
+        return 2
+    except Error as error:
+        print(f"trimatte: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("trimatte: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # as of `| head`; the interpreter would write once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:  # of a name that the system does not take
+        print(f"trimatte: {error}", file=sys.stderr)
+        return 1
+
+
+def _begins_with_image(words: Sequence[str], commands: Collection[str]) -> bool:
+    """Whether the words begin with an image, or options of one, and not with a command."""
+    if not words or words[0] in (*commands, "-h", "--help", "--version"):
+        return False
+    first = Path(words[0])
+    looks_so = words[0].startswith("-") or words[0].endswith(("/", os.sep)) or bool(first.suffix)
+    return looks_so or first.exists()
+
+
+def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:
+    """The parser, and the names of its commands."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="trimatte",
+        description="Removes backgrounds: chroma key, trimap, alpha matting, despill.",
+        epilog=_EXAMPLES,
+        formatter_class=raw,
+    )
+    parser.add_argument("--version", action="version", version=f"trimatte {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    add_images(commands)
+    add_video(commands)
+    add_serve(commands)
+    add_inspect(commands)
+    add_engines(commands)
+    add_demo(commands)
+    add_doctor(commands)
+    add_completion(commands, parser)
+    return parser, commands.choices

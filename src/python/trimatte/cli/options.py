@@ -1,0 +1,268 @@
+"""Options that several commands of the command line have, and what they ask for."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from PIL import ImageColor
+
+from trimatte.arrays import DESPILL_METHODS
+from trimatte.cli.progress import add_terms, progress
+from trimatte.errors import ArgumentError
+from trimatte.ops.key_rules import KEY_METHODS
+from trimatte.ops.matting import QUALITIES
+from trimatte.pipeline.remover import Remover
+from trimatte.pipeline.segmenter import Segmenter
+
+__all__ = [
+    "UsageError",
+    "add_matting",
+    "add_network",
+    "add_output",
+    "add_screen",
+    "background_of",
+    "classes_of",
+    "key_remover",
+    "network_remover",
+]
+
+
+class UsageError(Exception):
+    """What was asked for makes no sense; no file has been touched."""
+
+
+def add_output(
+    parser: argparse.ArgumentParser, metavar: str, text: str, *, required: bool = True
+) -> None:
+    """Adds the output, and how much is said of the way there."""
+    parser.add_argument("-o", "--output", required=required, metavar=metavar, help=text)
+    loudness = parser.add_mutually_exclusive_group()
+    loudness.add_argument("-q", "--quiet", action="store_true", help="no progress, no warnings")
+    loudness.add_argument("-v", "--verbose", action="store_true", help="time of every stage")
+
+
+def add_screen(parser: argparse.ArgumentParser) -> Any:
+    """Adds the options of a colour key, as a group, and returns that."""
+    screen = parser.add_argument_group("the screen")
+    screen.add_argument(
+        "--key-color",
+        type=_key_color,
+        metavar="COLOR",
+        help="auto, green, blue, red, or the screen's colour as r,g,b or #rrggbb (default: auto, "
+        "the commonest of the borders; green for the method difference)",
+    )
+    screen.add_argument(
+        "--method",
+        choices=KEY_METHODS,
+        help="plate learns the screen and has nothing to tune; the others are formulas (default: "
+        "plate; difference with --tolerance or --softness)",
+    )
+    screen.add_argument(
+        "--tolerance",
+        type=float,
+        metavar="N",
+        help="difference: how far the key channel exceeds the others on the screen, 0..255 "
+        "(default: 30); ffmpeg, obs: distance from the key colour (default: 0.3)",
+    )
+    screen.add_argument(
+        "--softness",
+        type=float,
+        metavar="N",
+        help="width of the ramp above the tolerance (default: 0; 0.5)",
+    )
+    screen.add_argument(
+        "--transfer",
+        choices=["srgb", "linear"],
+        help="the space that foreground and screen were mixed in (default: which fits)",
+    )
+    screen.add_argument(
+        "--choke",
+        type=float,
+        default=0.0,
+        metavar="N",
+        help="tighten alpha by so many pixels; below 0 spreads it",
+    )
+    screen.add_argument(
+        "--feather", type=float, default=0.0, metavar="N", help="soften its edge by so many"
+    )
+    screen.add_argument(
+        "--despill",
+        choices=[*DESPILL_METHODS, "none"],
+        help="how to take the screen's light out of the foreground (default: average)",
+    )
+    screen.add_argument(
+        "--despill-strength", type=float, default=1.0, metavar="S", help="0..1 (default: 1)"
+    )
+    return screen
+
+
+def add_network(parser: argparse.ArgumentParser, *, default: str | None) -> None:
+    """Adds the options of a segmentation network; default: the model without --model."""
+    network = parser.add_argument_group("the network")
+    network.add_argument(
+        "-m",
+        "--model",
+        default=default,
+        metavar="NAME|FILE",
+        help="a name of `trimatte engines list`, or an .onnx file with its card "
+        f"(default: {default or 'none: the screen is keyed out'})",
+    )
+    add_terms(network)
+    network.add_argument(
+        "--classes", metavar="A[,B]", help="what is foreground, of a model that tells classes apart"
+    )
+    network.add_argument(
+        "--runtime",
+        choices=["auto", "tensorrt", "tensorrt_rtx", "onnxruntime", "openvino"],
+        default="auto",
+        help="what runs it (default: auto)",
+    )
+    network.add_argument(
+        "--precision",
+        choices=["fp32", "fp16", "bf16", "int8"],
+        help="of its arithmetic (default: the model's own)",
+    )
+
+
+def add_matting(parser: argparse.ArgumentParser) -> None:
+    """Adds how opacity is solved, and where."""
+    matting = parser.add_argument_group("matting")
+    matting.add_argument(
+        "--radius",
+        type=_radius,
+        metavar="N[,N]",
+        help="pixels around the rough outline to solve, or those outside,inside of it "
+        "(default: grows with the image; of a mask, as wide as its softness asks for)",
+    )
+    matting.add_argument(
+        "--quality",
+        choices=QUALITIES,
+        default="balanced",
+        help="of the opacity (default: balanced)",
+    )
+    matting.add_argument(
+        "--device",
+        default="cpu",
+        metavar="D",
+        help="cpu, cuda, cuda:1 and so on, or auto: a GPU where there is one (default: cpu)",
+    )
+
+
+def _numbers(text: str, counts: tuple[int, ...], lowest: float, highest: float) -> list[float]:
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) not in counts or not all(lowest <= value <= highest for value in values):
+        raise ValueError(text)
+    return values
+
+
+def _radius(text: str) -> float | tuple[float, float]:
+    values = _numbers(text, (1, 2), 0, 1e6)
+    return values[0] if len(values) == 1 else (values[0], values[1])
+
+
+def _colour(text: str) -> tuple[float, float, float]:
+    if "," in text and "(" not in text:
+        red, green, blue = _numbers(text, (3,), 0, 255)
+        return red, green, blue
+    rgb = ImageColor.getrgb(text)
+    if rgb[3:] not in ((), (255,)):
+        raise ValueError(f"{text!r} is not opaque")
+    return float(rgb[0]), float(rgb[1]), float(rgb[2])
+
+
+def _key_color(text: str) -> str | tuple[float, float, float]:
+    return text if text in ("auto", "green", "blue", "red") else _colour(text)
+
+
+def key_remover(
+    arguments: argparse.Namespace, despill: str, *, kind: type[Remover] = Remover
+) -> Remover:
+    """The Remover that the options of the screen ask for; despill: a method, or none."""
+    try:
+        return kind(
+            model=None,
+            key_color=arguments.key_color,
+            method=arguments.method,
+            tolerance=arguments.tolerance,
+            softness=arguments.softness,
+            transfer=arguments.transfer,
+            choke=arguments.choke,
+            feather=arguments.feather,
+            radius=arguments.radius,
+            quality=arguments.quality,
+            despill=None if despill == "none" else despill,
+            despill_strength=arguments.despill_strength,
+            device=arguments.device,
+            **_bounds(arguments),
+        )
+    except ArgumentError as error:
+        raise UsageError(str(error)) from error
+
+
+def network_remover(arguments: argparse.Namespace) -> Remover:
+    """The Remover that the options of the network ask for."""
+    try:
+        with progress() as report:
+            segmenter = Segmenter(
+                arguments.model,
+                card=arguments.card,
+                device=arguments.device,
+                runtime=arguments.runtime,
+                precision=arguments.precision,
+                accept_license=arguments.accept_license,
+                progress=None if arguments.quiet else report,
+            )
+        remover = Remover(
+            model=segmenter,
+            classes=classes_of(arguments),
+            **_beside_network(arguments),
+            radius=arguments.radius,
+            quality=arguments.quality,
+            device=arguments.device,
+            **_bounds(arguments),
+        )
+    except ArgumentError as error:
+        raise UsageError(str(error)) from error
+    if arguments.verbose:
+        print(f"trimatte: {segmenter.engine}", file=sys.stderr)
+    return remover
+
+
+def classes_of(arguments: argparse.Namespace) -> list[int | str] | None:
+    """--classes: numbers and names, or None."""
+    if not arguments.classes:
+        return None
+    parts = arguments.classes.split(",")
+    return [int(part) if part.strip().isdecimal() else part.strip() for part in parts]
+
+
+def _beside_network(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options of a key that a network's Remover takes, where the command has them."""
+    names = ("key_color", "method", "tolerance", "softness", "transfer")
+    given = {name: getattr(arguments, name, None) for name in names}
+    edges = {name: getattr(arguments, name, 0.0) for name in ("choke", "feather")}
+    return {name: value for name, value in given.items() if value is not None} | edges
+
+
+def _bounds(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What a command on many images may take, where it has options for that."""
+    return {name: getattr(arguments, name, None) for name in ("workers", "max_memory")}
+
+
+def background_of(given: str) -> str | tuple[float, float, float]:
+    """--background: a file's name or a colour."""
+    if Path(given).is_file():
+        return given
+    try:
+        return _colour(given)
+    except ValueError:
+        raise UsageError(
+            f"--background: {given!r} is neither a file nor an opaque colour (a name, r,g,b or "
+            "#rrggbb)"
+        ) from None

@@ -1,0 +1,152 @@
+"""What the command line says of the images it works on: progress, warnings, JSON, failures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TextIO
+
+from trimatte.cli.cutting import Outcome, Written
+from trimatte.cli.files import Job, in_a_line
+from trimatte.cli.options import UsageError
+from trimatte.errors import Error
+
+__all__ = ["Report", "reporting"]
+
+
+class Report:
+    """Says on stderr what happens, as far as somebody looks, and where asked for as JSON.
+
+    total: of images; None: nobody knows.
+    """
+
+    def __init__(
+        self, arguments: argparse.Namespace, total: int | None, bar: Any, lines: TextIO | None
+    ) -> None:
+        self._quiet, self._verbose = arguments.quiet, arguments.verbose
+        self._visible = not arguments.quiet and sys.stderr.isatty()
+        self._total = total
+        self._bar = bar
+        self._lines = lines
+        self._count = 0
+        self.done: int = 0
+        self._failures: dict[Path | None, tuple[str, str]] = {}  # of a source: its name and cause
+
+    def note(self, text: str) -> None:
+        """Something about all of it."""
+        if not self._quiet:
+            self._say(f"trimatte: {text}")
+
+    def tell(self, outcome: Outcome) -> None:
+        """What became of an image."""
+        job, result = outcome.job, outcome.result
+        if isinstance(result, Written):
+            self._succeeded(job, result, outcome.warnings)
+        else:
+            # Also what is not ours, such as a MemoryError: the next image may be smaller.
+            known = isinstance(result, (Error, OSError))
+            cause = str(result) if known else f"{result!r}"
+            self._failed(job.source, job.name, cause, outcome.warnings)
+
+    def refuse(self, path: Path, cause: str) -> None:
+        """An image, or folder, that nothing was tried with."""
+        self._failed(path, in_a_line(path), cause, ())
+
+    def _failed(self, source: Path | None, name: str, cause: str, warnings: Sequence[str]) -> None:
+        self._failures[source] = name, cause
+        if self._total is None:  # the end may be far
+            self._say(f"trimatte: {name}: {cause}")
+        self._write(
+            {"input": _text(source), "output": None, "error": cause, "warnings": list(warnings)}
+        )
+        self._step(None)
+
+    def summary(self) -> int:
+        """Names what failed, and returns the exit status."""
+        if not self._failures:
+            return 0
+        count = self.done + len(self._failures)
+        print(f"trimatte: {len(self._failures)} of {count} failed:", file=sys.stderr)
+        for name, cause in self._failures.values():
+            print(f"  {name}: {cause}", file=sys.stderr)
+        return 1
+
+    def _succeeded(self, job: Job, written: Written, warnings: Sequence[str]) -> None:
+        self.done += 1
+        self._failures.pop(job.source, None)  # of an earlier try, where a folder is watched
+        for text in warnings:
+            self.note(f"{job.name}: {text}")
+        if self._verbose:
+            times = ", ".join(f"{name} {1000 * s:.0f}" for name, s in written.seconds.items())
+            self._say(f"{job.name}: {times} ms")
+        self._write(
+            {
+                "input": _text(job.source),
+                "output": _text(job.output),
+                "alpha": None if job.alpha is None else str(job.alpha),
+                "trimap": None if job.trimap is None else str(job.trimap),
+                "size": list(written.size),
+                "seconds": {name: round(value, 6) for name, value in written.seconds.items()},
+                "device": written.device,
+                "engine": written.engine,
+                "unknown": written.unknown,
+                "error": None,
+                "warnings": list(warnings),
+            }
+        )
+        self._step(f"{job.name} -> {job.output_name} ({sum(written.seconds.values()):.2f} s)")
+
+    def _step(self, text: str | None) -> None:
+        """One image is done; text is None where it failed."""
+        self._count += 1
+        if self._bar is not None:
+            self._bar.update()
+        elif self._visible and text is not None:
+            of = "" if self._total is None else f"/{self._total}"
+            print(f"[{self._count}{of}] {text}", file=sys.stderr)
+
+    def _say(self, text: str) -> None:
+        if self._bar is None:
+            print(text, file=sys.stderr)
+        else:
+            self._bar.write(text, file=sys.stderr)
+
+    def _write(self, record: dict[str, Any]) -> None:
+        if self._lines is not None:
+            # ASCII: names that are not UTF-8 come back as they were by os.fsencode.
+            print(json.dumps(record), file=self._lines, flush=True)
+
+
+@contextmanager
+def reporting(arguments: argparse.Namespace, total: int | None) -> Iterator[Report]:
+    """A report, with a bar where tqdm is there and several images are, on a terminal.
+
+    Raises UsageError: the file of the report cannot be written.
+    """
+    with ExitStack() as stack:
+        lines: TextIO | None = sys.stdout if arguments.json else None
+        if arguments.json_file is not None:
+            try:
+                lines = stack.enter_context(
+                    Path(arguments.json_file).open("w", encoding="ascii", newline="\n")
+                )
+            except OSError as error:
+                raise UsageError(
+                    f"--json-file: cannot write {arguments.json_file!r}: {error.strerror}"
+                ) from error
+        bar: Any = None
+        if (total or 0) > 1 and not arguments.quiet and sys.stderr.isatty():
+            with suppress(ImportError):
+                bar = import_module("tqdm").tqdm(total=total, unit="image", file=sys.stderr)
+                stack.callback(bar.close)
+        yield Report(arguments, total, bar, lines)
+
+
+def _text(path: Path | None) -> str:
+    """A path as the command line has it."""
+    return "-" if path is None else str(path)

@@ -1,0 +1,191 @@
+"""The command line's ``trimatte serve``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from typing import Any
+
+from trimatte.cli.options import UsageError, add_matting, add_network, classes_of, network_remover
+from trimatte.errors import ArgumentError, EngineError
+from trimatte.pipeline.segmenter import BUILT_IN_MODEL
+from trimatte.ray.cluster import connected, load, placed
+from trimatte.ray.limits import Limits
+from trimatte.ray.service import service
+
+__all__ = ["add_serve"]
+
+_EXAMPLES = """\
+POST an image to /remove, and the cutout comes back; GET /health and /metrics (for Prometheus). It
+runs on Ray Serve (pip install 'trimatte[ray]') until Ctrl-C or SIGTERM. Nobody is asked who they
+are: bind it to another address than this machine's own only behind a proxy that does.
+
+examples:
+  trimatte serve
+  trimatte serve --port 9000 --replicas 4 --cpus 2 --batch 16
+  trimatte serve --model isnet-general-use --gpus 1
+  curl --data-binary @photo.jpg localhost:8000/remove -o cutout.png
+  curl --data-binary @photo.jpg 'localhost:8000/remove?format=webp' -o cutout.webp
+"""
+
+_APPLICATION = "trimatte"
+
+_LOOKS_EVERY = 2.0  # seconds
+
+
+def add_serve(commands: Any) -> None:
+    """Adds the command to the command line's."""
+    parser = commands.add_parser(
+        "serve",
+        help="cut out what comes over HTTP, on Ray Serve",
+        description="Cuts out the images that come over HTTP.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", metavar="H", help="address to listen on (default: 127.0.0.1)"
+    )
+    parser.add_argument("--port", type=_port, default=8000, metavar="N", help="(default: 8000)")
+    workers = parser.add_argument_group("the workers")
+    workers.add_argument("--replicas", type=int, default=1, metavar="N", help="how many processes")
+    workers.add_argument("--cpus", type=int, default=1, metavar="N", help="cores of each")
+    workers.add_argument(
+        "--gpus", type=float, default=0, metavar="N", help="of each, such as 1 or 0.5: its device"
+    )
+    workers.add_argument(
+        "--batch", type=int, default=8, metavar="N", help="images cut out together (default: 8)"
+    )
+    workers.add_argument(
+        "--batch-wait",
+        type=float,
+        default=0.01,
+        metavar="S",
+        help="seconds to wait for a full batch (default: 0.01)",
+    )
+    workers.add_argument(
+        "--address", metavar="A", help="a Ray cluster's (default: RAY_ADDRESS, or this machine)"
+    )
+    limits = parser.add_argument_group("what a request may cost")
+    default = Limits()
+    limits.add_argument(
+        "--max-bytes",
+        type=int,
+        default=default.max_bytes,
+        metavar="N",
+        help=f"of its body (default: {default.max_bytes})",
+    )
+    limits.add_argument(
+        "--max-pixels",
+        type=int,
+        default=default.max_pixels,
+        metavar="N",
+        help=f"of its image (default: {default.max_pixels})",
+    )
+    limits.add_argument(
+        "--timeout",
+        type=float,
+        default=default.seconds,
+        metavar="S",
+        help=f"seconds until it is answered with 504 (default: {default.seconds:g})",
+    )
+    limits.add_argument(
+        "--queue",
+        type=int,
+        default=default.queued,
+        metavar="N",
+        help=f"that wait; more are answered with 503 (default: {default.queued})",
+    )
+    limits.add_argument(
+        "--max-memory",
+        metavar="SIZE",
+        help="of the images that a worker has in hand, as 2GiB; one that alone may take more is "
+        "answered with 422 (default: no limit)",
+    )
+    add_network(parser, default=BUILT_IN_MODEL)
+    add_matting(parser)
+    parser.set_defaults(run=_serve, quiet=False, verbose=False)
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"{value} is not in 1..65535")
+    return value
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    if not arguments.gpus and not arguments.address:
+        # Here, where it can be said best, what is wrong with the network is found out, and its
+        # weights are fetched.
+        remover = network_remover(arguments)
+        if remover.segmenter is not None:
+            remover.segmenter.close()
+    try:
+        application = service(
+            replicas=arguments.replicas,
+            cpus=arguments.cpus,
+            gpus=arguments.gpus,
+            batch_size=arguments.batch,
+            batch_wait=arguments.batch_wait,
+            limits=Limits(
+                arguments.max_bytes, arguments.max_pixels, arguments.timeout, arguments.queue
+            ),
+            **_options(arguments),
+        )
+    except ArgumentError as error:
+        raise UsageError(str(error)) from error
+    cluster = {} if arguments.address is None else {"address": arguments.address}
+    with connected(**cluster) as ray, _sigterm() as stop:
+        fit = placed(ray, {"CPU": arguments.cpus, "GPU": arguments.gpus}, "serve")
+        if arguments.replicas > fit:
+            raise UsageError(f"--replicas: {fit} such workers fit on the cluster's nodes")
+        _run(application, arguments, stop)
+    return 0
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options of the replicas' `Remover`."""
+    names = ("model", "card", "runtime", "precision", "accept_license", "radius", "quality")
+    options = {name: getattr(arguments, name) for name in names} | {
+        "classes": classes_of(arguments),
+        "max_memory": arguments.max_memory,
+        "device": None if arguments.gpus and arguments.device == "cpu" else arguments.device,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+@contextmanager
+def _sigterm() -> Iterator[Event]:
+    """What SIGTERM sets, instead of ending the process."""
+    stop = Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(application: Any, arguments: argparse.Namespace, stop: Event) -> None:
+    """Serve until it is told to stop, or the application is gone."""
+    serve = load("ray.serve")
+    host, port = arguments.host, arguments.port
+    try:
+        try:
+            runs_already = bool(serve.status().proxies)
+            serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": port})
+            serve.run(application, name=_APPLICATION)
+        except Exception as error:  # Serve raises what its actors died of, cause last
+            cause = (str(error).strip() or repr(error)).splitlines()[-1]
+            raise EngineError(f"serve: it could not be started: {cause}") from error
+        place = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        if runs_already:  # and listens where it did; --host and --port have no say
+            place = "the address of the Serve that runs on that cluster, "
+        print(f"trimatte: POST images to {place}/remove; Ctrl-C ends it", flush=True)
+        while not stop.wait(_LOOKS_EVERY):
+            if _APPLICATION not in serve.status().applications:
+                raise EngineError("serve: somebody has shut the application down")
+    finally:
+        serve.delete(_APPLICATION)

@@ -1,0 +1,224 @@
+"""The command line's ``trimatte video``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from trimatte.cli.options import (
+    UsageError,
+    add_matting,
+    add_network,
+    add_output,
+    add_screen,
+    background_of,
+    key_remover,
+    network_remover,
+)
+from trimatte.video import remove_video
+
+__all__ = ["add_video"]
+
+_EXAMPLES = """\
+OUT says what is written:
+  .mov      ProRes 4444 with alpha        .webm     VP9 with alpha
+  .mkv      FFV1 with alpha, lossless     folder/   PNG files from 000001.png, no sound
+  .mp4      H.264, with --background; so can the others but folders be opaque too
+
+examples:
+  trimatte video clip.mp4 -o cutout.mov
+  trimatte video clip.mp4 -o cutout.webm --key-color blue --tolerance 20
+  trimatte video clip.mp4 -o frames/ --start 1:30 --end 1:35.5
+  trimatte video clip.mp4 -o on-beach.mp4 --background beach.jpg
+  trimatte video clip.mp4 -o cutout.mov --model u2net --device cuda
+  trimatte video clip.mp4 -o cutout.mov --matte matte.mp4
+
+Every frame gives one frame, with its time. Ctrl-C leaves what is done so far, playable.
+"""
+
+
+def add_video(commands: Any) -> None:
+    """Adds the command to the command line's."""
+    parser = commands.add_parser(
+        "video",
+        help="cut out every frame of a video, with its sound",
+        description="Cuts out every frame of a video, by the colour of the screen or by a network.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("input", type=Path, metavar="IN", help="video")
+    add_output(parser, "OUT", "video (.mov, .webm, .mkv, .mp4), or folder for PNG files")
+    video = parser.add_argument_group("the video")
+    video.add_argument(
+        "--start", type=_seconds, metavar="T", help="begin at: seconds, m:ss or h:mm:ss"
+    )
+    video.add_argument("--end", type=_seconds, metavar="T", help="end before")
+    video.add_argument("--no-audio", action="store_true", help="leave the sound out")
+    video.add_argument(
+        "--codec",
+        choices=["prores", "vp9", "ffv1", "h264", "hevc"],
+        help="of OUT (default: by its suffix)",
+    )
+    video.add_argument(
+        "--background",
+        "--bg",
+        metavar="COLOR|IMAGE",
+        help="put this behind it (a name, r,g,b, #rrggbb, or an image, cropped to fit)",
+    )
+    video.add_argument(
+        "--linear", action="store_true", help="blend with the background in linear light"
+    )
+    video.add_argument("--matte", metavar="OUT", help="write alpha as a grey video or PNG files")
+    video.add_argument(
+        "--no-stabilize",
+        action="store_true",
+        help="each frame for itself: alpha may flicker where nothing moves",
+    )
+    add_screen(parser)
+    add_network(parser, default=None)
+    add_matting(parser)
+    parser.set_defaults(run=_video)
+
+
+def _seconds(text: str) -> float:
+    parts = text.split(":")
+    if len(parts) > 3 or not all(part.isdecimal() for part in parts[:-1]):
+        raise ValueError(text)
+    seconds = float(parts[-1])
+    if not 0 <= seconds < float("inf"):  # Not of the sum: 1:-30 is no time.
+        raise ValueError(text)
+    for power, part in enumerate(reversed(parts[:-1]), 1):
+        seconds += 60**power * int(part)
+    return seconds
+
+
+def _video(arguments: argparse.Namespace) -> int:
+    if arguments.linear and arguments.background is None:
+        raise UsageError("--linear is about --background: give one")
+    background = None if arguments.background is None else background_of(arguments.background)
+    if arguments.model is None:
+        remover = key_remover(arguments, arguments.despill or "average")
+    else:
+        remover = network_remover(arguments)
+    before = _stamp(arguments.output)
+    with _progress(arguments.quiet) as report:
+        try:
+            summary = remove_video(
+                arguments.input,
+                arguments.output,
+                remover=remover,
+                background=background,
+                linear=arguments.linear,
+                matte=arguments.matte,
+                codec=arguments.codec,
+                audio=not arguments.no_audio,
+                start=arguments.start,
+                end=arguments.end,
+                stabilize=not arguments.no_stabilize,
+                progress=report,
+            )
+        except KeyboardInterrupt:
+            # A second Ctrl-C may have come before they were; an older file is no sign of them.
+            kept = _stamp(arguments.output) not in (None, before)
+            said = f"the first {report.done} frames are in {arguments.output}"
+            print(
+                f"trimatte: interrupted; {said if kept else 'nothing is written'}", file=sys.stderr
+            )
+            return 130
+    if arguments.verbose:
+        stages = ", ".join(
+            f"{name} {1000 * seconds / summary.frames:.1f}"
+            for name, seconds in summary.timings.items()
+        )
+        print(
+            f"{arguments.input} -> {arguments.output}: {summary.frames} frames in "
+            f"{summary.seconds:.1f} s, {summary.fps:.1f} fps; ms a frame: {stages}",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _stamp(output: str) -> tuple[int, int, int] | None:
+    """What tells a file, or a folder's first frame, from the one before it; None: there is none."""
+    path = Path(output)
+    try:
+        found = (path / "000001.png" if path.is_dir() else path).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+class _Report:
+    """Says on stderr how far it is and how long it will take, as far as somebody looks."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._visible = not quiet and sys.stderr.isatty()
+        self._begun = time.perf_counter()
+        self._said = 0.0
+        self._bar: Any = None
+        self.done = 0
+
+    def __call__(self, done: int, total: int | None) -> None:
+        self.done = done
+        if not self._visible:
+            return
+        if done == 1:
+            with suppress(ImportError):
+                self._bar = import_module("tqdm").tqdm(unit="frame", file=sys.stderr)
+        if self._bar is not None:
+            self._bar.total = total
+            self._bar.update(done - self._bar.n)
+        else:
+            self._line(done, total)
+
+    def _line(self, done: int, total: int | None) -> None:
+        now = time.perf_counter()
+        if now - self._said < 0.2 and done != total:
+            return
+        self._said = now
+        rate = done / max(now - self._begun, 1e-9)
+        left = "" if total is None else f", {(total - done) / rate:.0f} s left"
+        of = "" if total is None else f"/{total}"
+        print(f"\r[{done}{of}] {rate:.1f} fps{left}   ", end="", file=sys.stderr, flush=True)
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr)
+
+    def close(self) -> None:
+        """The last line is ended."""
+        if self._bar is not None:
+            self._bar.close()
+        elif self._visible and self.done:
+            print(file=sys.stderr)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[_Report]:
+    """The report of a run, which also says its warnings, the first of each kind: a frame may warn
+    as all others do."""
+    report = _Report(quiet)
+    said: set[type[Warning]] = set()
+
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        if category not in said:
+            said.add(category)
+            report.say(f"trimatte: {message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if quiet else "always")
+        warnings.showwarning = show
+        try:
+            yield report
+        finally:
+            report.close()

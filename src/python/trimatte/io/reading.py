@@ -1,0 +1,492 @@
+"""Images from files, bytes and Pillow: everything that Pillow reads.
+
+Orientation is applied; palettes, grey and CMYK become RGB; an alpha channel or a transparent
+colour becomes the fourth channel; 16 bits per channel stay 16.
+
+Pillow decodes RGB files of 16 bits per channel to 8. Here they are decoded twice, once for each
+byte of a sample. JPEG is decoded by `trimatte.io.codecs` where a faster decoder is installed, to
+the same pixels.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import sys
+import zlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+from trimatte.arrays import is_number, plain_array
+from trimatte.errors import ArgumentError
+from trimatte.io.codecs import decode_jpeg
+from trimatte.io.metadata import Metadata, metadata_of, orientation_of
+from trimatte.io.sources import (
+    Array,
+    ImageSource,
+    Spooled,
+    cause_of,
+    is_path,
+    name_of,
+    opened,
+    rest_of,
+)
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "Header",
+    "Picture",
+    "load_picture",
+    "read_header",
+    "read_image",
+    "read_mask",
+]
+
+
+IMAGE_SUFFIXES = {
+    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm"),
+    *(".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
+}
+"""The files of a folder that are taken for images."""
+
+# What a broken file can make a decoder raise.
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    ImageCms.PyCMSError,
+)
+
+
+# Tags of TIFF, and values of them.
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
+_WHITE_IS_ZERO, _SIGNED = 0, 2
+
+
+_TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+_TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# The same for an array of which a pixel is one item, (H, W).
+_TURN: dict[int, Callable[[Array], Array]] = {
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.rot90(pixels, 2).T,
+    8: np.rot90,
+}
+
+
+class Picture(NamedTuple):
+    """Decoded pixels, and what was stored beside them."""
+
+    pixels: Array
+    metadata: Metadata
+
+
+class Header(NamedTuple):
+    """What is known of an image before it is decoded: its size, and the bytes of a sample."""
+
+    height: int
+    width: int
+    itemsize: int
+
+
+def read_image(source: ImageSource, *, max_pixels: int | None = None) -> Array:
+    """Read an image as straight RGB or RGBA.
+
+    source: a path, an encoded file's bytes, a binary file object, a Pillow image or an array.
+    Returns (H, W, 3), or (H, W, 4) where the source has an alpha channel or a transparent
+    colour: uint8, or uint16 where the file holds 16 bits per channel (PNG, TIFF). Values are as
+    stored (display-referred); only what is not RGB is converted: CMYK and grey through their colour
+    profile if they have one. The EXIF orientation is applied. Of an animation, or of a file of
+    several pages, the first is read; of a Pillow image the one that it shows. Arrays are passed
+    on without a copy, (H, W) ones as three equal channels.
+
+    max_pixels: more than these are refused, before there is memory for them; of an array any number
+    is taken. None: Pillow's own limit, twice ``PIL.Image.MAX_IMAGE_PIXELS`` (178 956 970), which
+    always holds.
+
+    Raises ArgumentError naming the source and the cause: missing, a folder, truncated, no image,
+    too large, of a kind that would lose something.
+    """
+    return load_picture(source, max_pixels=max_pixels).pixels
+
+
+def read_mask(source: ImageSource, *, max_pixels: int | None = None) -> Array:
+    """Read a mask, trimap or alpha matte as (H, W).
+
+    source: as for read_image. An image with an alpha channel that is not opaque everywhere
+    (a cutout) gives that channel; any other gives its luminance. uint8 or uint16, orientation
+    applied, a profile of greys not: their numbers are what is meant. Arrays (H, W) or (H, W, 1) are
+    passed on as they are (bool and float32 included). max_pixels: as for read_image.
+
+    Raises ArgumentError naming the source and the cause.
+    """
+    array = _as_array(source, "read_mask")
+    if array is not None:
+        if array.ndim == 3 and array.shape[2] == 1:
+            array = array[:, :, 0]
+        if array.ndim != 2:
+            raise ArgumentError(
+                f"read_mask: mask must be (H, W), got {array.shape}; take one channel: mask[..., 0]"
+            )
+        return array
+    pixels = _decode_source(source, "read_mask", max_pixels, managed=False).pixels
+    if pixels.shape[2] == 4 and pixels[:, :, 3].min() < np.iinfo(pixels.dtype).max:
+        return np.ascontiguousarray(pixels[:, :, 3])
+    red, green, blue = (pixels[:, :, i] for i in range(3))
+    if np.array_equal(red, green) and np.array_equal(red, blue):
+        return np.ascontiguousarray(red)
+    # Rec. 601, as Pillow's convert("L"), in integers so that white stays white.
+    weighted: NDArray[np.uint32] = pixels[:, :, :3] @ np.array([19595, 38470, 7471], np.uint32)
+    return np.asarray((weighted + 0x8000) >> 16, pixels.dtype)
+
+
+def load_picture(source: ImageSource, *, max_pixels: int | None = None) -> Picture:
+    """read_image, with what is stored beside the pixels of the source."""
+    array = _as_array(source, "read_image")
+    if array is None:
+        return _decode_source(source, "read_image", max_pixels)
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = np.repeat(array, 3, axis=2)
+    if array.ndim != 3 or array.shape[2] not in (3, 4):
+        raise ArgumentError(
+            f"read_image: image must be (H, W), (H, W, 3) or (H, W, 4), got {array.shape}"
+        )
+    if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16, np.float32):
+        raise ArgumentError(
+            f"read_image: image must be uint8, uint16 or float32 in [0, 1], got {array.dtype}; "
+            "convert it with image.astype(...)"
+        )
+    return Picture(array.astype(array.dtype.newbyteorder("="), copy=False), Metadata())
+
+
+def read_header(source: object) -> Header | None:
+    """The header of an image, which is not decoded for it; None where there is no telling without,
+    as of most file objects, and of what is no image: to decode it says why."""
+    try:
+        shape = getattr(source, "shape", None)
+        if shape is not None:
+            return Header(int(shape[0]), int(shape[1]), int(source.dtype.itemsize))  # type: ignore[attr-defined]
+        if isinstance(source, Image.Image):
+            return _header_of(source)
+        if isinstance(source, (bytes, bytearray, memoryview, Spooled)):
+            data = source.getbuffer() if isinstance(source, Spooled) else source
+            with Image.open(io.BytesIO(data)) as picture:
+                return _header_of(picture)
+        if is_path(source):
+            with opened(source) as file, Image.open(file) as picture:  # type: ignore[arg-type]
+                return _header_of(picture)
+    except Exception:  # of decoders, and of what only looks like an array
+        return None
+    return None
+
+
+# --- reading ---
+
+
+def _header_of(picture: Image.Image) -> Header:
+    if picture.mode == "F":
+        return Header(picture.height, picture.width, 4)
+    deep = picture.mode.startswith("I") or ";16" in _raw_mode(picture)
+    return Header(picture.height, picture.width, 2 if deep else 1)
+
+
+def _as_array(source: object, caller: str) -> Array | None:
+    """The source as an array if it is one already, else None."""
+    if isinstance(source, (Image.Image, str, os.PathLike, bytes, bytearray, memoryview)):
+        return None
+    if isinstance(source, np.ndarray) or hasattr(source, "__array_interface__"):
+        return plain_array(source, caller, "image")
+    return np.asarray(source) if hasattr(source, "__array__") else None
+
+
+def _decode_source(
+    source: object, caller: str, max_pixels: int | None, *, managed: bool = True
+) -> Picture:
+    """Decode a path, bytes, file object or Pillow image; every failure names the source.
+
+    managed: whether a profile of greys is applied.
+    """
+    if max_pixels is not None and not (is_number(max_pixels) and max_pixels >= 1):
+        raise ArgumentError(
+            f"{caller}: max_pixels must be a number of at least 1, or None, got {max_pixels!r:.80}"
+        )
+    name = name_of(source)
+    decode = partial(_decode, max_pixels=max_pixels, managed=managed)
+    try:
+        if isinstance(source, Image.Image):
+            _check_size(source, max_pixels)
+            return _pixels_of(source, managed)
+        if isinstance(source, (str, os.PathLike)):
+            with opened(source) as file:
+                return decode(file)
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            return decode(io.BytesIO(source))
+        if hasattr(source, "read"):
+            # To the end: it may be a pipe, and 16 bits need two passes.
+            return decode(io.BytesIO(rest_of(source)))
+    except _DECODER_ERRORS as error:
+        raise ArgumentError(f"{caller}: cannot read {name}: {cause_of(error)}") from error
+    raise ArgumentError(
+        f"{caller}: an image must be a path, bytes, a binary file object, a Pillow image or an "
+        f"array, got {type(source).__name__}"
+    )
+
+
+def _identified(file: BinaryIO) -> Image.Image:
+    """The picture of a file, of which only the head is read."""
+    try:
+        return Image.open(file)
+    except UnidentifiedImageError:
+        file.seek(0)
+        if file.read(4) in _TIFF_HEADS:
+            raise ValueError(
+                "a TIFF of a kind that Pillow does not know, as floats in colour are; give the "
+                "array that another reader makes of it, or save it with 16 bits"
+            ) from None
+        raise
+
+
+def _check_size(picture: Image.Image, max_pixels: int | None) -> None:
+    width, height = picture.size
+    if max_pixels is not None and width * height > max_pixels:
+        raise ValueError(f"it has {width} x {height} pixels; max_pixels is {max_pixels}")
+
+
+def _decode(file: BinaryIO, *, max_pixels: int | None = None, managed: bool = True) -> Picture:
+    """Decode an encoded image from a seekable file."""
+    with _identified(file) as picture:
+        _check_size(picture, max_pixels)
+        jpeg = _decode_jpeg(file, picture, managed)
+        if jpeg is not None:
+            return jpeg
+        raw = _raw_mode(picture)
+        if ";16" not in raw or picture.mode.startswith("I"):
+            return _pixels_of(picture, managed)
+        transparent = picture.info.get("transparency")
+    if raw.startswith("LA;16"):
+        # Four bytes a pixel: read as RGBA they are both bytes of grey and both of alpha.
+        both, metadata = _decode_raw(file, "RGBA")
+        pair = both.view(">u2").astype(np.uint16)
+        return _with_grey_profile(pair[:, :, [0, 0, 0, 1]], metadata, managed)
+    kind, _, order = raw.partition(";16")
+    if kind not in ("RGB", "RGBA") or order not in ("B", "L", "N"):
+        raise ValueError(f"16 bits per channel stored as {raw!r}; save it as an RGB or RGBA PNG")
+    # Pillow unpacks only the high byte of a sample. Told the other byte order it gives the low.
+    native = "L" if sys.byteorder == "little" else "B"
+    swapped = {"B": "L", "L": "B"}[native if order == "N" else order]
+    high, metadata = _decode_raw(file, raw)
+    pixels = high.astype(np.uint16) << 8
+    pixels |= _decode_raw(file, f"{kind};16{swapped}")[0]
+    return Picture(_with_transparent_colour(pixels, transparent), _of_rgb(metadata))
+
+
+def _decode_jpeg(file: BinaryIO, picture: Image.Image, managed: bool) -> Picture | None:
+    """What `_pixels_of` would give of a JPEG file, sooner; None for what is left to it: other
+    formats, CMYK, files that are damaged, and all where there is no fast decoder.
+
+    picture: what Pillow has read of the file's head; it has judged its size, too.
+    """
+    if picture.format not in ("JPEG", "MPO") or picture.mode not in ("RGB", "L"):
+        return None
+    place = file.tell()
+    file.seek(0)
+    pixels = decode_jpeg(file.read())
+    file.seek(place)
+    if pixels is None or pixels.shape[1::-1] != picture.size:
+        return None
+    turn = _TURN.get(orientation_of(picture))
+    if turn is not None:
+        # Three times as fast as an item for each channel.
+        turned = np.ascontiguousarray(turn(pixels.view("V3")[:, :, 0]))
+        pixels = turned.view(np.uint8).reshape(*turned.shape, 3)
+    metadata = metadata_of(picture, (pixels.shape[1], pixels.shape[0]))
+    if picture.mode == "L":
+        return _with_grey_profile(pixels, metadata, managed)
+    return Picture(pixels, _of_rgb(metadata))
+
+
+def _raw_mode(picture: Image.Image) -> str:
+    """How the file stores a pixel, in Pillow's words ("RGB;16B"); empty where it is not told."""
+    for tile in getattr(picture, "tile", ()):
+        codec, _, _, args = tile
+        if codec.startswith("ppm") and picture.mode == "RGB" and args[-1] > 255:
+            raise ValueError("PPM of 16 bits per channel; save it as PNG")
+        mode = args[0] if isinstance(args, tuple) and args else args
+        mode = mode if isinstance(mode, str) else ""
+        if ";16" not in mode and not picture.mode.startswith("I") and _tiff_depth(picture) == 16:
+            raise ValueError("16 bits per channel in separate planes; save them interleaved")
+        return mode
+    return ""
+
+
+def _tiff_depth(picture: Image.Image) -> int | None:
+    """Bits of a TIFF's sample; None of other files."""
+    tags = getattr(picture, "tag_v2", None)
+    bits = tags.get(_BITS_PER_SAMPLE) if tags else None
+    return max(bits) if isinstance(bits, tuple) and bits else None
+
+
+def _decode_raw(file: BinaryIO, raw_mode: str) -> tuple[Array, Metadata]:
+    """Decode the file's pixels as if they were stored as raw_mode; upright."""
+    file.seek(0)
+    with Image.open(file) as opened:
+        picture: Any = opened
+        tiles = []
+        for tile in picture.tile:
+            args = (raw_mode, *tile[3][1:]) if isinstance(tile[3], tuple) else raw_mode
+            tiles.append(tile._replace(args=args) if hasattr(tile, "_replace") else
+                         (*tile[:3], args))  # fmt: skip
+        picture.tile = tiles
+        picture.load()
+        upright = _upright(picture)
+        return np.array(upright), metadata_of(picture, upright.size)
+
+
+def _pixels_of(picture: Image.Image, managed: bool) -> Picture:
+    """The pixels of a Pillow image as RGB or RGBA, upright."""
+    tags = getattr(picture, "tag_v2", None) or {}
+    if _SIGNED in np.atleast_1d(tags.get(_SAMPLE_FORMAT, ())):
+        raise ValueError("its samples are signed numbers, which have no white point")
+    picture.load()
+    transparent = picture.info.get("transparency")
+    mode = picture.mode
+    upright = _upright(picture)
+    metadata = metadata_of(picture, upright.size)
+
+    if mode.startswith("I;16") or (mode == "I" and picture.format in ("PNG", "PPM")):
+        # Pillow's own conversion to 8 bits would clip at 255.
+        grey = np.asarray(upright).astype(np.uint16)
+        if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # which Pillow inverts of 8 bits only
+            grey = ~grey
+        pixels = np.repeat(grey[:, :, None], 3, axis=2)
+        return _with_grey_profile(_with_transparent_colour(pixels, transparent), metadata, managed)
+    if mode == "F":
+        grey = np.asarray(upright)
+        if not (grey.min() >= 0 and grey.max() <= 1):
+            raise ValueError("its values are not in [0, 1]; scale it first")
+        return _with_grey_profile(np.repeat(grey[:, :, None], 3, axis=2), metadata, managed)
+    if mode == "I":
+        raise ValueError("32-bit integers have no white point; convert it to 8 or 16 bits first")
+
+    if mode == "CMYK":
+        return Picture(
+            np.array(_cmyk_to_rgb(upright, metadata.icc_profile)), metadata.with_profile(None)
+        )
+    if mode == "La":
+        upright = upright.convert("LA")  # Pillow knows no other way
+    if mode in ("LA", "La", "PA", "RGBA", "RGBa") or transparent is not None:
+        pixels = np.array(upright.convert("RGBA"))
+    else:
+        pixels = np.array(upright.convert("RGB"))
+    if mode in ("1", "L", "LA", "La"):
+        return _with_grey_profile(pixels, metadata, managed)
+    return Picture(pixels, _of_rgb(metadata))
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """A loaded picture turned as its EXIF orientation says."""
+    if picture.format == "TIFF":
+        return picture  # Pillow has turned it when it was loaded.
+    method = _TRANSPOSE.get(orientation_of(picture))
+    return picture if method is None else picture.transpose(method)
+
+
+def _with_transparent_colour(pixels: Array, colour: object) -> Array:
+    """Add the alpha channel that one transparent colour of a 16-bit PNG stands for."""
+    if not isinstance(colour, (int, tuple)):
+        return pixels
+    opaque = (pixels != np.asarray(colour)).any(axis=2)
+    return np.dstack([pixels, np.where(opaque, np.uint16(65535), np.uint16(0))])
+
+
+# --- colour profiles ---
+
+
+def _colour_space(profile: bytes | None) -> bytes:
+    """What a profile is of, by its header (ICC.1, 7.2): "RGB ", "GRAY", "CMYK"; else empty."""
+    is_profile = profile is not None and len(profile) >= 128 and profile[36:40] == b"acsp"
+    return profile[16:20] if profile is not None and is_profile else b""
+
+
+def _of_rgb(metadata: Metadata) -> Metadata:
+    """Without a profile that is not of RGB: beside RGB it would be an error in the file."""
+    is_rgb = _colour_space(metadata.icc_profile) == b"RGB "
+    return metadata if is_rgb else metadata.with_profile(None)
+
+
+def _with_grey_profile(pixels: Array, metadata: Metadata, managed: bool) -> Picture:
+    """Three equal channels, which a profile of greys takes to sRGB; what that makes of 256 greys
+    says it for those between."""
+    curve = _grey_curve(metadata.icc_profile) if managed else None
+    if curve is None:
+        return Picture(pixels, _of_rgb(metadata))
+    full = 1.0 if pixels.dtype == np.float32 else float(np.iinfo(pixels.dtype).max)
+    greys = np.linspace(0, full, len(curve))
+    corrected = np.interp(pixels[:, :, 0], greys, curve * (full / 255))
+    if pixels.dtype != np.float32:
+        corrected = np.rint(corrected)
+    pixels[:, :, :3] = corrected[:, :, None]
+    return Picture(pixels, metadata.with_profile(None))
+
+
+def _grey_curve(profile: bytes | None) -> NDArray[np.float64] | None:
+    """What a profile of greys makes of each of 256 in sRGB; None: there is none that works."""
+    if _colour_space(profile) != b"GRAY":
+        return None
+    ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+    converted = _to_srgb(ramp, profile)
+    return None if converted is None else np.asarray(converted)[0, :, 1].astype(np.float64)
+
+
+def _cmyk_to_rgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    return _to_srgb(picture, profile) or picture.convert("RGB")
+
+
+def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image | None:
+    """The picture through its profile; None: there is none, it is broken, or Pillow came without
+    colour management."""
+    if not profile:
+        return None
+    try:
+        return ImageCms.profileToProfile(
+            picture,
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),
+            outputMode="RGB",
+        )
+    except (ImageCms.PyCMSError, OSError, ImportError):
+        return None
+
+
+# --- writing ---

@@ -1,0 +1,1 @@
+"""The operations: arrays in, arrays out, on the CPU or on a GPU."""
