@@ -149,7 +149,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         parser,
         "OUT",
         "image (.png, .webp, .tif), folder for several, or - for standard output (default: "
-        "IN.cutout.png beside IN; of - also -)",
+        "IN.cutout.png beside IN, or IN.mask.png with --only-mask; of - also -)",
         required=False,
     )
 
@@ -186,7 +186,7 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
         "-om",
         "--only-mask",
         action="store_true",
-        help="OUT is the alpha matte, in grey, and not the cutout (default: IN.mask.png)",
+        help="OUT is the alpha matte, in grey, and not the cutout",
     )
     results.add_argument(
         "--background",
@@ -225,7 +225,7 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
         default="fast",
         metavar="LEVEL",
         help=f"of all these files: {', '.join(COMPRESSION)}, or 0 (largest) to 9 (smallest, slow); "
-        "never changes a pixel (default: fast)",
+        "never changes a pixel (default: %(default)s)",
     )
     told = parser.add_argument_group("what to tell").add_mutually_exclusive_group()
     told.add_argument(
