@@ -15,7 +15,7 @@ from trimatte.inspector.payload import Part, image_part, key_part, name_of, resu
 from trimatte.inspector.view import MAX_PIXELS, Region, choose_view
 from trimatte.io.reading import load_picture
 from trimatte.io.sources import ImageSource
-from trimatte.ops.key_rules import KEY_METHODS
+from trimatte.ops.key_rules import KEY_DEFAULTS, KEY_METHODS
 from trimatte.ops.matting import QUALITIES
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL
@@ -113,12 +113,13 @@ class Session:
             result = remover(self._picture.pixels)
         notes = tuple(dict.fromkeys(str(warning.message) for warning in caught))
         difference = remover.method == "difference"
+        tolerance, softness = KEY_DEFAULTS["difference"]
         self._key = key_part(
             self._picture.pixels,
             result.screen,
             self.options["key_color"],
-            _usual(self.options["tolerance"] if difference else None, 30.0),
-            _usual(self.options["softness"] if difference else None, 0.0),
+            _usual(self.options["tolerance"] if difference else None, tolerance),
+            _usual(self.options["softness"] if difference else None, softness),
         )
         self._result = result_part(result, self._view, notes=notes)
 

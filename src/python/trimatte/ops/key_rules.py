@@ -27,7 +27,15 @@ from trimatte.arrays import (
 from trimatte.errors import ArgumentError
 from trimatte.ops.screens import Screen, fit_screen
 
-__all__ = ["KEY_METHODS", "KeyRule", "check_key_options", "key_rule", "run_key", "usual_method"]
+__all__ = [
+    "KEY_DEFAULTS",
+    "KEY_METHODS",
+    "KeyRule",
+    "check_key_options",
+    "key_rule",
+    "run_key",
+    "usual_method",
+]
 
 # What the names of screens stand for: the paints and cloths sold as chroma key green and blue.
 _SCREEN_COLORS = {
@@ -37,14 +45,16 @@ _SCREEN_COLORS = {
 }
 
 _SOFT_METHODS = {"ffmpeg": 0, "obs": 1, "vlahos": 2, "plate": 3}
-_DEFAULTS = {  # tolerance and softness
+KEY_DEFAULTS = {
     "difference": (30.0, 0.0),
     "ffmpeg": (0.3, 0.5),
     "obs": (0.3, 0.5),
     "vlahos": (0.0, 0.0),
     "plate": (0.0, 0.0),
 }
-KEY_METHODS = ("plate", *(method for method in _DEFAULTS if method != "plate"))
+"""Tolerance and softness of every method, where they are not given."""
+
+KEY_METHODS = ("plate", *(method for method in KEY_DEFAULTS if method != "plate"))
 """The best first."""
 
 _OPTIONS = {
@@ -120,7 +130,7 @@ def key_rule(
     check_key_options(
         operation, method, tolerance=tolerance, softness=softness, plate=plate, screen=screen
     )
-    defaults = _DEFAULTS[method]
+    defaults = KEY_DEFAULTS[method]
     color = as_key_color(key_color, operation)
     if method == "plate" and screen is None:
         choose = "auto" if transfer is None else transfer

@@ -9,14 +9,15 @@ import trimatte
 from trimatte.errors import ArgumentError
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.result import Result
+from trimatte.pipeline.scheduler import unnamed
 
-__all__ = ["FORMATS", "Cutter", "checked_format"]
+__all__ = ["FORMATS", "BatchRemover", "checked_format"]
 
 FORMATS = {"png": "image/png", "webp": "image/webp", "tiff": "image/tiff"}
 """What cutouts can be encoded as, and its media type; the first is the default."""
 
 
-class Cutter:
+class BatchRemover:
     """A `Remover` in a worker, which has so many cores, and perhaps a GPU, to itself.
 
     Args:
@@ -35,12 +36,10 @@ class Cutter:
         _ = self._remover.segmenter  # loaded now: a worker that cannot have it says so at once
 
     def cut(self, images: Sequence[bytes]) -> list[Result | Exception]:
-        """A Result of each encoded image, or what was wrong with it."""
+        """A Result of each encoded image, or the exception that it raised, without its number in
+        this batch, which means nothing to the caller."""
         results = self._remover.remove_batch(images, on_error="return")
-        for number, result in enumerate(results):
-            if isinstance(result, Exception):  # whose number says nothing outside of this batch
-                result.args = (str(result).removeprefix(f"image {number}: "), *result.args[1:])
-        return results
+        return [unnamed(each) if isinstance(each, Exception) else each for each in results]
 
 
 def checked_format(format: Any, caller: str) -> str:
