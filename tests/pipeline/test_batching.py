@@ -26,7 +26,7 @@ from trimatte.demo import scene
 from trimatte.io.reading import Header
 from trimatte.io.writing import encode_png
 from trimatte.pipeline.budget import Budget, memory_of, number_of_bytes
-from trimatte.pipeline.scheduler import Job, Pipeline, Plan, Stages, number_at_work
+from trimatte.pipeline.scheduler import Job, Plan, Scheduler, Stages, number_at_work, unnamed
 
 pytest.importorskip("onnxruntime")
 
@@ -164,11 +164,11 @@ def test_images_that_wait_for_the_network_make_a_batch(
     """The first run ends when the next four are in the queue."""
     queued = threading.Semaphore(0)
     remover = Remover(model=segmenter, batch_size=4, workers=1)
-    put, segment = Pipeline._put, remover._segment
+    put, segment = Scheduler._put, remover._segment
 
-    def counted(pipeline: Pipeline, queue: Any, *items: Any) -> None:
-        put(pipeline, queue, *items)
-        if queue is pipeline._to_segment:
+    def counted(scheduler: Scheduler, queue: Any, *items: Any) -> None:
+        put(scheduler, queue, *items)
+        if queue is scheduler._to_segment:
             queued.release(len(items))
 
     def slow(works: list[Any]) -> None:
@@ -177,7 +177,7 @@ def test_images_that_wait_for_the_network_make_a_batch(
                 assert queued.acquire(timeout=120)
         segment(works)
 
-    monkeypatch.setattr(Pipeline, "_put", counted)
+    monkeypatch.setattr(Scheduler, "_put", counted)
     monkeypatch.setattr(remover, "_segment", slow)
     images = [a_photo(40, 50 + n) for n in range(8)]
     results = remover.remove_batch(images)
@@ -287,6 +287,21 @@ def test_an_error_names_the_image_and_holds_on_to_no_other(segmenter: Segmenter)
     assert isinstance(error.__cause__, KeyError)
     gc.collect()
     assert held[0]() is None
+
+
+def test_an_error_has_the_number_of_its_image_and_tells_what_the_image_raised() -> None:
+    images = [b"image 0: no image", scene(40, 60).image, b""]
+    results = Remover(model=None).remove_batch(images, on_error="return")
+    for number in (0, 2):
+        error = results[number]
+        assert error.image_index == number
+        assert str(error).startswith(f"image {number}: ")
+        bare = unnamed(error)
+        assert type(bare) is type(error) is ArgumentError
+        assert f"image {number}: {bare}" == str(error)
+    own = ArgumentError("of somebody")
+    own.__cause__ = KeyError("of somebody else")
+    assert unnamed(own) is own
 
 
 def test_what_the_images_raise_comes_after_the_results_before(segmenter: Segmenter) -> None:
@@ -491,14 +506,14 @@ def test_what_is_in_flight_keeps_to_the_budget() -> None:
     rng = np.random.default_rng(0)
     limit = memory_of(900, 900) * 2
     budget = Budget(limit)
-    pipeline = Pipeline(Plan(workers=4, batch_size=8), budget)
+    scheduler = Scheduler(Plan(workers=4, batch_size=8), budget)
     images = [np.zeros((*rng.integers(50, 900, 2), 3), np.uint8) for _ in range(60)]
-    jobs = [pipeline.submit(Job(weigher.stages, image)) for image in images]
+    jobs = [scheduler.submit(Job(weigher.stages, image)) for image in images]
     for job, image in zip(jobs, images, strict=True):
         assert job.future.result(120) == image.shape[:2]
         weigher.add(-memory_of(*image.shape[:2]))
-        pipeline.release(job)
-    pipeline.close()
+        scheduler.release(job)
+    scheduler.close()
     assert budget.taken == 0
     assert memory_of(50, 50) < weigher.most <= limit
 
@@ -525,12 +540,12 @@ def hasty() -> Iterator[None]:
 
 @pytest.mark.usefixtures("hasty")
 def test_no_image_is_lost_between_threads() -> None:
-    pipeline = Pipeline(Plan(workers=4, batch_size=1), Budget(None))
-    jobs = [pipeline.submit(Job(numbers(), number)) for number in range(4000)]
+    scheduler = Scheduler(Plan(workers=4, batch_size=1), Budget(None))
+    jobs = [scheduler.submit(Job(numbers(), number)) for number in range(4000)]
     for number, job in enumerate(jobs):
         assert job.future.result(120) == number
-        pipeline.release(job)
-    pipeline.close()
+        scheduler.release(job)
+    scheduler.close()
 
 
 class Unspeakable(MemoryError):
@@ -559,21 +574,21 @@ def raises(error: BaseException) -> Callable[[Any], Any]:
 @pytest.mark.parametrize("error", [Unspeakable((1,), "u1"), SystemExit(3), KeyboardInterrupt()])
 @pytest.mark.parametrize("stage", ["read", "shape", "segment", "cut", "finish"])
 def test_whatever_a_stage_raises_is_told(stage: str, error: BaseException) -> None:
-    pipeline = Pipeline(Plan(workers=1, batch_size=1), Budget(None))
+    scheduler = Scheduler(Plan(workers=1, batch_size=1), Budget(None))
     finish = raises(error) if stage == "finish" else None
     stages = numbers() if finish else replace(numbers(), **{stage: raises(error)})
-    failing = pipeline.submit(Job(stages, 1, "image 0", finish))
+    failing = scheduler.submit(Job(stages, 1, "image 0", finish))
     expected = MemoryError if isinstance(error, MemoryError) else type(error)
-    assert isinstance(failing.future.exception(30), expected)
-    assert pipeline.submit(Job(numbers(), 2)).future.result(120) == 2  # all threads are there
-    pipeline.close()
+    assert isinstance(failing.future.exception(120), expected)
+    assert scheduler.submit(Job(numbers(), 2)).future.result(120) == 2  # all threads are there
+    scheduler.close()
 
 
 def test_what_results_are_does_not_matter() -> None:
-    pipeline = Pipeline(Plan(workers=1, batch_size=1), Budget(None))
-    job = pipeline.submit(Job(numbers(), 1, finish=lambda _: Odd()))
+    scheduler = Scheduler(Plan(workers=1, batch_size=1), Budget(None))
+    job = scheduler.submit(Job(numbers(), 1, finish=lambda _: Odd()))
     assert isinstance(job.future.result(120), Odd)
-    pipeline.close()
+    scheduler.close()
 
 
 def test_an_image_without_pixels_is_one_error(segmenter: Segmenter) -> None:
@@ -584,11 +599,11 @@ def test_an_image_without_pixels_is_one_error(segmenter: Segmenter) -> None:
     assert whole.rgba.shape == (40, 50, 4)
 
 
-def test_a_thread_of_the_pipeline_may_close_it() -> None:
-    pipeline = Pipeline(Plan(workers=1, batch_size=1), Budget(None))
-    job = pipeline.submit(Job(numbers(), 1, finish=lambda _: pipeline.close(drop=True) or "done"))
+def test_a_thread_of_the_scheduler_may_close_it() -> None:
+    scheduler = Scheduler(Plan(workers=1, batch_size=1), Budget(None))
+    job = scheduler.submit(Job(numbers(), 1, finish=lambda _: scheduler.close(drop=True) or "done"))
     assert job.future.result(120) == "done"
-    pipeline.close()
+    scheduler.close()
 
 
 def test_what_is_dropped_goes_no_further_than_its_stage() -> None:
@@ -599,12 +614,12 @@ def test_what_is_dropped_goes_no_further_than_its_stage() -> None:
         assert go_on.wait(120)
         return value
 
-    pipeline = Pipeline(Plan(workers=1, batch_size=1), Budget(None))
-    job = pipeline.submit(Job(numbers(cut), 1, finish=done.append))
-    assert begun.wait(120)
-    closing = threading.Thread(target=pipeline.close, kwargs={"drop": True})
+    scheduler = Scheduler(Plan(workers=1, batch_size=1), Budget(None))
+    job = scheduler.submit(Job(numbers(cut), 1, finish=done.append))
+    assert begun.wait(30)
+    closing = threading.Thread(target=scheduler.close, kwargs={"drop": True})
     closing.start()
-    while not pipeline._dropping:
+    while not scheduler._dropping:
         time.sleep(0.001)
     go_on.set()
     closing.join(120)
@@ -617,7 +632,7 @@ import sys
 from pathlib import Path
 import numpy as np
 import trimatte
-from trimatte.pipeline.scheduler import Pipeline, Plan, Stages, in_order
+from trimatte.pipeline.scheduler import Scheduler, Plan, Stages, in_order
 from trimatte.pipeline.budget import Budget
 
 def resident(what):
@@ -634,10 +649,10 @@ def cut(work):
 def run(side, count, limit):
     images = [rng.integers(0, 255, (side, side, 3), dtype=np.uint8) for _ in range(count)]
     before = resident("VmRSS")
-    pipeline = Pipeline(Plan(workers=4, batch_size=1), Budget(limit))
-    results = in_order(pipeline, stages, images, most=20, keep_errors=False)
+    scheduler = Scheduler(Plan(workers=4, batch_size=1), Budget(limit))
+    results = in_order(scheduler, stages, images, most=20, keep_errors=False)
     assert sum(result.rgba.shape[0] == side for result in results) == count
-    pipeline.close()
+    scheduler.close()
     return resident("VmHWM") - before
 
 rng = np.random.default_rng(0)
