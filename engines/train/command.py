@@ -6,7 +6,8 @@ import argparse
 import importlib
 from pathlib import Path
 
-from ...optional import require
+from trimatte.optional import require
+
 from ..networks import NETWORKS
 from ..weights.checkpoints import read_checkpoint
 from .pictures import split
@@ -23,10 +24,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options that `train` reads."""
     parser.add_argument("data", nargs="+", type=Path, help="data sets: image/mask, COCO or ADE20K")
     parser.add_argument(
-        "--longest", type=int, default=512, help="side of the pictures, all kept in memory"
+        "--longest",
+        type=int,
+        default=512,
+        help="side of the pictures, all kept in memory (default: %(default)s)",
     )
     parser.add_argument("--folder", type=Path, required=True, help="of checkpoints; resumed if any")
-    parser.add_argument("--network", default="u2net-lite", choices=sorted(NETWORKS))
+    parser.add_argument(
+        "--network",
+        default="u2net-lite",
+        choices=sorted(NETWORKS),
+        help="what is trained (default: %(default)s)",
+    )
     parser.add_argument(
         "--backgrounds", type=Path, nargs="+", default=[], help="folders of photographs"
     )
@@ -37,16 +46,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZExBATCHxSTEPS",
         help=f"one after the other (default: {_PHASES})",
     )
-    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--rate", type=float, default=2e-3, help="highest learning rate (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="of the examples and the first weights (default: %(default)s)",
+    )
     parser.add_argument("--weights", type=Path, help="a checkpoint to begin with")
     parser.add_argument("--float32", action="store_true", help="no bfloat16")
-    parser.add_argument("--threads", type=int, help="of the CPU (default: all)")
-    parser.add_argument("--device", default="cpu", help="PyTorch's name of it, as in cuda")
+    parser.add_argument("--threads", type=int, help="of the CPU (default: PyTorch's choice)")
     parser.add_argument(
-        "--workers", type=int, default=0, help="processes that make examples meanwhile"
+        "--device", default="cpu", help="PyTorch's name of it, as in cuda (default: %(default)s)"
     )
-    parser.add_argument("--minutes", type=float, default=5.0, help="between checkpoints")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        help="processes that make examples meanwhile (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=5.0, help="between checkpoints (default: %(default)g)"
+    )
 
 
 def train(options: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trimatte.cli.files import Job
+from trimatte.cli.files import FileJob
 from trimatte.cli.options import UsageError, background_of
 from trimatte.io.reading import load_picture
 from trimatte.io.sources import ImageSource
@@ -24,9 +24,9 @@ from trimatte.ops.cropping import crop_box
 from trimatte.pipeline.backgrounds import blurred_background, fitted_background
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.result import Result
-from trimatte.pipeline.scheduler import number_at_work
+from trimatte.pipeline.scheduler import number_at_work, unnamed
 
-__all__ = ["Behind", "Cutter", "Outcome", "Written", "background_behind"]
+__all__ = ["Behind", "CutoutWriter", "Outcome", "Written", "background_behind"]
 
 Behind = Callable[[Result, ImageSource], Any]
 """What gives the background of a result and the image it was made of, as `composite` takes it."""
@@ -49,12 +49,12 @@ class Written:
 class Outcome:
     """What became of a job: what was written, or what it failed of; and what was warned of."""
 
-    job: Job
+    job: FileJob
     result: Written | BaseException
     warnings: Sequence[str]
 
 
-class Cutter:
+class CutoutWriter:
     """Cuts images out and writes them as the options say.
 
     behind: the background, or None. beside: mask, trimap, garbage and core mattes for every image.
@@ -80,7 +80,7 @@ class Cutter:
         self._compression = arguments.compression
         self._read: bytes | None = None  # of standard input
 
-    def __call__(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+    def __call__(self, jobs: Sequence[FileJob]) -> Iterator[Outcome]:
         """Does the jobs, decoding and writing beside the cutting, and yields their outcomes in
         their order; whatever happens to one of them, the others are done."""
 
@@ -94,22 +94,22 @@ class Cutter:
         with _heard() as heard, closing(stream) as results:  # type: ignore[type-var]
             for number, job in enumerate(jobs):
                 result = next(results)
-                if isinstance(result, Exception) and result.__cause__ is not None:
-                    result = result.__cause__  # which image it was of is said otherwise
+                if isinstance(result, Exception):
+                    result = unnamed(result)  # the report names the image
                 said = list(dict.fromkeys(heard.pop(number, [])))
                 if isinstance(result, Written) and result.data is not None:
                     sys.stdout.buffer.write(result.data)
                     sys.stdout.buffer.flush()
                 yield Outcome(job, result, said)
 
-    def _source(self, job: Job) -> ImageSource:
+    def _source(self, job: FileJob) -> ImageSource:
         if job.source is not None:
             return job.source
         if self._read is None:
             self._read = sys.stdin.buffer.read()
         return self._read
 
-    def _write(self, job: Job, result: Result) -> Written:
+    def _write(self, job: FileJob, result: Result) -> Written:
         start = time.perf_counter()
         plate = None if self._behind is None else self._behind(result, self._source(job))
         if self._crop is not None:

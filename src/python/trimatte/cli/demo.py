@@ -36,13 +36,17 @@ def add_demo(commands: Any) -> None:
         type=Path,
         default=Path("trimatte-demo"),
         metavar="DIR",
-        help="folder (default: trimatte-demo)",
+        help="folder (default: %(default)s)",
     )
-    demo.add_argument("--height", type=_size, default=540, metavar="N", help="lines (default: 540)")
     demo.add_argument(
-        "--width", type=_size, default=960, metavar="N", help="columns (default: 960)"
+        "--height", type=_size, default=540, metavar="N", help="lines (default: %(default)s)"
     )
-    demo.add_argument("--seed", type=int, default=0, metavar="N", help="other hair (default: 0)")
+    demo.add_argument(
+        "--width", type=_size, default=960, metavar="N", help="columns (default: %(default)s)"
+    )
+    demo.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="other hair (default: %(default)s)"
+    )
     demo.set_defaults(run=_demo)
 
 

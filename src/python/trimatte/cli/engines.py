@@ -98,12 +98,18 @@ def add_engines(commands: Any) -> None:
     weights = export.add_mutually_exclusive_group(required=True)
     weights.add_argument("--checkpoint", type=Path, metavar="FILE", help="the weights")
     weights.add_argument("--seed", type=int, metavar="N", help="made-up weights")
-    export.add_argument("--precision", choices=["fp32", "fp16"], default="fp32")
+    export.add_argument(
+        "--precision",
+        choices=["fp32", "fp16"],
+        default="fp32",
+        help="of its arithmetic (default: %(default)s)",
+    )
     export.add_argument(
         "--storage",
         choices=["fp32", "fp16"],
         default="fp32",
-        help="of the weights in the file; fp16 halves it and computes as before",
+        help="of the weights in the file; fp16 halves it and computes as before "
+        "(default: %(default)s)",
     )
     export.add_argument(
         "--size",
@@ -155,7 +161,9 @@ def add_engines(commands: Any) -> None:
         help="of the images, or the least, the most usual and the most, where the model leaves it "
         "free",
     )
-    build.add_argument("--device", default="cuda", metavar="D", help="the GPU (default: cuda)")
+    build.add_argument(
+        "--device", default="cuda", metavar="D", help="the GPU (default: %(default)s)"
+    )
     build.add_argument(
         "--flavour",
         choices=["tensorrt", "tensorrt_rtx"],

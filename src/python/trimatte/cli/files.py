@@ -12,13 +12,13 @@ from pathlib import Path
 from trimatte.cli.options import UsageError
 from trimatte.io.reading import IMAGE_SUFFIXES
 
-__all__ = ["Folders", "Job", "Plan", "images_in", "in_a_line", "jobs_of", "plan_jobs"]
+__all__ = ["FileJob", "FilePlan", "Folders", "images_in", "in_a_line", "jobs_of", "plan_jobs"]
 
 _STANDARD = "-"  # input or output
 
 
 @dataclass(frozen=True)
-class Job:
+class FileJob:
     """One image and where its results go.
 
     source: None: standard input. output: None: standard output. alpha, trimap: None: not asked for.
@@ -45,10 +45,10 @@ class Job:
 
 
 @dataclass
-class Plan:
+class FilePlan:
     """What is to be done, what cannot be and why, and what was passed over."""
 
-    jobs: list[Job] = field(default_factory=list)
+    jobs: list[FileJob] = field(default_factory=list)
     failures: list[tuple[Path, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     makes_folders: bool = False
@@ -90,13 +90,13 @@ class Folders:
         folders = (self.output, self.alpha, self.trimap)
         return {folder.resolve() for folder in folders if folder is not None}
 
-    def job(self, source: Path, stem: Path) -> Job:
+    def job(self, source: Path, stem: Path) -> FileJob:
         """That of an image whose results have this name, without a suffix, below the folders."""
 
         def below(folder: Path, suffix: str) -> Path:
             return folder / f"{stem}.{suffix}"
 
-        return Job(
+        return FileJob(
             source,
             below(self.output, self.format),
             None if self.alpha is None else below(self.alpha, "png"),
@@ -104,7 +104,7 @@ class Folders:
         )
 
 
-def plan_jobs(arguments: argparse.Namespace) -> Plan:
+def plan_jobs(arguments: argparse.Namespace) -> FilePlan:
     """Pair the inputs with their outputs.
 
     Raises UsageError: what was asked for makes no sense.
@@ -117,11 +117,11 @@ def plan_jobs(arguments: argparse.Namespace) -> Plan:
         return _plan_beside(paths, arguments)
     if not _is_for_several(paths, arguments):
         job = _single_job(paths[0], arguments)
-        return _admitted(Plan(), [job], arguments)
+        return _admitted(FilePlan(), [job], arguments)
     if arguments.output == _STANDARD:
         raise UsageError("-o - (standard output) takes the result of one image")
     folders = Folders.of(arguments)
-    plan = Plan(makes_folders=True)
+    plan = FilePlan(makes_folders=True)
     sources: list[tuple[Path, Path]] = []
     for path in paths:
         if path.is_dir():
@@ -134,7 +134,7 @@ def plan_jobs(arguments: argparse.Namespace) -> Plan:
     return _admitted(plan, jobs_of(sources, folders), arguments)
 
 
-def jobs_of(sources: Sequence[tuple[Path, Path]], folders: Folders) -> list[Job]:
+def jobs_of(sources: Sequence[tuple[Path, Path]], folders: Folders) -> list[FileJob]:
     """The jobs of images; sources: their paths, and their names below OUT.
 
     Those that are told apart by their suffix alone keep it before the new one.
@@ -149,7 +149,7 @@ def jobs_of(sources: Sequence[tuple[Path, Path]], folders: Folders) -> list[Job]
     ]
 
 
-def images_in(folder: Path, recursive: bool, skipped: set[Path], plan: Plan) -> Iterator[Path]:
+def images_in(folder: Path, recursive: bool, skipped: set[Path], plan: FilePlan) -> Iterator[Path]:
     """Images of a folder; hidden files and the folders written to are passed over.
 
     plan: its notes get what else was, sub-folders and links to some, and its failures the folders
@@ -190,18 +190,20 @@ def in_a_line(path: Path) -> str:
 # --- one image ---
 
 
-def _plan_standard_input(arguments: argparse.Namespace) -> Plan:
+def _plan_standard_input(arguments: argparse.Namespace) -> FilePlan:
     if len(arguments.input) > 1:
         raise UsageError("'-' (standard input) is one image: it cannot be among several")
     output = _STANDARD if arguments.output is None else arguments.output
     if output != _STANDARD and (Path(output).is_dir() or _ends_like_a_folder(output)):
         raise UsageError("-o: what comes by standard input has no name: give a file, or -")
-    job = Job(None, _output(output), _optional(arguments.alpha), _optional(arguments.trimap_out))
-    return _admitted(Plan(), [job], arguments)
+    job = FileJob(
+        None, _output(output), _optional(arguments.alpha), _optional(arguments.trimap_out)
+    )
+    return _admitted(FilePlan(), [job], arguments)
 
 
-def _single_job(source: Path, arguments: argparse.Namespace) -> Job:
-    return Job(
+def _single_job(source: Path, arguments: argparse.Namespace) -> FileJob:
+    return FileJob(
         source,
         _output(arguments.output),
         _optional(arguments.alpha),
@@ -209,7 +211,7 @@ def _single_job(source: Path, arguments: argparse.Namespace) -> Job:
     )
 
 
-def _plan_beside(paths: Sequence[Path], arguments: argparse.Namespace) -> Plan:
+def _plan_beside(paths: Sequence[Path], arguments: argparse.Namespace) -> FilePlan:
     """Each output beside its input."""
     for path in paths:
         if path.is_dir():
@@ -222,8 +224,8 @@ def _plan_beside(paths: Sequence[Path], arguments: argparse.Namespace) -> Plan:
         raise UsageError("--alpha and --trimap-out of several images: give -o, a folder as well")
     ending = f"{'mask' if arguments.only_mask else 'cutout'}.{arguments.format or 'png'}"
     alpha, trimap = _optional(arguments.alpha), _optional(arguments.trimap_out)
-    jobs = [Job(path, path.with_name(f"{path.stem}.{ending}"), alpha, trimap) for path in paths]
-    return _admitted(Plan(), jobs, arguments)
+    jobs = [FileJob(path, path.with_name(f"{path.stem}.{ending}"), alpha, trimap) for path in paths]
+    return _admitted(FilePlan(), jobs, arguments)
 
 
 def _is_for_several(paths: Sequence[Path], arguments: argparse.Namespace) -> bool:
@@ -253,14 +255,14 @@ def _ends_like_a_folder(name: str) -> bool:
 # --- no file is written onto another ---
 
 
-def _admitted(plan: Plan, jobs: Sequence[Job], arguments: argparse.Namespace) -> Plan:
+def _admitted(plan: FilePlan, jobs: Sequence[FileJob], arguments: argparse.Namespace) -> FilePlan:
     """The plan with the jobs that write neither onto an input nor onto each other's results."""
     admit(plan, jobs, [job.source for job in jobs if job.source is not None], arguments)
     return plan
 
 
 def admit(
-    plan: Plan, jobs: Iterable[Job], sources: Iterable[Path], arguments: argparse.Namespace
+    plan: FilePlan, jobs: Iterable[FileJob], sources: Iterable[Path], arguments: argparse.Namespace
 ) -> None:
     """Take the jobs into the plan that write onto none of the sources, nor onto what is read beside
     them, nor onto each other's results; the others are failures.

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from trimatte.arrays import Array
-from trimatte.cli.cutting import Cutter, background_behind
-from trimatte.cli.files import Plan, plan_jobs
+from trimatte.cli.cutting import CutoutWriter, background_behind
+from trimatte.cli.files import FilePlan, plan_jobs
 from trimatte.cli.options import (
     UsageError,
     add_matting,
@@ -149,7 +149,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         parser,
         "OUT",
         "image (.png, .webp, .tif), folder for several, or - for standard output (default: "
-        "IN.cutout.png beside IN; of - also -)",
+        "IN.cutout.png beside IN, or IN.mask.png with --only-mask; of - also -)",
         required=False,
     )
 
@@ -186,7 +186,7 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
         "-om",
         "--only-mask",
         action="store_true",
-        help="OUT is the alpha matte, in grey, and not the cutout (default: IN.mask.png)",
+        help="OUT is the alpha matte, in grey, and not the cutout",
     )
     results.add_argument(
         "--background",
@@ -225,7 +225,7 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
         default="fast",
         metavar="LEVEL",
         help=f"of all these files: {', '.join(COMPRESSION)}, or 0 (largest) to 9 (smallest, slow); "
-        "never changes a pixel (default: fast)",
+        "never changes a pixel (default: %(default)s)",
     )
     told = parser.add_argument_group("what to tell").add_mutually_exclusive_group()
     told.add_argument(
@@ -310,11 +310,11 @@ def _run(arguments: argparse.Namespace, remover: Callable[[], Remover], *beside:
     """
     _check_standard(arguments)
     folders = watched_folders(arguments) if arguments.watch else None
-    plan = Plan(makes_folders=True) if folders else plan_jobs(arguments)
+    plan = FilePlan(makes_folders=True) if folders else plan_jobs(arguments)
     _check_alpha_has_room(arguments, plan)
     behind = background_behind(arguments)
     given = {name: getattr(arguments, name) for name in beside}
-    cutter = Cutter(
+    writer = CutoutWriter(
         remover(),
         arguments,
         behind,
@@ -323,23 +323,23 @@ def _run(arguments: argparse.Namespace, remover: Callable[[], Remover], *beside:
     )
     with reporting(arguments, None if folders else len(plan.jobs)) as report:
         if folders is not None:
-            watch(arguments, folders, cutter, report)
+            watch(arguments, folders, writer, report)
             report.note(f"{report.done} images cut out")
         else:
             try:
-                _run_plan(plan, cutter, report)
+                _run_plan(plan, writer, report)
             except KeyboardInterrupt:
                 report.summary()
                 raise
     return report.summary()
 
 
-def _run_plan(plan: Plan, cutter: Cutter, report: Report) -> None:
+def _run_plan(plan: FilePlan, writer: CutoutWriter, report: Report) -> None:
     for note in plan.notes:
         report.note(note)
     for path, cause in plan.failures:
         report.refuse(path, cause)
-    with closing(cutter(plan.jobs)) as outcomes:  # type: ignore[type-var]
+    with closing(writer(plan.jobs)) as outcomes:  # type: ignore[type-var]
         for outcome in outcomes:
             report.tell(outcome)
 
@@ -358,7 +358,7 @@ def _check_standard(arguments: argparse.Namespace) -> None:
         raise UsageError("--json and -o - would mix on standard output: use --json-file")
 
 
-def _check_alpha_has_room(arguments: argparse.Namespace, plan: Plan) -> None:
+def _check_alpha_has_room(arguments: argparse.Namespace, plan: FilePlan) -> None:
     """Whether the format of cutouts with alpha can hold it."""
     if arguments.background is not None or arguments.only_mask:
         return

@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from trimatte import engines
 from trimatte.cli.files import in_a_line
-from trimatte.cli.options import UsageError, add_matting, add_network, add_screen, classes_of
+from trimatte.cli.options import (
+    UsageError,
+    add_matting,
+    add_network,
+    add_screen,
+    classes_of,
+    despill_of,
+)
 from trimatte.cli.progress import progress
 from trimatte.errors import ArgumentError
+from trimatte.ops.key_rules import KEY_DEFAULTS
 from trimatte.pipeline.remover import Remover
+from trimatte.pipeline.segmenter import BUILT_IN_MODEL
 
 if TYPE_CHECKING:
     from trimatte.inspector.view import Region
@@ -64,7 +73,12 @@ def add_inspect(commands: Any) -> None:
         help="every n-th pixel of more than so many (default: 4 million)",
     )
     add_screen(parser)
-    add_network(parser, default=None)
+    add_network(
+        parser,
+        default=None,
+        without=f"{BUILT_IN_MODEL}; none, but a key, where --key-color, --method, --tolerance, "
+        "--softness or --transfer is given",
+    )
     add_matting(parser)
     parser.set_defaults(run=_inspect)
 
@@ -96,13 +110,18 @@ def _inspect(arguments: argparse.Namespace) -> int:
     remover = _remover(arguments, options)
     result = remover(arguments.input)
     hard = remover.method == "difference"
+    tolerance, softness = KEY_DEFAULTS["difference"]
+    if hard and arguments.tolerance is not None:
+        tolerance = arguments.tolerance
+    if hard and arguments.softness is not None:
+        softness = arguments.softness
     write_page(
         output,
         arguments.input,
         result,
         key_color=arguments.key_color,
-        tolerance=arguments.tolerance if hard and arguments.tolerance is not None else 30.0,
-        softness=arguments.softness if hard and arguments.softness is not None else 0.0,
+        tolerance=tolerance,
+        softness=softness,
         **shown,
     )
     print(in_a_line(output))
@@ -135,7 +154,6 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     )
     options = {name: getattr(arguments, name) for name in names}
     options["model"] = arguments.model or "auto"
-    despill = arguments.despill or "average"
-    options["despill"] = None if despill == "none" else despill
+    options["despill"] = despill_of(arguments.despill)
     options["classes"] = classes_of(arguments)
     return options

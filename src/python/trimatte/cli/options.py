@@ -12,7 +12,7 @@ from PIL import ImageColor
 from trimatte.arrays import DESPILL_METHODS
 from trimatte.cli.progress import add_terms, progress
 from trimatte.errors import ArgumentError
-from trimatte.ops.key_rules import KEY_METHODS
+from trimatte.ops.key_rules import KEY_DEFAULTS, KEY_METHODS
 from trimatte.ops.matting import QUALITIES
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.segmenter import Segmenter
@@ -25,6 +25,7 @@ __all__ = [
     "add_screen",
     "background_of",
     "classes_of",
+    "despill_of",
     "key_remover",
     "network_remover",
 ]
@@ -46,13 +47,14 @@ def add_output(
 
 def add_screen(parser: argparse.ArgumentParser) -> Any:
     """Adds the options of a colour key, as a group, and returns that."""
+    hard, soft = KEY_DEFAULTS["difference"], KEY_DEFAULTS["ffmpeg"]
     screen = parser.add_argument_group("the screen")
     screen.add_argument(
         "--key-color",
         type=_key_color,
         metavar="COLOR",
         help="auto, green, blue, red, or the screen's colour as r,g,b or #rrggbb (default: auto, "
-        "the commonest of the borders; green for the method difference)",
+        "the commonest of the borders, for the method plate; green for the others)",
     )
     screen.add_argument(
         "--method",
@@ -65,28 +67,34 @@ def add_screen(parser: argparse.ArgumentParser) -> Any:
         type=float,
         metavar="N",
         help="difference: how far the key channel exceeds the others on the screen, 0..255 "
-        "(default: 30); ffmpeg, obs: distance from the key colour (default: 0.3)",
+        f"(default: {hard[0]:g}); ffmpeg, obs: distance from the key colour (default: {soft[0]:g})",
     )
     screen.add_argument(
         "--softness",
         type=float,
         metavar="N",
-        help="width of the ramp above the tolerance (default: 0; 0.5)",
+        help="difference, ffmpeg, obs: width of the ramp above the tolerance "
+        f"(default: {hard[1]:g}; ffmpeg, obs: {soft[1]:g})",
     )
     screen.add_argument(
         "--transfer",
         choices=["srgb", "linear"],
-        help="the space that foreground and screen were mixed in (default: which fits)",
+        help="the space that foreground and screen were mixed in (default: the one that fits, for "
+        "the method plate; srgb for the others)",
     )
     screen.add_argument(
         "--choke",
         type=float,
         default=0.0,
         metavar="N",
-        help="tighten alpha by so many pixels; below 0 spreads it",
+        help="tighten alpha by so many pixels; below 0 spreads it (default: %(default)g)",
     )
     screen.add_argument(
-        "--feather", type=float, default=0.0, metavar="N", help="soften its edge by so many"
+        "--feather",
+        type=float,
+        default=0.0,
+        metavar="N",
+        help="soften its edge by so many (default: %(default)g)",
     )
     screen.add_argument(
         "--despill",
@@ -94,13 +102,20 @@ def add_screen(parser: argparse.ArgumentParser) -> Any:
         help="how to take the screen's light out of the foreground (default: average)",
     )
     screen.add_argument(
-        "--despill-strength", type=float, default=1.0, metavar="S", help="0..1 (default: 1)"
+        "--despill-strength",
+        type=float,
+        default=1.0,
+        metavar="S",
+        help="0..1 (default: %(default)g)",
     )
     return screen
 
 
-def add_network(parser: argparse.ArgumentParser, *, default: str | None) -> None:
-    """Adds the options of a segmentation network; default: the model without --model."""
+def add_network(
+    parser: argparse.ArgumentParser, *, default: str | None, without: str = "%(default)s"
+) -> None:
+    """Adds the options of a segmentation network. default: the model without --model. without: the
+    words for that in the help."""
     network = parser.add_argument_group("the network")
     network.add_argument(
         "-m",
@@ -108,7 +123,7 @@ def add_network(parser: argparse.ArgumentParser, *, default: str | None) -> None
         default=default,
         metavar="NAME|FILE",
         help="a name of `trimatte engines list`, or an .onnx file with its card "
-        f"(default: {default or 'none: the screen is keyed out'})",
+        f"(default: {without})",
     )
     add_terms(network)
     network.add_argument(
@@ -118,7 +133,7 @@ def add_network(parser: argparse.ArgumentParser, *, default: str | None) -> None
         "--runtime",
         choices=["auto", "tensorrt", "tensorrt_rtx", "onnxruntime", "openvino"],
         default="auto",
-        help="what runs it (default: auto)",
+        help="what runs it (default: %(default)s)",
     )
     network.add_argument(
         "--precision",
@@ -141,13 +156,14 @@ def add_matting(parser: argparse.ArgumentParser) -> None:
         "--quality",
         choices=QUALITIES,
         default="balanced",
-        help="of the opacity (default: balanced)",
+        help="of the opacity (default: %(default)s)",
     )
     matting.add_argument(
         "--device",
         default="cpu",
         metavar="D",
-        help="cpu, cuda, cuda:1 and so on, or auto: a GPU where there is one (default: cpu)",
+        help="cpu, cuda, cuda:1 and so on, or auto: a GPU where there is one "
+        "(default: %(default)s)",
     )
 
 
@@ -196,7 +212,7 @@ def key_remover(
             feather=arguments.feather,
             radius=arguments.radius,
             quality=arguments.quality,
-            despill=None if despill == "none" else despill,
+            despill=despill_of(despill),
             despill_strength=arguments.despill_strength,
             device=arguments.device,
             **_bounds(arguments),
@@ -247,7 +263,16 @@ def _beside_network(arguments: argparse.Namespace) -> dict[str, Any]:
     names = ("key_color", "method", "tolerance", "softness", "transfer")
     given = {name: getattr(arguments, name, None) for name in names}
     edges = {name: getattr(arguments, name, 0.0) for name in ("choke", "feather")}
-    return {name: value for name, value in given.items() if value is not None} | edges
+    given = {name: value for name, value in given.items() if value is not None} | edges
+    if "despill" in arguments:
+        given["despill"] = despill_of(arguments.despill)
+        given["despill_strength"] = arguments.despill_strength
+    return given
+
+
+def despill_of(given: str | None) -> str | None:
+    """--despill as a Remover takes it; given: None without the option."""
+    return None if given == "none" else given or "average"
 
 
 def _bounds(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from trimatte.cli.cutting import Outcome, Written
-from trimatte.cli.files import Job, in_a_line
+from trimatte.cli.files import FileJob, in_a_line
 from trimatte.cli.options import UsageError
 from trimatte.errors import Error
 
@@ -76,7 +76,7 @@ class Report:
             print(f"  {name}: {cause}", file=sys.stderr)
         return 1
 
-    def _succeeded(self, job: Job, written: Written, warnings: Sequence[str]) -> None:
+    def _succeeded(self, job: FileJob, written: Written, warnings: Sequence[str]) -> None:
         self.done += 1
         self._failures.pop(job.source, None)  # of an earlier try, where a folder is watched
         for text in warnings:

@@ -46,24 +46,45 @@ def add_serve(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--host", default="127.0.0.1", metavar="H", help="address to listen on (default: 127.0.0.1)"
+        "--host",
+        default="127.0.0.1",
+        metavar="H",
+        help="address to listen on (default: %(default)s)",
     )
-    parser.add_argument("--port", type=_port, default=8000, metavar="N", help="(default: 8000)")
+    parser.add_argument(
+        "--port", type=_port, default=8000, metavar="N", help="(default: %(default)s)"
+    )
     workers = parser.add_argument_group("the workers")
-    workers.add_argument("--replicas", type=int, default=1, metavar="N", help="how many processes")
-    workers.add_argument("--cpus", type=int, default=1, metavar="N", help="cores of each")
     workers.add_argument(
-        "--gpus", type=float, default=0, metavar="N", help="of each, such as 1 or 0.5: its device"
+        "--replicas",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how many processes (default: %(default)s)",
     )
     workers.add_argument(
-        "--batch", type=int, default=8, metavar="N", help="images cut out together (default: 8)"
+        "--cpus", type=int, default=1, metavar="N", help="cores of each (default: %(default)s)"
+    )
+    workers.add_argument(
+        "--gpus",
+        type=float,
+        default=0,
+        metavar="N",
+        help="of each, such as 1 or 0.5; --device is then cuda (default: %(default)g)",
+    )
+    workers.add_argument(
+        "--batch",
+        type=int,
+        default=8,
+        metavar="N",
+        help="images cut out together (default: %(default)s)",
     )
     workers.add_argument(
         "--batch-wait",
         type=float,
         default=0.01,
         metavar="S",
-        help="seconds to wait for a full batch (default: 0.01)",
+        help="seconds to wait for a full batch (default: %(default)g)",
     )
     workers.add_argument(
         "--address", metavar="A", help="a Ray cluster's (default: RAY_ADDRESS, or this machine)"
@@ -75,28 +96,28 @@ def add_serve(commands: Any) -> None:
         type=int,
         default=default.max_bytes,
         metavar="N",
-        help=f"of its body (default: {default.max_bytes})",
+        help="of its body (default: %(default)s)",
     )
     limits.add_argument(
         "--max-pixels",
         type=int,
         default=default.max_pixels,
         metavar="N",
-        help=f"of its image (default: {default.max_pixels})",
+        help="of its image (default: %(default)s)",
     )
     limits.add_argument(
         "--timeout",
         type=float,
         default=default.seconds,
         metavar="S",
-        help=f"seconds until it is answered with 504 (default: {default.seconds:g})",
+        help="seconds until it is answered with 504 (default: %(default)g)",
     )
     limits.add_argument(
         "--queue",
         type=int,
         default=default.queued,
         metavar="N",
-        help=f"that wait; more are answered with 503 (default: {default.queued})",
+        help="that wait; more are answered with 503 (default: %(default)s)",
     )
     limits.add_argument(
         "--max-memory",

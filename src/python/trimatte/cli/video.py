@@ -82,7 +82,7 @@ def add_video(commands: Any) -> None:
         help="each frame for itself: alpha may flicker where nothing moves",
     )
     add_screen(parser)
-    add_network(parser, default=None)
+    add_network(parser, default=None, without="none: the screen is keyed out")
     add_matting(parser)
     parser.set_defaults(run=_video)
 

@@ -10,8 +10,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from trimatte.cli.cutting import Cutter
-from trimatte.cli.files import Folders, Job, Plan, admit, images_in, in_a_line, jobs_of
+from trimatte.cli.cutting import CutoutWriter
+from trimatte.cli.files import FileJob, FilePlan, Folders, admit, images_in, in_a_line, jobs_of
 from trimatte.cli.options import UsageError
 from trimatte.cli.report import Report
 
@@ -83,16 +83,18 @@ def watched_folders(arguments: argparse.Namespace) -> Folders:
                 "again: give another folder"
             )
     # A report is begun before the first image comes: it must be none of those that are there.
-    admit(Plan(), [], _images(roots, arguments.recursive, folders, Plan()), arguments)
+    admit(FilePlan(), [], _images(roots, arguments.recursive, folders, FilePlan()), arguments)
     return folders
 
 
-def watch(arguments: argparse.Namespace, folders: Folders, cutter: Cutter, report: Report) -> None:
+def watch(
+    arguments: argparse.Namespace, folders: Folders, writer: CutoutWriter, report: Report
+) -> None:
     """Cut out what is in the folders, unless it was before, and what comes into them, until Ctrl-C
     or SIGTERM."""
     roots = [Path(name) for name in arguments.input]
     arrivals = Arrivals()
-    first = Plan()
+    first = FilePlan()
     makers: dict[Path, Path] = {}  # the image of each result
     at_first = set(_images(roots, arguments.recursive, folders, first))
     for note in (f"watching {', '.join(map(in_a_line, roots))}; Ctrl-C ends it", *first.notes):
@@ -101,9 +103,9 @@ def watch(arguments: argparse.Namespace, folders: Folders, cutter: Cutter, repor
         report.refuse(path, cause)
     with _sigterm_as_ctrl_c(), suppress(KeyboardInterrupt):
         while True:
-            names = _images(roots, arguments.recursive, folders, Plan())
+            names = _images(roots, arguments.recursive, folders, FilePlan())
             arrived = set(arrivals.look(names))
-            plan = Plan()
+            plan = FilePlan()
             if arrived:
                 jobs = [job for job in jobs_of([*names.items()], folders) if job.source in arrived]
                 jobs = [job for job in jobs if job.source not in at_first or not _is_done(job)]
@@ -113,7 +115,7 @@ def watch(arguments: argparse.Namespace, folders: Folders, cutter: Cutter, repor
             for source, cause in plan.failures:
                 report.refuse(source, cause)
             if plan.jobs:
-                with closing(cutter(plan.jobs)) as outcomes:  # type: ignore[type-var]
+                with closing(writer(plan.jobs)) as outcomes:  # type: ignore[type-var]
                     for outcome in outcomes:
                         report.tell(outcome)
             else:
@@ -121,7 +123,7 @@ def watch(arguments: argparse.Namespace, folders: Folders, cutter: Cutter, repor
 
 
 def _images(
-    roots: Iterable[Path], recursive: bool, folders: Folders, plan: Plan
+    roots: Iterable[Path], recursive: bool, folders: Folders, plan: FilePlan
 ) -> dict[Path, Path]:
     """The images in folders, and their names below OUT."""
     return {
@@ -131,7 +133,9 @@ def _images(
     }
 
 
-def _of_one_maker(jobs: Iterable[Job], makers: dict[Path, Path], plan: Plan) -> Iterator[Job]:
+def _of_one_maker(
+    jobs: Iterable[FileJob], makers: dict[Path, Path], plan: FilePlan
+) -> Iterator[FileJob]:
     """The jobs whose results are not another image's, that came earlier; those are failures."""
     for job in jobs:
         assert job.source is not None
@@ -144,7 +148,7 @@ def _of_one_maker(jobs: Iterable[Job], makers: dict[Path, Path], plan: Plan) -> 
             yield job
 
 
-def _is_done(job: Job) -> bool:
+def _is_done(job: FileJob) -> bool:
     """Whether all results are there and none is older than the image."""
     assert job.source is not None
     try:

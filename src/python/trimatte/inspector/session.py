@@ -8,14 +8,14 @@ import warnings
 from typing import Any
 
 from trimatte import engines
-from trimatte.arrays import CHANNELS, DESPILL_METHODS
+from trimatte.arrays import CHANNELS, DESPILL_METHODS, as_key_color
 from trimatte.errors import ArgumentError
 from trimatte.inspector.assembly import assemble
 from trimatte.inspector.payload import Part, image_part, key_part, name_of, result_part
 from trimatte.inspector.view import MAX_PIXELS, Region, choose_view
 from trimatte.io.reading import load_picture
 from trimatte.io.sources import ImageSource
-from trimatte.ops.key_rules import KEY_METHODS
+from trimatte.ops.key_rules import KEY_DEFAULTS, KEY_METHODS
 from trimatte.ops.matting import QUALITIES
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL
@@ -64,6 +64,8 @@ class Session:
         height, width = self._picture.pixels.shape[:2]
         self._view = choose_view(height, width, region=region, max_pixels=max_pixels)
         self._name = name_of(image) if name is None else name
+        if options.get("key_color") is not None:
+            options["key_color"] = as_key_color(options["key_color"], "inspector")
         if options.get("model", "auto") == "auto":
             keys = any(options.get(each) is not None for each in _OF_KEY)
             options["model"] = None if keys else BUILT_IN_MODEL
@@ -111,12 +113,13 @@ class Session:
             result = remover(self._picture.pixels)
         notes = tuple(dict.fromkeys(str(warning.message) for warning in caught))
         difference = remover.method == "difference"
+        tolerance, softness = KEY_DEFAULTS["difference"]
         self._key = key_part(
             self._picture.pixels,
             result.screen,
             self.options["key_color"],
-            _usual(self.options["tolerance"] if difference else None, 30.0),
-            _usual(self.options["softness"] if difference else None, 0.0),
+            _usual(self.options["tolerance"] if difference else None, tolerance),
+            _usual(self.options["softness"] if difference else None, softness),
         )
         self._result = result_part(result, self._view, notes=notes)
 

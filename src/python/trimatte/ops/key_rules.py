@@ -15,7 +15,9 @@ from trimatte.arrays import (
     Array,
     ArrayLike,
     KeyColor,
+    KeyColorLike,
     as_array,
+    as_key_color,
     choice,
     depth_code,
     is_number,
@@ -25,7 +27,15 @@ from trimatte.arrays import (
 from trimatte.errors import ArgumentError
 from trimatte.ops.screens import Screen, fit_screen
 
-__all__ = ["KEY_METHODS", "KeyRule", "check_key_options", "key_rule", "run_key", "usual_method"]
+__all__ = [
+    "KEY_DEFAULTS",
+    "KEY_METHODS",
+    "KeyRule",
+    "check_key_options",
+    "key_rule",
+    "run_key",
+    "usual_method",
+]
 
 # What the names of screens stand for: the paints and cloths sold as chroma key green and blue.
 _SCREEN_COLORS = {
@@ -35,14 +45,16 @@ _SCREEN_COLORS = {
 }
 
 _SOFT_METHODS = {"ffmpeg": 0, "obs": 1, "vlahos": 2, "plate": 3}
-_DEFAULTS = {  # tolerance and softness
+KEY_DEFAULTS = {
     "difference": (30.0, 0.0),
     "ffmpeg": (0.3, 0.5),
     "obs": (0.3, 0.5),
     "vlahos": (0.0, 0.0),
     "plate": (0.0, 0.0),
 }
-KEY_METHODS = ("plate", *(method for method in _DEFAULTS if method != "plate"))
+"""Tolerance and softness of every method, where they are not given."""
+
+KEY_METHODS = ("plate", *(method for method in KEY_DEFAULTS if method != "plate"))
 """The best first."""
 
 _OPTIONS = {
@@ -104,7 +116,7 @@ def key_rule(
     operation: str,
     image: Array,
     *,
-    key_color: KeyColor = "green",
+    key_color: KeyColorLike = "green",
     method: str,
     tolerance: float | None = None,
     softness: float | None = None,
@@ -118,22 +130,23 @@ def key_rule(
     check_key_options(
         operation, method, tolerance=tolerance, softness=softness, plate=plate, screen=screen
     )
-    defaults = _DEFAULTS[method]
+    defaults = KEY_DEFAULTS[method]
+    color = as_key_color(key_color, operation)
     if method == "plate" and screen is None:
         choose = "auto" if transfer is None else transfer
-        screen = fit_screen(image, key_color=key_color, plate=plate, transfer=choose)
+        screen = fit_screen(image, key_color=color, plate=plate, transfer=choose)
         plate = None
-    elif key_color == "auto":
-        key_color = fit_screen(image).key_color
+    elif color == "auto":
+        color = fit_screen(image).key_color
     space = _transfer(operation, method, transfer, screen)
     if method == "plate" and screen is not None:
         if plate is not None:
             raise ArgumentError(f"{operation}: plate must be None where a screen is given")
-        key_color = screen.key_color
+        color = screen.key_color
     found = KeyRule(
         method,
-        key_channel(key_color, operation),
-        _color(key_color),
+        key_channel(color),
+        _encoded(color),
         defaults[0] if tolerance is None else number(tolerance, operation, "tolerance"),
         defaults[1] if softness is None else number(softness, operation, "softness"),
         space,
@@ -181,8 +194,8 @@ def _levels(operation: str, clip: Any) -> tuple[float, float]:
     )
 
 
-def _color(key_color: KeyColor) -> tuple[float, float, float]:
-    """A key colour, which `key_channel` has checked, in [0, 1]."""
+def _encoded(key_color: KeyColor) -> tuple[float, float, float]:
+    """A key colour in [0, 1]."""
     r, g, b = _SCREEN_COLORS[key_color] if isinstance(key_color, str) else key_color
     return r / 255.0, g / 255.0, b / 255.0
 

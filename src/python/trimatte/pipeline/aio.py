@@ -7,13 +7,13 @@ from typing import Any
 
 from trimatte.arrays import is_number
 from trimatte.errors import ArgumentError
-from trimatte.pipeline.scheduler import Job, Pipeline
+from trimatte.pipeline.scheduler import Job, Scheduler
 
 __all__ = ["outcome"]
 
 
 async def outcome(
-    pipeline: Pipeline, job: Job, *, deadline: float | None, most_waiting: int | None
+    scheduler: Scheduler, job: Job, *, deadline: float | None, most_waiting: int | None
 ) -> Any:
     """What becomes of a job that is submitted now.
 
@@ -24,7 +24,7 @@ async def outcome(
         raise ArgumentError(
             f"aremove: deadline must be None or seconds above 0, got {deadline!r:.80}"
         )
-    pipeline.submit(job, most_waiting=most_waiting)
+    scheduler.submit(job, most_waiting=most_waiting)
     done = asyncio.wrap_future(job.future)
     try:
         await asyncio.wait([done], timeout=deadline)
@@ -32,5 +32,5 @@ async def outcome(
             return done.result()
         raise TimeoutError(f"aremove: the image was not done after {deadline:g} seconds")
     finally:
-        pipeline.release(job)
+        scheduler.release(job)
         done.cancel()

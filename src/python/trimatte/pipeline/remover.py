@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trimatte import _core
-from trimatte.arrays import KeyColor, as_array, choice, is_on_gpu, three_valued
+from trimatte.arrays import (
+    KeyColor,
+    KeyColorLike,
+    as_array,
+    as_key_color,
+    choice,
+    is_on_gpu,
+    three_valued,
+)
 from trimatte.devices import DeviceArray, cuda_available, free_memory
 from trimatte.errors import ArgumentError, EngineError
 from trimatte.io.metadata import METADATA, Metadata
@@ -39,7 +47,7 @@ from trimatte.pipeline.budget import Budget, Bytes, check_fits, number_of_bytes
 from trimatte.pipeline.gpu_streams import GpuStreams
 from trimatte.pipeline.models import as_segmenter, refuse_options
 from trimatte.pipeline.result import Result
-from trimatte.pipeline.scheduler import Finish, Job, Pipeline, Plan, Stages, in_order
+from trimatte.pipeline.scheduler import Finish, Job, Plan, Scheduler, Stages, in_order
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL, Classes, Model, Segmenter
 
 __all__ = ["Remover", "Result", "remove"]
@@ -148,7 +156,7 @@ class Remover:
         runtime: str = "auto",
         precision: str | None = None,
         accept_license: bool | str = False,
-        key_color: KeyColor | None = None,
+        key_color: KeyColorLike | None = None,
         method: str | None = None,
         tolerance: float | None = None,
         softness: float | None = None,
@@ -176,9 +184,9 @@ class Remover:
             )
         self.max_queue = max_queue
         self._closed = False
-        self._pipelines: set[Pipeline] = set()
+        self._schedulers: set[Scheduler] = set()
         self._gpu_streams = GpuStreams()
-        self._serving: Pipeline | None = None
+        self._serving: Scheduler | None = None
         self.classes = classes
         tuned = tolerance is not None or softness is not None
         tells_of_key = tuned or method is not None or transfer is not None
@@ -187,7 +195,7 @@ class Remover:
         self.method: str = method or ("difference" if tuned else "plate")
         self.keys: bool = model is None or key_color is not None
         usual = "auto" if self.method == "plate" else "green"
-        self.key_color: KeyColor = usual if key_color is None else key_color
+        self.key_color = as_key_color(usual if key_color is None else key_color, "Remover")
         if not self.keys and tells_of_key:
             raise ArgumentError(
                 "Remover: method, tolerance, softness and transfer must be left out with a model "
@@ -401,8 +409,8 @@ class Remover:
             serving, self._serving = self._serving, None
         if serving is not None:
             serving.close()
-        for pipeline in tuple(self._pipelines):
-            pipeline.close(drop=True)
+        for scheduler in tuple(self._schedulers):
+            scheduler.close(drop=True)
         self._model = None
         self.__dict__.pop("segmenter", None)
         free_memory()
@@ -455,11 +463,11 @@ class Remover:
         keep_errors: bool,
     ) -> Iterator[Any]:
         self._check_open()
-        pipeline = Pipeline(plan, Budget(limit))
-        self._pipelines.add(pipeline)
+        scheduler = Scheduler(plan, Budget(limit))
+        self._schedulers.add(scheduler)
         try:
             yield from in_order(
-                pipeline,
+                scheduler,
                 stages,
                 images,
                 most=plan.ahead + plan.workers,
@@ -467,15 +475,15 @@ class Remover:
                 keep_errors=keep_errors,
             )
         finally:
-            self._pipelines.discard(pipeline)
-            pipeline.close(drop=True)
+            self._schedulers.discard(scheduler)
+            scheduler.close(drop=True)
 
-    def _server(self) -> Pipeline:
+    def _server(self) -> Scheduler:
         """The threads behind `aremove`; they end when nobody has the Remover any more."""
         with _SERVING:
             self._check_open()
             if self._serving is None:
-                self._serving = Pipeline(self._plan(None, None), Budget(self.max_memory))
+                self._serving = Scheduler(self._plan(None, None), Budget(self.max_memory))
                 weakref.finalize(self, self._serving.stop)
             return self._serving
 

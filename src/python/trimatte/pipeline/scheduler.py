@@ -22,7 +22,7 @@ from trimatte.io.sources import is_path, measurable
 from trimatte.pipeline.budget import Budget, check_fits, in_words
 from trimatte.threads import Worker, wait_for_all
 
-__all__ = ["Finish", "Job", "Pipeline", "Plan", "Stages", "in_order", "number_at_work"]
+__all__ = ["Finish", "Job", "Plan", "Scheduler", "Stages", "in_order", "number_at_work", "unnamed"]
 
 Finish = Callable[[Any], Any]
 """Makes something of a `Result`, as its file, on a thread of its own."""
@@ -94,7 +94,7 @@ class Job:
     """An image on its way; `future` gets what becomes of it, or the exception.
 
     what: its name in the exception; None: that is not named. finish: the last stage. number: see
-    `number_at_work`.
+    `number_at_work`; a named exception has it as `image_index`.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Job:
         return None if shape is None else (self.stages.segment, shape)
 
 
-class Pipeline:
+class Scheduler:
     """Threads that take jobs through their stages: some decode, some segment and cut, some finish.
 
     Jobs are begun in their order, as many at a time as the plan and the budget allow, and may be
@@ -155,7 +155,7 @@ class Pipeline:
     def submit(self, job: Job, *, most_waiting: int | None = None) -> Job:
         """Have a job done.
 
-        Raises QueueFullError: so many are waiting to be begun; EngineError: the pipeline is closed.
+        Raises QueueFullError: so many are waiting to be begun; EngineError: it is closed.
         """
         with self._changed:
             if self._closed:
@@ -357,7 +357,7 @@ class Pipeline:
         if error is None:
             job.future.set_result(value)
         else:
-            job.future.set_exception(_named(error, job.what))
+            job.future.set_exception(_named(error, job))
 
     def _resize(self, job: Job, size: int) -> bool:
         if not self._budget.resize(job.taken, size):
@@ -367,7 +367,7 @@ class Pipeline:
 
 
 def in_order(
-    pipeline: Pipeline,
+    scheduler: Scheduler,
     stages: Stages,
     images: Iterable[Any],
     *,
@@ -393,20 +393,20 @@ def in_order(
                 source, failure = None, error
             else:
                 what = f"image {number}" + (f", {os.fsdecode(image)!r}" if is_path(image) else "")
-                jobs.append(pipeline.submit(Job(stages, image, what, finish, number)))
+                jobs.append(scheduler.submit(Job(stages, image, what, finish, number)))
                 number += 1
                 del image
         if not jobs:
             break
         # Nothing here may hold on to a result that was given away.
-        yield _outcome(pipeline, jobs.popleft(), keep_errors)
+        yield _outcome(scheduler, jobs.popleft(), keep_errors)
     if failure is not None:
         raise failure
 
 
-def _outcome(pipeline: Pipeline, job: Job, keep_errors: bool) -> Any:
+def _outcome(scheduler: Scheduler, job: Job, keep_errors: bool) -> Any:
     error = job.future.exception()  # waits
-    pipeline.release(job)
+    scheduler.release(job)
     if error is None:
         return job.future.result()
     if keep_errors and isinstance(error, Exception):
@@ -438,10 +438,11 @@ def _bytes_of(value: Any, job: Job) -> int:
     return size if isinstance(size, int) else job.taken
 
 
-def _named(error: BaseException, what: str | None) -> BaseException:
-    """The exception with the name of the image in front, and no hold on its arrays; what is to end
-    a program stays as it is."""
+def _named(error: BaseException, job: Job) -> BaseException:
+    """The exception with the name of the image in front, its number as `image_index`, and no hold
+    on its arrays; what is to end a program stays as it is."""
     traceback.clear_frames(error.__traceback__)
+    what = job.what
     if what is None or not isinstance(error, Exception):
         return error
     named: Exception
@@ -452,7 +453,15 @@ def _named(error: BaseException, what: str | None) -> BaseException:
     else:
         named = Error(f"{what}: {type(error).__name__}: {_text_of(error)}")
     named.__cause__ = error
+    named.image_index = job.number  # type: ignore[attr-defined]
     return named
+
+
+def unnamed(error: Exception) -> Exception:
+    """The exception that an image of a stream raised, without the image's name in front; any other
+    exception as it is."""
+    cause = error.__cause__
+    return cause if hasattr(error, "image_index") and isinstance(cause, Exception) else error
 
 
 def _of_its_kind(error: Error, text: str) -> Error:

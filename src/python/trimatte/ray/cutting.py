@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import trimatte
+from trimatte.devices import set_num_threads
 from trimatte.errors import ArgumentError
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.result import Result
+from trimatte.pipeline.scheduler import unnamed
 
-__all__ = ["FORMATS", "Cutter", "checked_format"]
+__all__ = ["FORMATS", "BatchRemover", "checked_format"]
 
 FORMATS = {"png": "image/png", "webp": "image/webp", "tiff": "image/tiff"}
 """What cutouts can be encoded as, and its media type; the first is the default."""
 
 
-class Cutter:
+class BatchRemover:
     """A `Remover` in a worker, which has so many cores, and perhaps a GPU, to itself.
 
     Args:
@@ -29,18 +30,16 @@ class Cutter:
     def __init__(
         self, options: Mapping[str, Any], *, cpus: int, gpus: float, batch_size: int | None = None
     ) -> None:
-        trimatte.set_num_threads(cpus)
+        set_num_threads(cpus)
         on_gpu = {"device": "cuda", "batch_size": batch_size} if gpus else {}
         self._remover = Remover(**on_gpu | dict(options))
         _ = self._remover.segmenter  # loaded now: a worker that cannot have it says so at once
 
     def cut(self, images: Sequence[bytes]) -> list[Result | Exception]:
-        """A Result of each encoded image, or what was wrong with it."""
+        """A Result of each encoded image, or the exception that it raised, without its number in
+        this batch, which means nothing to the caller."""
         results = self._remover.remove_batch(images, on_error="return")
-        for number, result in enumerate(results):
-            if isinstance(result, Exception):  # whose number says nothing outside of this batch
-                result.args = (str(result).removeprefix(f"image {number}: "), *result.args[1:])
-        return results
+        return [unnamed(each) if isinstance(each, Exception) else each for each in results]
 
 
 def checked_format(format: Any, caller: str) -> str:

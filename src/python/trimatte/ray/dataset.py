@@ -17,7 +17,7 @@ from trimatte.optional import require
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.result import Result
 from trimatte.ray.cluster import checked_cpus, checked_gpus, connected, load, placed
-from trimatte.ray.cutting import Cutter, checked_format
+from trimatte.ray.cutting import BatchRemover, checked_format
 from trimatte.ray.ledger import MOST_ATTEMPTS, Ledger
 from trimatte.ray.manifest import Manifest
 from trimatte.ray.stores import SourceFile, Store, open_store
@@ -335,18 +335,18 @@ class _Worker:
         self._ray = load()
         self._ledger = ledger
         self._batch_size = shape.batch_size
-        self._cutter: Cutter | Exception
+        self._remover: BatchRemover | Exception
         try:
-            self._cutter = Cutter(settings.options, cpus=shape.cpus, gpus=shape.gpus)
+            self._remover = BatchRemover(settings.options, cpus=shape.cpus, gpus=shape.gpus)
         except Exception as error:  # raised by the first batch, or Ray would start it anew
-            self._cutter = error
+            self._remover = error
             self._ask("is_broken", error)
         self._pool = ThreadPoolExecutor(shape.batch_size, "trimatte-ray")
 
     def __call__(self, table: Any) -> Any:
         """The records of a table of `SourceFile`s."""
-        if isinstance(self._cutter, Exception):
-            raise self._cutter
+        if isinstance(self._remover, Exception):
+            raise self._remover
         arrow = require("pyarrow", extra="ray", purpose="trimatte.ray")
         files = [SourceFile(**row) for row in table.to_pylist()]
         records: dict[str, Record] = {}
@@ -390,8 +390,8 @@ class _Worker:
     def _cut(self, files: list[SourceFile]) -> list[Record]:
         """Read, cut out and write images, and tell the ledger."""
         read = list(self._pool.map(self._read, files))
-        assert isinstance(self._cutter, Cutter)
-        results = iter(self._cutter.cut([data for data in read if isinstance(data, bytes)]))
+        assert isinstance(self._remover, BatchRemover)
+        results = iter(self._remover.cut([data for data in read if isinstance(data, bytes)]))
         cut = [next(results) if isinstance(data, bytes) else data for data in read]
         return self._ended(list(self._pool.map(self._write, files, cut)))
 

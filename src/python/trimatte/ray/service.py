@@ -15,7 +15,7 @@ from trimatte.errors import ArgumentError
 from trimatte.optional import require
 from trimatte.pipeline.result import Result
 from trimatte.ray.cluster import checked_cpus, checked_gpus, load
-from trimatte.ray.cutting import FORMATS, Cutter
+from trimatte.ray.cutting import FORMATS, BatchRemover
 from trimatte.ray.limits import Limits
 from trimatte.ray.meter import CONTENT_TYPE, Meter, ReplicaState, resident_bytes
 
@@ -125,7 +125,7 @@ class _Replica:
         self._disconnect = requests.ClientDisconnect
         self._limits = limits
         self._meter = meter
-        self._cutter = Cutter(options, cpus=cpus, gpus=gpus, batch_size=batch_size)
+        self._remover = BatchRemover(options, cpus=cpus, gpus=gpus, batch_size=batch_size)
         serve = load("ray.serve")
         batched = serve.batch(max_batch_size=batch_size, batch_wait_timeout_s=batch_wait)
         self._cut = batched(self._cut_batch)
@@ -212,7 +212,7 @@ class _Replica:
     async def _cut_batch(self, images: list[bytes]) -> list[Result | Exception]:
         self._hangs_from = time.monotonic() + _HANGS * len(images) * self._limits.seconds
         try:
-            results = await asyncio.to_thread(self._cutter.cut, images)
+            results = await asyncio.to_thread(self._remover.cut, images)
         finally:
             self._hangs_from = None
         self._batches += 1

@@ -1,0 +1,100 @@
+"""The defaults that the command line's help states are those that apply."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from trimatte import Remover
+from trimatte.cli import inspect
+from trimatte.cli.main import _parser
+from trimatte.cli.options import network_remover
+from trimatte.inspector.view import MAX_PIXELS
+from trimatte.ops.key_rules import KEY_DEFAULTS
+from trimatte.pipeline.segmenter import BUILT_IN_MODEL
+
+
+def parsers(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, Any]]:
+    """A parser and those of its commands, by name."""
+    yield name, parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command, below in action.choices.items():
+                yield from parsers(below, f"{name} {command}")
+
+
+PARSERS = dict(parsers(_parser()[0], "trimatte"))
+OPTIONS = {
+    f"{name} {action.option_strings[-1]}": (parser, action)
+    for name, parser in PARSERS.items()
+    for action in parser._actions
+    if action.option_strings and action.nargs != 0
+}
+
+
+def help_of(option: str) -> str:
+    parser, action = OPTIONS[option]
+    return str(parser._get_formatter()._expand_help(action))
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    return _parser()[0].parse_args(words)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_default_that_the_parser_has_is_the_one_in_the_help(option: str) -> None:
+    default = OPTIONS[option][1].default
+    if default in (None, [], argparse.SUPPRESS):
+        return
+    words = " ".join(default) if isinstance(default, list) else f"{default}"
+    words = f"{default:g}" if isinstance(default, float) else words
+    assert f"(default: {words})" in help_of(option)
+
+
+def test_matte_and_only_mask_state_no_default_for_a_required_output() -> None:
+    assert OPTIONS["trimatte matte --output"][1].required
+    for option in ("--output", "--only-mask"):
+        flag = next(a for a in PARSERS["trimatte matte"]._actions if option in a.option_strings)
+        assert "default" not in flag.help
+
+
+def test_inspect_runs_the_network_that_its_help_names_unless_it_keys() -> None:
+    words = help_of("trimatte inspect --model")
+    assert f"(default: {BUILT_IN_MODEL}; none, but a key, where " in words
+    assert not Remover(**inspect._options(parsed("inspect", "photo.jpg"))).keys
+    given = {
+        "--key-color": "auto",
+        "--method": "plate",
+        "--tolerance": "20",
+        "--softness": "5",
+        "--transfer": "linear",
+    }
+    for option, value in given.items():
+        assert option in words
+        options = inspect._options(parsed("inspect", "photo.jpg", option, value))
+        assert Remover(**options).keys
+
+
+def test_the_other_defaults_of_inspect_and_of_keys() -> None:
+    assert MAX_PIXELS == 4_000_000
+    assert "(default: 4 million)" in help_of("trimatte inspect --max-pixels")
+    for position, option in enumerate(("--tolerance", "--softness")):
+        words = help_of(f"trimatte key {option}")
+        for method in ("difference", "ffmpeg", "obs"):
+            assert f"{KEY_DEFAULTS[method][position]:g}" in words.partition("(default: ")[2]
+    for method in KEY_DEFAULTS:
+        color = Remover(model=None, method=method).key_color
+        assert color == ("auto" if method == "plate" else "green")
+
+
+@pytest.mark.parametrize(("given", "despill"), [("none", None), ("max-limit", "max-limit")])
+def test_a_video_with_network_and_key_is_despilled_as_asked(given: str, despill: Any) -> None:
+    arguments = parsed(
+        *("video", "clip.mp4", "-o", "out.mov", "--model", BUILT_IN_MODEL, "--key-color", "green"),
+        *("--despill", given, "--despill-strength", "0.5"),
+    )
+    remover = network_remover(arguments)
+    assert (remover.keys, remover.despill, remover.despill_strength) == (True, despill, 0.5)

@@ -1,0 +1,43 @@
+"""What a worker does with a batch; it needs no Ray."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import trimatte
+from trimatte import ArgumentError, Remover, Result
+from trimatte.demo import scene
+from trimatte.io.writing import encode_png
+from trimatte.ray.cutting import BatchRemover
+
+IMAGE = scene(40, 60).image
+
+
+@pytest.fixture
+def remover(monkeypatch: pytest.MonkeyPatch) -> BatchRemover:
+    monkeypatch.setattr(trimatte, "set_num_threads", lambda count: None)  # of the whole process
+    return BatchRemover({"model": None, "key_color": np.array([0, 177, 64])}, cpus=1, gpus=0)
+
+
+def test_an_exception_has_no_number_of_its_batch(remover: BatchRemover) -> None:
+    good, bad = encode_png(IMAGE), b"image 1: no image"
+    first, second, third = remover.cut([good, bad, good])
+    assert isinstance(first, Result)
+    assert isinstance(third, Result)
+    np.testing.assert_array_equal(first.rgba, third.rgba)
+    with pytest.raises(ArgumentError) as alone:
+        Remover(model=None)(bad)
+    assert (type(second), str(second)) == (ArgumentError, str(alone.value))
+
+
+def test_an_exception_of_another_kind_comes_as_it_is(
+    remover: BatchRemover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise KeyError("of a library")
+
+    monkeypatch.setattr("trimatte.pipeline.remover.fit_screen", fail)
+    (error,) = remover.cut([encode_png(IMAGE)])
+    assert isinstance(error, KeyError)
+    assert error.args == ("of a library",)
