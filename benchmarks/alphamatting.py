@@ -6,7 +6,7 @@
 The images (Rhemann et al., A Perceptually Motivated Online Benchmark for Image Matting, CVPR
 2009) are not part of this repository: --data names the folder with am_GT01, am_GT02, ...
 PyMatting's errors stand in tests/golden/pymatting_cf_sad.json, so neither the table nor
-tests/test_alphamatting.py needs PyMatting.
+tests/ops/test_alphamatting.py needs PyMatting.
 """
 
 from __future__ import annotations

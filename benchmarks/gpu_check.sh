@@ -60,7 +60,7 @@ sanitizers() {
 }
 
 step build 210 bash -c build
-mapfile -t gpu_tests < <(grep -l 'mark\.gpu' tests/*.py)
+mapfile -t gpu_tests < <(grep -l 'mark\.gpu' tests/*/test_*.py)
 # Only pytest itself is asked for: the project's own options need plugins.
 step pytest 120 "$python" -m pytest -m gpu -q -o addopts= -p no:cacheprovider "${gpu_tests[@]}"
 sanitizers

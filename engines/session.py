@@ -9,9 +9,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from trimatte.arrays import Array
+from trimatte.devices import DeviceArray
 from trimatte.errors import ArgumentError
 
-__all__ = ["Progress", "Session", "TensorInfo", "gpu_index"]
+__all__ = ["Progress", "Session", "TensorInfo", "check_batch", "gpu_index"]
 
 Progress = Callable[[str, float], None]
 """Told (what is being done, how much of it is, 0 to 1); what it raises cancels."""
@@ -80,6 +82,26 @@ class Session(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+def check_batch(batch: Array | DeviceArray, image: TensorInfo, what: str = "run: batch") -> None:
+    """Raises ArgumentError unless the batch is what the network takes."""
+    sides = ("N", "C", "H", "W")
+    wanted = ", ".join(
+        letter if side is None else f"{letter}={side}"
+        for letter, side in zip(sides, image.shape, strict=True)
+    )
+    fits = batch.ndim == 4 and all(
+        got > 0 and side in (None, got) for got, side in zip(batch.shape, image.shape, strict=True)
+    )
+    if fits and batch.dtype == image.dtype:
+        return
+    channels = image.shape[1]
+    last = batch.ndim == 4 and batch.shape[1] != channels and batch.shape[3] == channels
+    raise ArgumentError(
+        f"{what} must be ({wanted}) of {image.dtype}, got {batch.shape} of {batch.dtype}"
+        + ("; its channels are last, they must come before the rows" if last else "")
+    )
 
 
 def gpu_index(device: str) -> int | None:

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimatte.errors import ArgumentError, EngineError
-
-from ..optional import require
+from trimatte.optional import require
 
 __all__ = ["TrimapNetwork"]
 

@@ -14,13 +14,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # PyTorch's threads would wait for each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import trimatte
-from lending import pointer
+from tests.helpers.lending import pointer
 from trimatte import engines
 from trimatte.cli.main import main
 from trimatte.io.writing import encode_png
 
 if TYPE_CHECKING:
-    from gpu import Array, Driver, Late, Shim
+    from tests.helpers.gpu import Array, Driver, Late, Shim
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +58,7 @@ def photo(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def gpu() -> Shim | Driver:
     """The GPU, as others than trimatte use it."""
-    from gpu import open_gpu
+    from tests.helpers.gpu import open_gpu
 
     return open_gpu()
 

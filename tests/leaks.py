@@ -1,7 +1,7 @@
 """Memory that calls leave behind: a thousand of each operation, and of calls that are refused.
 
-    python tests/leaks.py           # by Python's blocks and the process's memory; a minute
-    python tests/leaks.py --lsan    # by LeakSanitizer, with a build of TRIMATTE_SANITIZE=address
+    python -m tests.leaks           # by Python's blocks and the process's memory; a minute
+    python -m tests.leaks --lsan    # by LeakSanitizer, with a build of TRIMATTE_SANITIZE=address
 
 What a process allocates once is no leak, and CPython does so all over: LeakSanitizer's records
 count where the compiled module has allocated and as many objects are lost as a case was called.
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from cases import Case
+    from tests.cases import Case
 
 CALLS, FEWEST = 1000, 100  # of an operation over all of its cases, and of one case
 SHAPE = (20, 29)
@@ -61,9 +61,8 @@ def refused(case: Case, times: int) -> None:
 
 def by_operation() -> list[tuple[str, int, int]]:
     """(operation, bytes, Python's blocks) that its calls left behind."""
-    sys.path.insert(0, str(Path(__file__).parent))
     import trimatte
-    from cases import CASES
+    from tests.cases import CASES
 
     warnings.simplefilter("ignore", trimatte.TrimapWarning)
     left = []
@@ -112,7 +111,7 @@ def under_sanitizer() -> int:
         "ASAN_OPTIONS": "detect_leaks=1:exitcode=0:malloc_context_size=40",
     }
     done = subprocess.run(
-        [sys.executable, __file__, "--only-call"],
+        [sys.executable, "-m", "tests.leaks", "--only-call"],
         env=environment,
         stderr=subprocess.PIPE,
         text=True,

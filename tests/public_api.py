@@ -2,7 +2,8 @@
 
 Semantic versioning is about these names: those in ``__all__`` of the modules below, with their
 parameters and public attributes, and the commands and options of the command line.
-tests/test_public_api.py holds them against the recorded list, so that none changes by accident.
+tests/package/test_public_api.py compares them with the recorded list, so that none changes by
+accident.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-BIGGEST_WHEEL = 18_500_000  # bytes; tests/test_packaging.py has the same for what is installed
+BIGGEST_WHEEL = 18_500_000  # bytes; tests/package checks the same of the installed package
 NEEDED = (
     "LICENSE",
     "THIRD_PARTY_NOTICES.md",
@@ -36,8 +36,10 @@ NEEDED = (
     "src/cpp/ops.hpp",
 )
 UNWANTED = (".ci/", ".github/", ".git/", "shared/", "build/", "benchmarks/results/")
-QUICK_TESTS = tuple(
-    f"tests/test_{name}.py" for name in ("packaging", "public_api", "arguments", "edges")
+QUICK_TESTS = (
+    "tests/package",
+    "tests/ops/test_arguments.py",
+    "tests/ops/test_edges.py",
 )
 TESTED_WITH = ("pytest>=8.0", "pytest-benchmark>=4.0", "hypothesis>=6.80", "scipy>=1.10")
 LEAST_COMPLETE = 99.0  # per cent of the public names, whose types pyright knows

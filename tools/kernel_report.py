@@ -35,8 +35,8 @@ HEADER = """\
 # What each CUDA kernel may take of a GPU: the most of its instantiations and architectures.
 # registers, spills (bytes stored and loaded for want of registers), stack (bytes): of a thread.
 # shared: bytes of a block, static.
-# tests/test_kernel_budget.py checks it. tools/kernel_report.py --write writes it, but never allows
-# a kernel to spill: that needs a reason, a "why" put here by hand.
+# tests/gpu/test_kernel_budget.py checks it. tools/kernel_report.py --write writes it, but never
+# allows a kernel to spill: that needs a reason, a "why" put here by hand.
 """
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from trimatte.errors import ArgumentError, EngineError
+from trimatte.optional import require
 
-from ...optional import require
 from .layers import Parameter, Shapes, Value
 from .onnx_graph import Graph
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...optional import require
+from trimatte.optional import require
+
 from .layers import BATCH_NORM_EPSILON, INSTANCE_NORM_EPSILON, Shapes, Value, same_padding
 
 __all__ = ["Graph"]

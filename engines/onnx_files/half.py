@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from trimatte.errors import ArgumentError, EngineError
+from trimatte.optional import require
 
-from ...optional import require
 from .onnx_layers import last_nodes
 
 __all__ = ["HALF_OPERATORS", "load_stored", "store_half", "to_half"]

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from trimatte.errors import ArgumentError, EngineError
+from trimatte.optional import require
 
-from ...optional import require
-from ..sessions.base import check_batch
+from ..session import check_batch
 from .half import load_stored
 from .model_file import ModelFile
 from .onnx_layers import last_nodes

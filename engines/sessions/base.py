@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from trimatte.arrays import Array
 from trimatte.devices import DeviceArray, get_num_threads
 from trimatte.errors import ArgumentError, EngineError, Error
 
 from ..onnx_files.model_file import ModelFile
-from ..session import TensorInfo
+from ..session import TensorInfo, check_batch
 
-__all__ = ["BaseSession", "check_batch", "thread_count"]
+__all__ = ["BaseSession", "thread_count"]
 
 
 class BaseSession(ABC):
@@ -134,26 +133,6 @@ class BaseSession(ABC):
     @abstractmethod
     def _release(self) -> None:
         """Lets go of the network."""
-
-
-def check_batch(batch: Array | DeviceArray, image: TensorInfo, what: str = "run: batch") -> None:
-    """Raises ArgumentError unless the batch is what the network takes."""
-    sides = ("N", "C", "H", "W")
-    wanted = ", ".join(
-        letter if side is None else f"{letter}={side}"
-        for letter, side in zip(sides, image.shape, strict=True)
-    )
-    fits = batch.ndim == 4 and all(
-        got > 0 and side in (None, got) for got, side in zip(batch.shape, image.shape, strict=True)
-    )
-    if fits and batch.dtype == image.dtype:
-        return
-    channels = image.shape[1]
-    last = batch.ndim == 4 and batch.shape[1] != channels and batch.shape[3] == channels
-    raise ArgumentError(
-        f"{what} must be ({wanted}) of {image.dtype}, got {batch.shape} of {batch.dtype}"
-        + ("; its channels are last, they must come before the rows" if last else "")
-    )
 
 
 def thread_count(threads: int | None) -> int:

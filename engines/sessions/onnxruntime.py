@@ -13,8 +13,8 @@ import numpy as np
 from trimatte import _core
 from trimatte.devices import cuda_available, cuda_status
 from trimatte.errors import ArgumentError, EngineError
+from trimatte.optional import NO_TELEMETRY, require
 
-from ...optional import NO_TELEMETRY, require
 from ..onnx_files.model_file import ModelFile, ModelSource, model_file
 from ..session import gpu_index
 from .base import BaseSession, thread_count

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from trimatte.errors import EngineError
+from trimatte.optional import require
 
-from ...optional import require
 from ..onnx_files.model_file import ModelFile, ModelSource, model_file
 from ..session import gpu_index
 from .base import BaseSession, thread_count

@@ -23,8 +23,8 @@ from typing import Any
 from trimatte import _core
 from trimatte.devices import build_info, cuda_available
 from trimatte.errors import ArgumentError, EngineError
+from trimatte.optional import require
 
-from ...optional import require
 from ..onnx_files.half import to_half
 from ..onnx_files.model_file import ModelFile, ModelSource, model_file
 from ..session import Progress, TensorInfo, gpu_index

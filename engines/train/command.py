@@ -6,7 +6,8 @@ import argparse
 import importlib
 from pathlib import Path
 
-from ...optional import require
+from trimatte.optional import require
+
 from ..networks import NETWORKS
 from ..weights.checkpoints import read_checkpoint
 from .pictures import split

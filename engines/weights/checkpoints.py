@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from trimatte.errors import EngineError
+from trimatte.optional import require
 
-from ...optional import require
 from .safe_pickle import Forbidden
 from .torch_checkpoint import BFLOAT16, MOST_GROWTH, numbers, read_archive, read_legacy
 

@@ -1,6 +1,6 @@
-// What tests/gpu.py reaches by ctypes in a package that was built with the stand-in: streams, and
-// what no public call of trimatte shows or does. Linked into the Python module, since that hides
-// what comes from libraries.
+// What tests/helpers/gpu.py reaches by ctypes in a package that was built with the stand-in:
+// streams, and what no public call of trimatte shows or does. Linked into the Python module, since
+// that hides what comes from libraries.
 #include "cuda_runtime.h"
 
 #define CUDA_SHIM_DOOR extern "C" __attribute__((visibility("default")))
@@ -39,7 +39,8 @@ CUDA_SHIM_DOOR void cuda_shim_break(int error) {
   cuda_shim::broken = error;
 }
 
-// A network of one layer for tests/fake_tensorrt.py: each pixel's channels weighed and summed.
+// A network of one layer for tests/helpers/fake_tensorrt.py: each pixel's channels weighed and
+// summed.
 struct Weights {
   float channel[4], bias;
 };

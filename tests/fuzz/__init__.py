@@ -1,9 +1,9 @@
 """Fuzzers of what is called from Python. Each is a module to be run::
 
-    cd tests && python -m fuzz.images -max_total_time=600
+    python -m tests.fuzz.images -max_total_time=600
 
 With atheris (``pip install atheris``) they are guided by coverage and take libFuzzer's options;
-without it inputs are mutated blindly. tests/test_fuzz.py runs some of that in every test run.
+without it inputs are mutated blindly. tests/fuzz/test_fuzz.py runs some of that in every test run.
 """
 
 from __future__ import annotations

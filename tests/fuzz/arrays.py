@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import trimatte
-from fuzz.harness import Choices, fuzz
+from tests.fuzz.harness import Choices, fuzz
 from trimatte import devices
 
 Array = Any

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
-from fuzz.harness import fuzz
+from tests.fuzz.harness import fuzz
 from trimatte import ArgumentError, Remover
 from trimatte.io.reading import load_picture, read_header, read_image, read_mask
 

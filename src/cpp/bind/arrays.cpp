@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include "bind/trusted.hpp"
 #include "core/parallel.hpp"
 
 namespace trimatte::bind {
@@ -204,7 +205,7 @@ Argument::Argument(std::string operation, std::string name, const py::object& va
   depth_ = *depth;
   read_layout(strides);
   const bool any_value = layout == Layout::kPrediction || layout == Layout::kGrid;
-  if (host_ && depth_ == Depth::kFloat32 && !any_value) check_values();
+  if (host_ && depth_ == Depth::kFloat32 && !any_value && !values_are_trusted()) check_values();
 }
 
 // Takes the stride of the rows, and refuses what rows may not be like.
@@ -231,7 +232,13 @@ std::string Argument::describe() const {
 }
 
 void Argument::check_values() const {
-  const float worst = worst_sample(view<float>());
+  constexpr std::ptrdiff_t kLargeImage = 1 << 16;        // in pixels
+  const ImageView<const float> samples = view<float>();  // of `host_`, which this keeps alive
+  std::optional<py::gil_scoped_release> release;
+  // Getting the GIL back may take longer than the scan of a small image.
+  if (samples.height * samples.width > kLargeImage) release.emplace();
+  const float worst = worst_sample(samples);
+  release.reset();
   if (worst == 0.5f) return;
   const std::string hint = worst > 2.0f && worst <= 255.0f ? "; divide a 0..255 image by 255" : "";
   refuse("must have float samples in [0, 1]" + hint, std::to_string(worst));

@@ -101,6 +101,7 @@ PYBIND11_MODULE(_core, m) {
   trimatte::bind::define_resize_operations(m);
   trimatte::bind::define_fit_screen(m);
   trimatte::bind::define_screen_operations(m);
+  trimatte::bind::define_trusted(m);
   trimatte::bind::define_work_stream(m);
 }
 #undef PyInit__core

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import ImageCms
 
-from trimatte import __version__
+from trimatte._core import __version__
 from trimatte.arrays import Array, KeyColorLike, as_key_color, key_channel, number, on_host
 from trimatte.errors import ArgumentError
 from trimatte.inspector.view import View

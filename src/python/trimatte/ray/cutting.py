@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import trimatte
+from trimatte.devices import set_num_threads
 from trimatte.errors import ArgumentError
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.result import Result
@@ -30,7 +30,7 @@ class BatchRemover:
     def __init__(
         self, options: Mapping[str, Any], *, cpus: int, gpus: float, batch_size: int | None = None
     ) -> None:
-        trimatte.set_num_threads(cpus)
+        set_num_threads(cpus)
         on_gpu = {"device": "cuda", "batch_size": batch_size} if gpus else {}
         self._remover = Remover(**on_gpu | dict(options))
         _ = self._remover.segmenter  # loaded now: a worker that cannot have it says so at once

@@ -1,0 +1,16 @@
+"""No public name changes by accident."""
+
+from __future__ import annotations
+
+import difflib
+
+from tests.public_api import RECORD, public_api
+
+
+def test_public_names_and_parameters_are_those_recorded() -> None:
+    recorded = RECORD.read_text(encoding="utf-8").splitlines()
+    difference = list(difflib.unified_diff(recorded, public_api().splitlines(), lineterm="", n=0))
+    assert not difference, (
+        "the public interface is not the one recorded; where that is meant, run "
+        "`python tests/public_api.py` and say so in CHANGELOG.md:\n" + "\n".join(difference)
+    )
