@@ -265,7 +265,7 @@ def test_ctrl_c_is_130_and_leaves_no_half_file(
         file.write(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(imageio, "write_png", interrupted)
+    monkeypatch.setattr("trimatte.io.writing.write_png", interrupted)
     code, _, err = run("key", photo, "-o", photo.with_name("out.png"))
     assert code == 130
     assert "interrupted" in err

@@ -5,6 +5,7 @@ matte (`estimate_alpha`, `estimate_foreground`, `despill`, `composite`); `refine
 through the last two, `Remover` and `remove` are all of them in one call.
 """
 
+from trimatte import imageio as imageio
 from trimatte._core import __version__
 from trimatte.devices import (
     DeviceArray,
