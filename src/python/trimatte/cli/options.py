@@ -24,6 +24,7 @@ __all__ = [
     "add_output",
     "add_screen",
     "background_of",
+    "check_linear",
     "classes_of",
     "despill_of",
     "key_remover",
@@ -277,6 +278,12 @@ def despill_of(given: str | None) -> str | None:
 def _bounds(arguments: argparse.Namespace) -> dict[str, Any]:
     """What a command on many images may take, where it has options for that."""
     return {name: getattr(arguments, name, None) for name in ("workers", "max_memory")}
+
+
+def check_linear(arguments: argparse.Namespace) -> None:
+    """Raises UsageError where there is --linear but no --background."""
+    if arguments.linear and arguments.background is None:
+        raise UsageError("--linear is about --background: give one")
 
 
 def background_of(given: str) -> str | tuple[float, float, float]:

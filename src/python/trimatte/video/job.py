@@ -126,7 +126,7 @@ def remove_video(
     _check_names(source=source, output=output, matte=matte)
     if linear and background is None:
         raise ArgumentError("video: linear is about the background: give one")
-    cut = _cutter(remover, stabilize, options)
+    cut = _video_remover(remover, stabilize, options)
     targets = [Target.of(output, codec, alpha=background is None)]
     if matte is not None:
         targets.append(Target.of(matte, alpha=False, sound=False))
@@ -157,7 +157,7 @@ def _check_names(**names: object) -> None:
             raise ArgumentError(f"video: {which} must be a path, got {name!r}")
 
 
-def _cutter(
+def _video_remover(
     remover: Remover | VideoRemover | None, stabilize: bool | Steadier, options: RemoverOptions
 ) -> VideoRemover:
     if not isinstance(remover, VideoRemover):
