@@ -37,7 +37,7 @@ REPORTED = (
     "onnxruntime",
     "openvino",
 )
-NOT_INSTALLED = "not installed (pip install '.[bench]')"
+NOT_INSTALLED = "not installed (pip install --group bench .)"
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",

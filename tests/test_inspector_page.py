@@ -22,7 +22,7 @@ from trimatte.io.writing import write_image
 
 playwright: Any = pytest.importorskip(
     "playwright.sync_api",
-    reason="test_inspector_page: pip install 'trimatte[browser-test]'",
+    reason="test_inspector_page: pip install --group browser-test",
 )
 
 SCENE = scene(96, 160)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.resources
+import re
 import subprocess
 import sys
 import zlib
@@ -152,3 +153,10 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     if hasattr(__import__("os"), "fork"):
         assert run_python(code).strip() == "7"
+
+
+def test_links_of_the_readme_hold_on_a_package_index() -> None:
+    text = importlib.metadata.metadata("trimatte").get_payload()
+    targets = re.findall(r"\]\(([^)]*)\)", str(text))
+    assert len(targets) > 10
+    assert [t for t in targets if not t.startswith("https://")] == []

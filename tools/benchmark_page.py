@@ -27,7 +27,7 @@ can be run again:
 
 <!-- not run: minutes each, and peers that are no part of trimatte -->
 ```sh
-pip install '.[bench]'
+pip install --group bench .
 python benchmarks/peers.py --quick       # beside NumPy, OpenCV, SciPy, Pillow and PyMatting
 python benchmarks/matting.py --quick     # alpha and foreground beside PyMatting
 python benchmarks/keying.py --quick      # keys beside FFmpeg's and OBS's
