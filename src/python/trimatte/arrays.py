@@ -8,7 +8,7 @@ message; here anything array-like becomes an array whose rows it can read: NumPy
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeGuard, TypeVar
 
 import numpy as np
@@ -36,6 +36,7 @@ class SupportsCudaArrayInterface(Protocol):
 Array = npt.NDArray[Any]
 ArrayLike = npt.ArrayLike | SupportsDLPack | SupportsCudaArrayInterface
 KeyColor = str | tuple[float, float, float]  # a name, or (r, g, b) in 0..255
+KeyColorLike = str | Sequence[float] | npt.NDArray[Any]  # which `as_key_color` makes one of
 V = TypeVar("V")
 
 _GPU_DEVICES = (2, 13)  # DLPack's kDLCUDA and kDLCUDAManaged
@@ -208,17 +209,34 @@ def depth_code(dtype: npt.DTypeLike, operation: str) -> int:
     return _DEPTHS[name]
 
 
-def key_channel(key_color: Any, operation: str) -> int:
-    """The channel that a key colour lights most: 0 red, 1 green, 2 blue."""
-    if isinstance(key_color, str):
-        return choice(CHANNELS, key_color, operation, "key_color")
+def as_key_color(value: KeyColorLike, operation: str, *, auto: bool = True) -> KeyColor:
+    """A key colour as its name or as three Python floats in 0..255.
+
+    value: "green", "blue" or "red"; "auto" where auto is True; or (r, g, b) in 0..255 as a tuple, a
+    list or an array, with one channel above the others.
+
+    Raises ArgumentError: it is something else.
+    """
+    names = [*(["auto"] if auto else []), "green", "blue", "red"]
+    wanted = f"{operation}: key_color must be {', '.join(map(repr, names))} or (r, g, b) in 0..255"
+    if isinstance(value, str):
+        if value in names:
+            return value
+        raise ArgumentError(f"{wanted}, got {value!r:.80}")
     try:
-        rgb = np.asarray(key_color, dtype=np.float64)
+        rgb = np.asarray(value)
     except (TypeError, ValueError):
         rgb = np.empty(0)
-    wanted = f"{operation}: key_color must be 'green', 'blue', 'red' or (r, g, b) in 0..255"
-    if rgb.shape != (3,) or not np.all((rgb >= 0) & (rgb <= 255)):
-        raise ArgumentError(f"{wanted}, got {key_color!r:.80}")
+    if rgb.shape != (3,) or rgb.dtype.kind not in "iuf" or not np.all((rgb >= 0) & (rgb <= 255)):
+        raise ArgumentError(f"{wanted}, got {value!r:.80}")
     if np.count_nonzero(rgb == rgb.max()) > 1:
-        raise ArgumentError(f"{wanted} with one channel above the others, got {key_color!r:.80}")
-    return int(rgb.argmax())
+        raise ArgumentError(f"{wanted} with one channel above the others, got {value!r:.80}")
+    r, g, b = map(float, rgb)
+    return r, g, b
+
+
+def key_channel(key_color: KeyColor) -> int:
+    """The channel that a key colour of `as_key_color` lights most: 0 red, 1 green, 2 blue."""
+    if isinstance(key_color, str):
+        return CHANNELS[key_color]
+    return key_color.index(max(key_color))

@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from trimatte.arrays import KeyColor
+from trimatte.arrays import KeyColorLike
 from trimatte.errors import ArgumentError
 from trimatte.inspector.payload import image_part, key_part, name_of, result_part
 from trimatte.inspector.view import MAX_PIXELS, Region, choose_view
@@ -34,7 +34,7 @@ def page(
     result: Result,
     *,
     name: str | None = None,
-    key_color: KeyColor | None = None,
+    key_color: KeyColorLike | None = None,
     tolerance: float = 30.0,
     softness: float = 0.0,
     region: Region | None = None,
@@ -79,7 +79,7 @@ def write_page(
     result: Result,
     *,
     name: str | None = None,
-    key_color: KeyColor | None = None,
+    key_color: KeyColorLike | None = None,
     tolerance: float = 30.0,
     softness: float = 0.0,
     region: Region | None = None,

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import ImageCms
 
 from trimatte._core import __version__
-from trimatte.arrays import Array, KeyColor, key_channel, number, on_host
+from trimatte.arrays import Array, KeyColorLike, as_key_color, key_channel, number, on_host
 from trimatte.errors import ArgumentError
 from trimatte.inspector.view import View
 from trimatte.io.reading import Picture
@@ -44,7 +44,7 @@ def image_part(picture: Picture, name: str, view: View) -> Part:
 def key_part(
     pixels: Array,
     screen: Screen | None,
-    key_color: KeyColor | None,
+    key_color: KeyColorLike | None,
     tolerance: float,
     softness: float,
 ) -> Part:
@@ -53,18 +53,17 @@ def key_part(
 
     Raises ArgumentError: one of them is none that `chroma_key` takes.
     """
-    if screen is not None and key_color in (None, "auto"):
-        key_color = screen.key_color
-    elif key_color == "auto":
-        key_color = fit_screen(pixels).key_color
-    elif key_color is None:
-        key_color = "green"
+    color = None if key_color is None else as_key_color(key_color, "inspector")
+    if screen is not None and color in (None, "auto"):
+        color = screen.key_color
+    elif color == "auto":
+        color = fit_screen(pixels).key_color
     numbers = {"tolerance": tolerance, "softness": softness}
     for name, value in numbers.items():
         numbers[name] = number(value, "inspector", name)
         if not 0.0 <= numbers[name] <= 255.0:
             raise ArgumentError(f"inspector: {name} must be in [0, 255], got {value!r:.80}")
-    return {"channel": key_channel(key_color, "inspector"), **numbers}
+    return {"channel": key_channel(color or "green"), **numbers}
 
 
 def result_part(result: Result, view: View, *, notes: tuple[str, ...] = ()) -> Part:

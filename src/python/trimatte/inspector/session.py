@@ -8,7 +8,7 @@ import warnings
 from typing import Any
 
 from trimatte import engines
-from trimatte.arrays import CHANNELS, DESPILL_METHODS
+from trimatte.arrays import CHANNELS, DESPILL_METHODS, as_key_color
 from trimatte.errors import ArgumentError
 from trimatte.inspector.assembly import assemble
 from trimatte.inspector.payload import Part, image_part, key_part, name_of, result_part
@@ -64,6 +64,8 @@ class Session:
         height, width = self._picture.pixels.shape[:2]
         self._view = choose_view(height, width, region=region, max_pixels=max_pixels)
         self._name = name_of(image) if name is None else name
+        if options.get("key_color") is not None:
+            options["key_color"] = as_key_color(options["key_color"], "inspector")
         if options.get("model", "auto") == "auto":
             keys = any(options.get(each) is not None for each in _OF_KEY)
             options["model"] = None if keys else BUILT_IN_MODEL

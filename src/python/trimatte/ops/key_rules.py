@@ -15,7 +15,9 @@ from trimatte.arrays import (
     Array,
     ArrayLike,
     KeyColor,
+    KeyColorLike,
     as_array,
+    as_key_color,
     choice,
     depth_code,
     is_number,
@@ -104,7 +106,7 @@ def key_rule(
     operation: str,
     image: Array,
     *,
-    key_color: KeyColor = "green",
+    key_color: KeyColorLike = "green",
     method: str,
     tolerance: float | None = None,
     softness: float | None = None,
@@ -119,21 +121,22 @@ def key_rule(
         operation, method, tolerance=tolerance, softness=softness, plate=plate, screen=screen
     )
     defaults = _DEFAULTS[method]
+    color = as_key_color(key_color, operation)
     if method == "plate" and screen is None:
         choose = "auto" if transfer is None else transfer
-        screen = fit_screen(image, key_color=key_color, plate=plate, transfer=choose)
+        screen = fit_screen(image, key_color=color, plate=plate, transfer=choose)
         plate = None
-    elif key_color == "auto":
-        key_color = fit_screen(image).key_color
+    elif color == "auto":
+        color = fit_screen(image).key_color
     space = _transfer(operation, method, transfer, screen)
     if method == "plate" and screen is not None:
         if plate is not None:
             raise ArgumentError(f"{operation}: plate must be None where a screen is given")
-        key_color = screen.key_color
+        color = screen.key_color
     found = KeyRule(
         method,
-        key_channel(key_color, operation),
-        _color(key_color),
+        key_channel(color),
+        _encoded(color),
         defaults[0] if tolerance is None else number(tolerance, operation, "tolerance"),
         defaults[1] if softness is None else number(softness, operation, "softness"),
         space,
@@ -181,8 +184,8 @@ def _levels(operation: str, clip: Any) -> tuple[float, float]:
     )
 
 
-def _color(key_color: KeyColor) -> tuple[float, float, float]:
-    """A key colour, which `key_channel` has checked, in [0, 1]."""
+def _encoded(key_color: KeyColor) -> tuple[float, float, float]:
+    """A key colour in [0, 1]."""
     r, g, b = _SCREEN_COLORS[key_color] if isinstance(key_color, str) else key_color
     return r / 255.0, g / 255.0, b / 255.0
 

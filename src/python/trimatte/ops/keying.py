@@ -12,7 +12,7 @@ from trimatte.arrays import (
     DESPILL_METHODS,
     Array,
     ArrayLike,
-    KeyColor,
+    KeyColorLike,
     as_array,
     choice,
     depth_code,
@@ -31,7 +31,7 @@ _FLOAT = depth_code("float32", "chroma_key")
 def chroma_key(
     image: ArrayLike,
     *,
-    key_color: KeyColor = "green",
+    key_color: KeyColorLike = "green",
     method: str | None = None,
     quality: str | None = None,
     tolerance: float | None = None,
@@ -169,7 +169,7 @@ def chroma_key(
 def key_cutout(
     image: ArrayLike,
     *,
-    key_color: KeyColor = "green",
+    key_color: KeyColorLike = "green",
     method: str | None = None,
     tolerance: float | None = None,
     softness: float | None = None,

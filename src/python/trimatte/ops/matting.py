@@ -17,9 +17,10 @@ from trimatte.arrays import (
     TRIMAP_LIMITS,
     Array,
     ArrayLike,
-    KeyColor,
+    KeyColorLike,
     as_alpha,
     as_array,
+    as_key_color,
     as_trimap,
     choice,
     is_whole,
@@ -297,7 +298,7 @@ def estimate_foreground(
 def despill(
     image: ArrayLike,
     *,
-    key_color: KeyColor = "green",
+    key_color: KeyColorLike = "green",
     method: str = "average",
     strength: float = 1.0,
     restore: float = 0.0,
@@ -351,7 +352,7 @@ def despill(
     """
     pixels = as_array(image, "despill", "image", stream)
     limit = choice(_DESPILL_METHODS, method, "despill", "method")
-    channel = key_channel(key_color, "despill")
+    channel = key_channel(as_key_color(key_color, "despill", auto=False))
     shown = None if alpha is None else as_alpha(alpha, "despill", "alpha", stream)
     if method == "plate":
         if shown is None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trimatte import _core
-from trimatte.arrays import CHANNELS, FULL_SCALES, Array, ArrayLike, KeyColor, as_array, on_host
+from trimatte.arrays import CHANNELS, FULL_SCALES, Array, ArrayLike, KeyColorLike, as_array, on_host
 from trimatte.errors import ArgumentError
 from trimatte.ops.key_rules import KeyRule, key_rule, run_key, usual_method
 from trimatte.ops.screens import Screen
@@ -74,7 +74,7 @@ def probe(
     x: int,
     y: int,
     *,
-    key_color: KeyColor = "green",
+    key_color: KeyColorLike = "green",
     method: str | None = None,
     tolerance: float | None = None,
     softness: float | None = None,

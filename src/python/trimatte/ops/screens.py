@@ -10,11 +10,12 @@ import numpy as np
 
 from trimatte import _core
 from trimatte.arrays import (
-    CHANNELS,
     Array,
     ArrayLike,
     KeyColor,
+    KeyColorLike,
     as_array,
+    as_key_color,
     choice,
     depth_code,
     is_number,
@@ -83,7 +84,8 @@ class Screen:
             )
         if not (is_number(self.noise) and 0.0 <= self.noise < math.inf):
             raise ArgumentError(f"Screen: noise must be a number from 0, got {self.noise!r:.80}")
-        key_channel(self.key_color, "Screen")
+        color = as_key_color(self.key_color, "Screen", auto=False)
+        object.__setattr__(self, "key_color", color)
 
     def beside(self, name: str, image: Array) -> Array:
         """``model`` or ``plate`` where an image lies; copied to a GPU once."""
@@ -112,7 +114,7 @@ class Screen:
 def fit_screen(
     image: ArrayLike,
     *,
-    key_color: KeyColor = "auto",
+    key_color: KeyColorLike = "auto",
     plate: ArrayLike | None = None,
     transfer: str = "auto",
     like: Screen | None = None,
@@ -157,7 +159,8 @@ def fit_screen(
     if 0 in pixels.shape[:2]:
         raise ArgumentError(f"{operation}: image must not be empty, got {pixels.shape}")
     step = math.ceil(math.sqrt(pixels.shape[0] * pixels.shape[1] / _MOST_PIXELS))
-    color, channel = _key(key_color, operation)
+    asked = as_key_color(key_color, operation)
+    color, channel = _key(asked)
     mode = choice(_TRANSFERS, transfer, operation, "transfer")
     clean = None
     if plate is not None and like is None:
@@ -169,13 +172,13 @@ def fit_screen(
         if not isinstance(like, Screen):
             raise ArgumentError(f"{operation}: like must be a trimatte.Screen, got {like!r:.80}")
         known = _known_plate(like, pixels, step)
-        color, channel = _key(like.key_color, operation)
+        color, channel = _key(like.key_color)
         mode = _TRANSFERS[like.transfer]
     key, linear, noise, share, model, own_plate = _core.fit_screen(
         _every(pixels, step), clean, color, channel, mode, known
     )
     if model.size == 0:
-        wanted = "no colour" if key_color == "auto" else repr(key_color)
+        wanted = "no colour" if asked == "auto" else repr(asked)
         raise ScreenError(
             f"{operation}: image must show a screen ({wanted} was asked for or found, on "
             f"{share:.1%} of {pixels.shape[1]} x {pixels.shape[0]} pixels); key_color= names its "
@@ -206,9 +209,9 @@ def _grid(given: Array, name: str, values: int) -> Array:
     return grid
 
 
-def check_screen_options(operation: str, key_color: KeyColor, transfer: str | None) -> None:
+def check_screen_options(operation: str, key_color: KeyColorLike, transfer: str | None) -> None:
     """Raises ArgumentError where `fit_screen` would, whatever the image."""
-    _key(key_color, operation)
+    as_key_color(key_color, operation)
     if transfer is not None:
         choice(_TRANSFERS, transfer, operation, "transfer")
 
@@ -228,10 +231,9 @@ def _every(array: Array, step: int) -> Array:
     return np.ascontiguousarray(on_host(array)[::step, ::step])
 
 
-def _key(key_color: KeyColor, operation: str) -> tuple[tuple[float, float, float] | None, int]:
+def _key(key_color: KeyColor) -> tuple[tuple[float, float, float] | None, int]:
     """A key colour in [0, 1], or None where it is to be found; and its channel, or -1 for any."""
     if isinstance(key_color, str):
-        return None, choice({"auto": -1} | CHANNELS, key_color, operation, "key_color")
-    channel = key_channel(key_color, operation)
-    r, g, b = (float(v) / 255 for v in key_color)
-    return (r, g, b), channel
+        return None, -1 if key_color == "auto" else key_channel(key_color)
+    r, g, b = key_color
+    return (r / 255, g / 255, b / 255), key_channel(key_color)

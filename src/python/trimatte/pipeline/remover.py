@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trimatte import _core
-from trimatte.arrays import KeyColor, as_array, choice, is_on_gpu, three_valued
+from trimatte.arrays import (
+    KeyColor,
+    KeyColorLike,
+    as_array,
+    as_key_color,
+    choice,
+    is_on_gpu,
+    three_valued,
+)
 from trimatte.devices import DeviceArray, cuda_available, free_memory
 from trimatte.errors import ArgumentError, EngineError
 from trimatte.io.metadata import METADATA, Metadata
@@ -148,7 +156,7 @@ class Remover:
         runtime: str = "auto",
         precision: str | None = None,
         accept_license: bool | str = False,
-        key_color: KeyColor | None = None,
+        key_color: KeyColorLike | None = None,
         method: str | None = None,
         tolerance: float | None = None,
         softness: float | None = None,
@@ -187,7 +195,7 @@ class Remover:
         self.method: str = method or ("difference" if tuned else "plate")
         self.keys: bool = model is None or key_color is not None
         usual = "auto" if self.method == "plate" else "green"
-        self.key_color: KeyColor = usual if key_color is None else key_color
+        self.key_color = as_key_color(usual if key_color is None else key_color, "Remover")
         if not self.keys and tells_of_key:
             raise ArgumentError(
                 "Remover: method, tolerance, softness and transfer must be left out with a model "
