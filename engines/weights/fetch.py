@@ -16,20 +16,19 @@ from ..session import Progress
 from .cards import Card
 from .download import Download, DownloadError
 from .file_lock import file_lock
-from .folders import expanded
+from .folders import expanded, user_folder
 from .verified import Verified, digest
 
 __all__ = ["fetch", "models_folder"]
 
 
 def models_folder() -> Path:
-    """Where fetched models lie: ``models`` in ``TRIMATTE_HOME``, in ``$XDG_DATA_HOME/trimatte``, or
-    in ``~/.local/share/trimatte``."""
+    """Where fetched models are kept: ``models`` in ``TRIMATTE_HOME``, or else in the platform's
+    data folder (on Linux ``$XDG_DATA_HOME/trimatte`` or ``~/.local/share/trimatte``)."""
     home = os.environ.get("TRIMATTE_HOME")
     if home:
         return expanded(home, "TRIMATTE_HOME") / "models"
-    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return expanded(data, "XDG_DATA_HOME") / "trimatte" / "models"
+    return user_folder("data") / "models"
 
 
 def fetch(

@@ -313,7 +313,7 @@ def ask(
         sent |= {"Origin": f"http://{host}", "Content-Type": "application/json"}
         sent["Content-Length"] = str(len(body or b""))
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=120)
     connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
     for name, value in sent.items():
         if value is not None:

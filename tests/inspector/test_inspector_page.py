@@ -76,7 +76,7 @@ def open_page(chromium: Any, written: Path) -> Iterator[Open]:
         context = chromium.new_context(**{"viewport": WIDE} | options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)
         page.on("console", lambda said: said.type == "error" and troubles.append(said.text))
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("request", lambda request: urls.append(request.url))
@@ -439,7 +439,7 @@ def test_the_page_runs_the_library_again(chromium: Any) -> None:
         thread.start()
         context = chromium.new_context(viewport=WIDE)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)
         try:
             page.goto(server.url)
             page.wait_for_selector("html[data-ready]")

@@ -109,7 +109,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--output: {str(output)!r} must end in .html")
     remover = _remover(arguments, options)
     result = remover(arguments.input)
-    hard = remover.method == "difference"
+    hard = remover.recipe.keys_by_difference
     tolerance, softness = KEY_DEFAULTS["difference"]
     if hard and arguments.tolerance is not None:
         tolerance = arguments.tolerance

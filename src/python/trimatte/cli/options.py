@@ -197,13 +197,12 @@ def _key_color(text: str) -> str | tuple[float, float, float]:
     return text if text in ("auto", "green", "blue", "red") else _colour(text)
 
 
-def key_remover(
-    arguments: argparse.Namespace, despill: str, *, kind: type[Remover] = Remover
-) -> Remover:
+def key_remover(arguments: argparse.Namespace, despill: str, *, matting: bool = True) -> Remover:
     """The Remover that the options of the screen ask for; despill: a method, or none."""
     try:
-        return kind(
+        return Remover(
             model=None,
+            matting=matting,
             key_color=arguments.key_color,
             method=arguments.method,
             tolerance=arguments.tolerance,

@@ -112,7 +112,7 @@ class Inspection:
             remover = Remover(**self.options, **self._options_of_model())
             result = remover(self._picture.pixels)
         notes = tuple(dict.fromkeys(str(warning.message) for warning in caught))
-        difference = remover.method == "difference"
+        difference = remover.recipe.keys_by_difference
         tolerance, softness = KEY_DEFAULTS["difference"]
         self._key = key_part(
             self._picture.pixels,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,11 @@ from trimatte.video.channel import Channel
 from trimatte.video.live import Steadier, VideoRemover
 from trimatte.video.reading import Clip, Frame, Unit, load_av
 from trimatte.video.writing import Sink, Target, open_sink
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from trimatte.pipeline.options import RemoverOptions
 
 __all__ = ["Progress", "VideoSummary", "remove_video"]
 
@@ -78,7 +83,7 @@ def remove_video(
     stabilize: bool | Steadier = True,
     progress: Progress | None = None,
     on_frame: Callable[[int, Result], object] | None = None,
-    **options: Any,
+    **options: Unpack[RemoverOptions],
 ) -> VideoSummary:
     """Cut the foreground out of every frame of a video.
 
@@ -153,7 +158,7 @@ def _check_names(**names: object) -> None:
 
 
 def _video_remover(
-    remover: Remover | VideoRemover | None, stabilize: bool | Steadier, options: dict[str, Any]
+    remover: Remover | VideoRemover | None, stabilize: bool | Steadier, options: RemoverOptions
 ) -> VideoRemover:
     if not isinstance(remover, VideoRemover):
         return VideoRemover(remover, stabilize=stabilize, **options)
