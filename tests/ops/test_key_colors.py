@@ -73,7 +73,9 @@ def test_a_key_color_is_plain_afterwards(color: Any) -> None:
     plain = as_key_color(color, "test")
     assert plain == TUPLE
     assert [type(value) for value in plain] == [float] * 3
-    assert Remover(key_color=color).key_color == TUPLE
+    key = Remover(key_color=color).recipe.key
+    assert key is not None
+    assert key.color == TUPLE
     assert key_channel(plain) == 1
 
 
