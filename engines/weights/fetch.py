@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import shutil
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trimatte.errors import ArgumentError, EngineError
+from trimatte.optional import require
 
 from ..session import Progress
 from .cards import Card
@@ -233,12 +233,7 @@ def _fetch_from(url: str, card: Card, target: Path, verified: Verified, progress
 
 
 def _retrieve(url: str, target: Path, verified: Verified, download: Download) -> None:
-    try:
-        pooch = importlib.import_module("pooch")
-    except ImportError as error:
-        raise EngineError(
-            f"fetching models needs pooch ({error}): pip install 'trimatte[models]'"
-        ) from error
+    pooch = require("pooch", extra="models", purpose="fetching models")
     try:
         with _quiet(pooch.get_logger()):
             pooch.retrieve(

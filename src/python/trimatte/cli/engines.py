@@ -42,7 +42,7 @@ mine.onnx --card u2net-lite`:
 
   trimatte engines export u2net-lite --checkpoint FOLDER/best.pt -o mine.onnx
 
-It needs PyTorch: pip install 'trimatte[train]'.
+It needs PyTorch: pip install torch, or trimatte with its extra [train].
 """
 
 _BUILD_NOTE = """\

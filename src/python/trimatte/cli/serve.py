@@ -18,7 +18,7 @@ __all__ = ["add_serve"]
 
 _EXAMPLES = """\
 POST an image to /remove, and the cutout comes back; GET /health and /metrics (for Prometheus). It
-runs on Ray Serve (pip install 'trimatte[ray]') until Ctrl-C or SIGTERM. Nobody is asked who they
+runs on Ray Serve (trimatte's extra [ray]) until Ctrl-C or SIGTERM. Nobody is asked who they
 are: bind it to another address than this machine's own only behind a proxy that does.
 
 examples:
