@@ -399,7 +399,7 @@ def test_remove_refuses_before_it_works(monkeypatch: pytest.MonkeyPatch) -> None
 
     image = scene(60, 90).image
     data = encode_png(image)
-    monkeypatch.setattr("trimatte.pipeline.remover.Remover", work)
+    monkeypatch.setattr("trimatte.pipeline.remove.Remover", work)
     with pytest.raises(ArgumentError, match="format and compression must be left out"):
         remove(image, format="webp", compression=1)
     with pytest.raises(ArgumentError, match=r"^remove: compression must be left out"):

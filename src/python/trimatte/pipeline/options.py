@@ -16,6 +16,7 @@ from trimatte import _core
 from trimatte.arrays import Array, KeyColor, KeyColorLike, as_key_color, choice, is_whole
 from trimatte.errors import ArgumentError
 from trimatte.io.metadata import METADATA
+from trimatte.io.sources import ImageSource
 from trimatte.ops.edges import choke, feather
 from trimatte.ops.key_rules import check_key_options
 from trimatte.ops.keying import chroma_key
@@ -29,6 +30,7 @@ from trimatte.pipeline.scheduler import Plan
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL, Classes, Model, Segmenter
 
 __all__ = [
+    "BatchOptions",
     "Key",
     "KeyOptions",
     "Matting",
@@ -40,6 +42,7 @@ __all__ = [
     "RemoverOptions",
     "ResourceOptions",
     "Resources",
+    "StreamOptions",
 ]
 
 
@@ -96,6 +99,23 @@ class RemoverOptions(
     NetworkOptions, KeyOptions, MattingOptions, OutputOptions, ResourceOptions, total=False
 ):
     """The keywords of `Remover`, for functions that pass them on; a test keeps the two equal."""
+
+
+class BatchOptions(TypedDict, total=False):
+    """What many images may take, instead of the Remover's own."""
+
+    workers: int | None
+    batch_size: int | None
+    max_memory: Bytes | None
+
+
+class StreamOptions(BatchOptions, total=False):
+    """The same, and what comes with every image."""
+
+    mask: ImageSource | None
+    trimap: ImageSource | None
+    garbage: ImageSource | None
+    core: ImageSource | None
 
 
 @dataclass(frozen=True)

@@ -11,18 +11,16 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import numpy as np
-from PIL import Image
 
 from trimatte import _core
 from trimatte.arrays import Array, KeyColor, KeyColorLike, choice
 from trimatte.devices import DeviceArray, cuda_available
 from trimatte.errors import ArgumentError, EngineError
 from trimatte.io.reading import read_header
-from trimatte.io.sources import ImageSource, is_path, measurable
-from trimatte.io.writing import Compression, check_output
+from trimatte.io.sources import ImageSource, measurable
 from trimatte.ops.refining import Adjust, Radius
 from trimatte.ops.screens import Screen
 from trimatte.pipeline.budget import Budget, Bytes, check_fits
@@ -37,9 +35,9 @@ from trimatte.pipeline.segmenter import Classes, Model, Segmenter
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from trimatte.pipeline.options import RemoverOptions
+    from trimatte.pipeline.options import BatchOptions, StreamOptions
 
-__all__ = ["Remover", "remove"]
+__all__ = ["Remover"]
 
 R = TypeVar("R")
 Raises = Literal["raise"]
@@ -262,9 +260,7 @@ class Remover:
         *,
         on_error: Raises = ...,
         finish: None = ...,
-        workers: int | None = ...,
-        batch_size: int | None = ...,
-        max_memory: Bytes | None = ...,
+        **options: Unpack[BatchOptions],
     ) -> list[Result]: ...
     @overload
     def remove_batch(
@@ -273,9 +269,7 @@ class Remover:
         *,
         on_error: Raises = ...,
         finish: Callable[[Result], R],
-        workers: int | None = ...,
-        batch_size: int | None = ...,
-        max_memory: Bytes | None = ...,
+        **options: Unpack[BatchOptions],
     ) -> list[R]: ...
     @overload
     def remove_batch(
@@ -284,9 +278,7 @@ class Remover:
         *,
         on_error: Returns,
         finish: None = ...,
-        workers: int | None = ...,
-        batch_size: int | None = ...,
-        max_memory: Bytes | None = ...,
+        **options: Unpack[BatchOptions],
     ) -> list[Result | Exception]: ...
     @overload
     def remove_batch(
@@ -295,9 +287,7 @@ class Remover:
         *,
         on_error: Returns,
         finish: Callable[[Result], R],
-        workers: int | None = ...,
-        batch_size: int | None = ...,
-        max_memory: Bytes | None = ...,
+        **options: Unpack[BatchOptions],
     ) -> list[R | Exception]: ...
     def remove_batch(
         self,
@@ -330,60 +320,36 @@ class Remover:
         self,
         images: Iterable[ImageSource],
         *,
-        mask: ImageSource | None = ...,
-        trimap: ImageSource | None = ...,
-        garbage: ImageSource | None = ...,
-        core: ImageSource | None = ...,
         on_error: Returns = ...,
         finish: None = ...,
-        workers: int | None = ...,
-        batch_size: int | None = ...,
-        max_memory: Bytes | None = ...,
+        **options: Unpack[StreamOptions],
     ) -> Iterator[Result | Exception]: ...
     @overload
     def stream(
         self,
         images: Iterable[ImageSource],
         *,
-        mask: ImageSource | None = ...,
-        trimap: ImageSource | None = ...,
-        garbage: ImageSource | None = ...,
-        core: ImageSource | None = ...,
         on_error: Returns = ...,
         finish: Callable[[Result], R],
-        workers: int | None = ...,
-        batch_size: int | None = ...,
-        max_memory: Bytes | None = ...,
+        **options: Unpack[StreamOptions],
     ) -> Iterator[R | Exception]: ...
     @overload
     def stream(
         self,
         images: Iterable[ImageSource],
         *,
-        mask: ImageSource | None = ...,
-        trimap: ImageSource | None = ...,
-        garbage: ImageSource | None = ...,
-        core: ImageSource | None = ...,
         on_error: Raises,
         finish: None = ...,
-        workers: int | None = ...,
-        batch_size: int | None = ...,
-        max_memory: Bytes | None = ...,
+        **options: Unpack[StreamOptions],
     ) -> Iterator[Result]: ...
     @overload
     def stream(
         self,
         images: Iterable[ImageSource],
         *,
-        mask: ImageSource | None = ...,
-        trimap: ImageSource | None = ...,
-        garbage: ImageSource | None = ...,
-        core: ImageSource | None = ...,
         on_error: Raises,
         finish: Callable[[Result], R],
-        workers: int | None = ...,
-        batch_size: int | None = ...,
-        max_memory: Bytes | None = ...,
+        **options: Unpack[StreamOptions],
     ) -> Iterator[R]: ...
     def stream(
         self,
@@ -626,86 +592,6 @@ class Remover:
                 self._serving = Scheduler(self._plan(self.resources), budget)
                 weakref.finalize(self, self._serving.stop)
             return self._serving
-
-
-@overload
-def remove(
-    image: bytes | bytearray | memoryview | BinaryIO,
-    *,
-    mask: ImageSource | None = ...,
-    trimap: ImageSource | None = ...,
-    format: str | None = ...,
-    compression: Compression | None = ...,
-    **options: Unpack[RemoverOptions],
-) -> bytes: ...
-@overload
-def remove(
-    image: str | os.PathLike[str] | Image.Image,
-    *,
-    mask: ImageSource | None = ...,
-    trimap: ImageSource | None = ...,
-    **options: Unpack[RemoverOptions],
-) -> Image.Image: ...
-@overload
-def remove(
-    image: Array,
-    *,
-    mask: ImageSource | None = ...,
-    trimap: ImageSource | None = ...,
-    **options: Unpack[RemoverOptions],
-) -> Array: ...
-@overload
-def remove(
-    image: DeviceArray,
-    *,
-    mask: ImageSource | None = ...,
-    trimap: ImageSource | None = ...,
-    **options: Unpack[RemoverOptions],
-) -> DeviceArray: ...
-def remove(
-    image: Any,
-    *,
-    mask: ImageSource | None = None,
-    trimap: ImageSource | None = None,
-    format: str | None = None,
-    compression: Compression | None = None,
-    **options: Unpack[RemoverOptions],
-) -> Any:
-    """Cuts the foreground out of an image and returns the cutout in the kind of the input.
-
-    Args:
-        image: as in a call of a `Remover`.
-        mask: as in a call of a `Remover`.
-        trimap: as in a call of a `Remover`.
-        format: of the file whose bytes are returned: ``"png"`` (the default), ``"webp"`` or
-            ``"tiff"``.
-        compression: of that file, see `Result.save`; by default ``"fast"``.
-        options: keywords of `Remover`. The models of the last calls stay loaded.
-
-    Returns:
-        For an array an (H, W, 4) array of its dtype; for a Pillow image or a path a Pillow image
-        (RGBA, 8 bits); for bytes or a binary file object the bytes of a file.
-
-    Raises:
-        ArgumentError: as `Remover` and its call do.
-        EngineError: as `Remover` and its call do.
-    """
-    gives_bytes = isinstance(image, (bytes, bytearray, memoryview)) or hasattr(image, "read")
-    file: dict[str, Any] = {"format": format, "compression": compression}
-    file = {name: value for name, value in file.items() if value is not None}
-    if gives_bytes:
-        check_output("remove", **file)
-    elif file:
-        raise ArgumentError(
-            f"remove: {' and '.join(file)} must be left out where no file's bytes are returned; "
-            "they are for an image given as bytes or as a file object"
-        )
-    result = Remover(**options)(image, mask=mask, trimap=trimap)
-    if gives_bytes:
-        return result.encode(**file)
-    if isinstance(image, Image.Image) or is_path(image):
-        return result.image
-    return result.rgba
 
 
 def _check_given(mask: ImageSource | None, trimap: ImageSource | None) -> None:
