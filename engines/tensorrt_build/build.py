@@ -440,8 +440,12 @@ def _monitor(trt: Any, progress: Progress) -> Any:
 
 @contextmanager
 def _interruptible(monitor: Any) -> Iterator[None]:
-    """Ctrl-C cancels the build: in a callback of TensorRT's its exception would be swallowed."""
-    if threading.current_thread() is not threading.main_thread():
+    """Ctrl-C cancels the build: in a callback of TensorRT's its exception would be swallowed.
+
+    A program started with Ctrl-C ignored (nohup, cron) goes on ignoring it.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         yield
         return
 

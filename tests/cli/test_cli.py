@@ -18,8 +18,8 @@ import trimatte
 from tests.conftest import GREEN, Run, picture
 from trimatte import Remover
 from trimatte.cli.main import main
-from trimatte.io import reading as imageio
-from trimatte.io.reading import read_image, read_mask
+from trimatte.io import writing
+from trimatte.io.reading import IMAGE_SUFFIXES, read_image, read_mask
 from trimatte.io.writing import encode_png
 
 
@@ -265,7 +265,7 @@ def test_ctrl_c_is_130_and_leaves_no_half_file(
         file.write(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(imageio, "write_png", interrupted)
+    monkeypatch.setattr(writing, "write_png", interrupted)
     code, _, err = run("key", photo, "-o", photo.with_name("out.png"))
     assert code == 130
     assert "interrupted" in err
@@ -494,11 +494,11 @@ def test_doctor(run: Run) -> None:
 def test_as_a_program(photo: Path) -> None:
     output = photo.with_name("out.png")
     command = [sys.executable, "-m", "trimatte", "key", str(photo), "-o", str(output)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     np.testing.assert_array_equal(read_image(output), Remover(model=None)(photo).rgba)
     command[-3] = "missing.png"
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 1
     assert "missing.png" in done.stderr
 
@@ -513,7 +513,7 @@ def test_real_photographs(run: Run, shared_data: Path, tmp_path: Path) -> None:
 
 def test_the_module_says_what_it_can_read() -> None:
     # Older Pillows have no AVIF: such a file is named as one that cannot be read.
-    assert set(Image.registered_extensions()) >= imageio.IMAGE_SUFFIXES - {".avif"}
+    assert set(Image.registered_extensions()) >= IMAGE_SUFFIXES - {".avif"}
 
 
 def test_keys_to_choose_from(run: Run, photo: Path, tmp_path: Path) -> None:

@@ -277,6 +277,7 @@ def test_what_progress_raises_cancels(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_cancels(build_rtx: Build, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
 
@@ -288,6 +289,17 @@ def test_ctrl_c_cancels(build_rtx: Build, tmp_path: Path) -> None:
         build_rtx(progress=progress, **RANGES)
     assert signal.getsignal(signal.SIGINT) is before
     assert not list(tmp_path.glob("*.engine"))
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_that_is_ignored_stays_ignored() -> None:
+    """As nohup and cron start a program."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    monitor = SimpleNamespace(raised=None)
+    with build._interruptible(monitor):
+        signal.raise_signal(signal.SIGINT)
+    assert monitor.raised is None
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_errors_have_tensorrts_words(build_rtx: Build, tmp_path: Path, capfd: Any) -> None:
@@ -510,7 +522,7 @@ def test_threads_build_once(
     others_wait, made_up = threading.Event(), build._build
 
     def slow(*arguments: Any) -> Any:
-        assert others_wait.wait(20)
+        assert others_wait.wait(120)
         return made_up(*arguments)
 
     monkeypatch.setattr(build, "_build", slow)

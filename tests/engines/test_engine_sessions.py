@@ -10,7 +10,6 @@ import resource
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -162,21 +161,20 @@ def test_eight_threads_get_what_one_gets(session: Session) -> None:
 def test_runs_under_way_end_well_when_the_session_is_closed(session: Session) -> None:
     (batch,) = batches((1, 3, 64, 64))
     expected = session.run(batch)
-    ready = threading.Barrier(5)
+    runs = threading.Semaphore(0)
 
     def run() -> str:
-        ready.wait()
-        for _ in range(10_000):
+        while True:
             try:
                 np.testing.assert_array_equal(session.run(batch), expected)
             except EngineError as error:
                 return str(error)
-        return "it was never closed"
+            runs.release()
 
     with ThreadPoolExecutor(4) as pool:
         ends = [pool.submit(run) for _ in range(4)]
-        ready.wait()
-        time.sleep(0.05)
+        for _ in range(100):
+            assert runs.acquire(timeout=120)
         session.close()
     assert all("is closed" in end.result() for end in ends)
 

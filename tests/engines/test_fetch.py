@@ -146,12 +146,12 @@ def held(handler: Handler) -> None:
     """Half of it; the rest when the test says so."""
     handler.begin(200, len(CONTENT), ETag='"v1"')
     handler.body(CONTENT[:HALF])
-    handler.server.let_go.wait(10)
+    handler.server.let_go.wait(120)
     handler.body(CONTENT[HALF:])
 
 
 def hanging(handler: Handler) -> None:
-    handler.server.let_go.wait(10)
+    handler.server.let_go.wait(120)
 
 
 @dataclass
@@ -702,7 +702,7 @@ def test_two_processes_fetch_once(server: Server, home: Path, tmp_path: Path) ->
             )
             server.let_go.set()
             for one in (first, second):
-                assert one.communicate(timeout=20)[0].endswith(f"{home / 'model.onnx'}\n")
+                assert one.communicate(timeout=120)[0].endswith(f"{home / 'model.onnx'}\n")
                 assert one.returncode == 0
     assert len(server.asked) == 1
 
@@ -729,7 +729,7 @@ def test_the_lock_dies_with_its_holder(server: Server, home: Path, tmp_path: Pat
         with process(url, tmp_path) as second:
             assert second.stdout.readline().startswith("waiting for process")
             first.send_signal(signal.SIGKILL)
-            assert second.communicate(timeout=20)[0].endswith(f"{home / 'model.onnx'}\n")
+            assert second.communicate(timeout=120)[0].endswith(f"{home / 'model.onnx'}\n")
             assert second.returncode == 0
     assert server.asked[-1][1] == f"bytes={HALF}-"
 

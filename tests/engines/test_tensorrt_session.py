@@ -247,16 +247,10 @@ def test_no_run_waits(
     batch = trimatte.to_device(a_batch(), stream=ours)
     for _ in range(3):
         session.run(batch)
-    if isinstance(gpu, Shim):
-        before = gpu.waits()
-        session.run(batch)
-        result = session.run(batch, stream=0)
-        assert gpu.waits() == before
-    else:
-        gpu.delay(ours)
-        start = time.perf_counter()
+    with gpu.nothing_waits(ours):
         result = session.run(batch)
-        assert time.perf_counter() - start < 0.2
+        if IS_SHIM:
+            result = session.run(batch, stream=0)
     assert_close(result, a_batch())
 
 
@@ -369,7 +363,7 @@ def test_who_waits_for_a_context_hears_of_the_end(trt: Any) -> None:
         lanes.close()
         for each in waiting:
             with pytest.raises(trimatte.EngineError, match="the session is closed"):
-                each.result(timeout=20)
+                each.result(timeout=120)
 
 
 # Graphs -------------------------------------------------------------------------------------------

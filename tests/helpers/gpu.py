@@ -9,6 +9,7 @@ import ctypes
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +62,13 @@ class Shim:
 
     def delay(self, stream: int) -> None:
         """Makes what the stream is given from now on come late."""
+
+    @contextmanager
+    def nothing_waits(self, stream: int) -> Iterator[None]:
+        """Fails if a call within waits for the GPU."""
+        before = self.waits()
+        yield
+        assert self.waits() == before
 
     @contextmanager
     def room_for(self, nbytes: int) -> Iterator[None]:
@@ -118,6 +126,29 @@ class Driver:
         """Makes what the stream is given from now on come a quarter of a second late."""
         usleep = ctypes.CDLL(None).usleep
         self._call("cuLaunchHostFunc", Handle(stream), usleep, Handle(250_000))
+
+    @contextmanager
+    def nothing_waits(self, stream: int) -> Iterator[None]:
+        """Fails if a call within waits for the stream, which is held up until all have returned."""
+        libc = ctypes.CDLL(None)
+        semaphore = (ctypes.c_long * 4)()
+        libc.sem_init(semaphore, 0, 0)
+        hung = threading.Event()
+
+        def let_go() -> None:
+            hung.set()
+            libc.sem_post(semaphore)
+
+        guard = threading.Timer(60, let_go)
+        self._call("cuLaunchHostFunc", Handle(stream), libc.sem_wait, semaphore)
+        guard.start()
+        try:
+            yield
+        finally:
+            guard.cancel()
+            libc.sem_post(semaphore)
+            self.synchronize(stream)
+        assert not hung.is_set(), "a call waited for the stream"
 
     def allocated(self) -> int:
         free, total = ctypes.c_size_t(), ctypes.c_size_t()

@@ -15,8 +15,8 @@ import trimatte
 from trimatte import Remover, Result, chroma_key
 from trimatte.demo import scene
 from trimatte.inspector import write_page
+from trimatte.inspector.inspection import Inspection
 from trimatte.inspector.server import InspectorServer
-from trimatte.inspector.session import Session
 from trimatte.io.reading import read_image
 from trimatte.io.writing import write_image
 
@@ -76,7 +76,7 @@ def open_page(chromium: Any, written: Path) -> Iterator[Open]:
         context = chromium.new_context(**{"viewport": WIDE} | options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)
         page.on("console", lambda said: said.type == "error" and troubles.append(said.text))
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("request", lambda request: urls.append(request.url))
@@ -434,12 +434,12 @@ def test_text_stands_out(open_page: Open) -> None:
 
 
 def test_the_page_runs_the_library_again(chromium: Any) -> None:
-    with InspectorServer(Session(IMAGE, key_color="auto")) as server:
+    with InspectorServer(Inspection(IMAGE, key_color="auto")) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         context = chromium.new_context(viewport=WIDE)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)
         try:
             page.goto(server.url)
             page.wait_for_selector("html[data-ready]")

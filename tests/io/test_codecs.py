@@ -22,8 +22,7 @@ import trimatte
 from tests.conftest import Run
 from trimatte import ArgumentError, Remover, remove
 from trimatte.demo import scene
-from trimatte.io import codecs, png
-from trimatte.io import reading as imageio
+from trimatte.io import codecs, png, reading
 from trimatte.io.metadata import Metadata
 from trimatte.io.reading import load_picture, read_image, read_mask
 from trimatte.io.writing import COMPRESSION, encode_image, encode_png, write_image
@@ -190,7 +189,7 @@ def decoded_both_ways(data: bytes, monkeypatch: pytest.MonkeyPatch) -> tuple[Any
         return results[-1]
 
     with monkeypatch.context() as patch:
-        patch.setattr(imageio, "decode_jpeg", decode)
+        patch.setattr(reading, "decode_jpeg", decode)
         fast = load_picture(data)
     with monkeypatch.context() as patch:
         without_fast_codecs(patch)
@@ -400,7 +399,7 @@ def test_remove_refuses_before_it_works(monkeypatch: pytest.MonkeyPatch) -> None
 
     image = scene(60, 90).image
     data = encode_png(image)
-    monkeypatch.setattr("trimatte.pipeline.remover.Remover", work)
+    monkeypatch.setattr("trimatte.pipeline.remove.Remover", work)
     with pytest.raises(ArgumentError, match="format and compression must be left out"):
         remove(image, format="webp", compression=1)
     with pytest.raises(ArgumentError, match=r"^remove: compression must be left out"):
@@ -495,7 +494,7 @@ def test_other_threads_run_meanwhile(installed: bool, work: str) -> None:
     watcher.start()
     sys.setswitchinterval(1000)
     try:
-        for _ in range(20):
+        for _ in range(500):
             working.set()
             WORK[work]()
             working.clear()

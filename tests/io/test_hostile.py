@@ -13,7 +13,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -404,11 +403,8 @@ def test_arrays_that_change_meanwhile() -> None:
 
     thread = threading.Thread(target=disturb)
     thread.start()
-    alive = time.monotonic() + 1.5
-    count = 0
     try:
-        while time.monotonic() < alive:
-            count += 1
+        for _ in range(50):
             with contextlib.suppress(ArgumentError):
                 alpha = trimatte.estimate_alpha(image, trimap)
                 trimatte.estimate_foreground(image, np.nan_to_num(alpha).clip(0, 1))
@@ -418,18 +414,19 @@ def test_arrays_that_change_meanwhile() -> None:
     finally:
         over.set()
         thread.join()
-    assert count > 5
 
 
 # --- signals, processes, interpreters ---
 
 INTERRUPTED = """
-import os, signal, sys, threading, time
+import os, signal, sys, threading
 import numpy as np
 import trimatte
 from trimatte import Remover
 
-side = int(sys.argv[2])
+signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup and cron start with it ignored
+trimatte.set_num_threads(1)
+side = 900
 random = np.random.default_rng(0)
 image = random.integers(0, 256, (side, side, 3), np.uint8)
 trimap = np.full((side, side), 128, np.uint8)
@@ -442,36 +439,37 @@ works = {
     "remover": lambda: Remover(model=None, quality="exact")(image, trimap=trimap),
     "stream": lambda: list(Remover(**wide).stream([image] * 9)),
 }
-sent = []
+work = works[sys.argv[1]]
+twin_is_done = threading.Event()
 
-def send():
-    sent.append(time.monotonic())
-    os.kill(os.getpid(), signal.SIGINT)
+def twin():
+    work()
+    twin_is_done.set()
 
-threading.Timer(float(sys.argv[3]), send).start()
+threading.Thread(target=twin, daemon=True).start()
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
-    works[sys.argv[1]]()
+    work()
 except KeyboardInterrupt:
-    print(f"{time.monotonic() - sent[0]:.2f}")
+    print("after its twin" if twin_is_done.is_set() else "before its twin", flush=True)
 else:
-    print("done before")
+    print("not at all", flush=True)
+os._exit(0)
 """
 
 
 @POSIX
 @pytest.mark.parametrize("work", ["alpha", "shared", "remover", "stream"])
 def test_control_c_ends_what_runs(work: str) -> None:
-    side = 2500 if work != "shared" else 1200
+    """The same work on another thread, which is not interrupted, takes longer."""
     code = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, work, str(side), "0.5"],
+        [sys.executable, "-W", "ignore", "-c", INTERRUPTED, work],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
-    assert code.returncode == 0, code.stderr
-    assert code.stdout.strip() != "done before"
-    assert float(code.stdout) < 1.5  # of a fifth of a second; the rest is for a busy machine
+    assert (code.returncode, code.stdout) == (0, "before its twin\n"), code.stderr
 
 
 def test_a_signal_handler_of_ones_own_ends_it_too() -> None:
@@ -514,7 +512,7 @@ def test_a_sub_interpreter_is_told() -> None:
         [sys.executable, "-W", "ignore", "-c", code],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert "ImportError" in told.stdout, told.stderr

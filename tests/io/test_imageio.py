@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as npst
 from PIL import Image, ImageCms
 
 from trimatte import ArgumentError
-from trimatte.io import writing as imageio
+from trimatte.io import writing
 from trimatte.io.reading import load_picture, read_image, read_mask
 from trimatte.io.writing import encode_image, encode_png, write_image
 
@@ -533,7 +533,7 @@ def test_a_failure_half_way_leaves_nothing(
         seen.extend(tmp_path.iterdir())
         raise error
 
-    monkeypatch.setattr(imageio, "write_png", failing)
+    monkeypatch.setattr(writing, "write_png", failing)
     expected = ArgumentError if isinstance(error, OSError) else KeyboardInterrupt
     with pytest.raises(expected, match="No space left" if expected is ArgumentError else None):
         write_image(path, noise(4, 4, 3))

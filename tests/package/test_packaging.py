@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.resources
+import os
 import re
 import subprocess
 import sys
@@ -38,9 +39,19 @@ HEAVY = (
 )
 
 
-def run_python(code: str) -> str:
+# What Linux calls the instruction sets that the kernels of a target are compiled with.
+AVX2 = {"avx2", "fma", "f16c", "bmi1", "bmi2", "abm", "popcnt", "movbe"}
+AVX512 = {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "avx512vbmi"}
+INSTRUCTIONS = {"baseline": set(), "avx2": AVX2, "avx512": AVX2 | AVX512}
+
+
+def run_python(code: str, **environment: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -170,3 +181,14 @@ def test_links_of_the_readme_hold_on_a_package_index() -> None:
     targets = re.findall(r"\]\(([^)]*)\)", str(text))
     assert len(targets) > 10
     assert [t for t in targets if not t.startswith("https://")] == []
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="the CPU is asked by Linux's /proc")
+def test_the_kernels_that_run_are_for_this_cpu() -> None:
+    flags = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.M)
+    here = set(flags[1].split()) if flags else set()
+    code = "import trimatte; print(trimatte.cpu_target())"
+    for wish in ("", "avx2", "baseline"):
+        target = run_python(code, TRIMATTE_CPU_TARGET=wish).strip()
+        assert INSTRUCTIONS[target] <= here
+        assert not wish or INSTRUCTIONS[target] <= INSTRUCTIONS[wish]

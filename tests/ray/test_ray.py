@@ -84,7 +84,7 @@ def is_running(process: int) -> bool:
     return state != "Z"
 
 
-def wait_until(done: Any, seconds: float = 30) -> None:
+def wait_until(done: Any, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end
@@ -167,7 +167,7 @@ class Service:
         method = method or ("GET" if body is None else "POST")
         asked = urllib.request.Request(self.url + path, body, headers, method=method)
         try:
-            with urllib.request.urlopen(asked, timeout=60) as answer:
+            with urllib.request.urlopen(asked, timeout=120) as answer:
                 return answer.status, answer.headers["Content-Type"], answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -201,7 +201,7 @@ def test_the_command_serves_until_it_is_told_to_stop() -> None:
         assert b"max_memory is 200.0 MiB" in body
         children = processes_below(process.pid)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
         assert children
         wait_until(lambda: not any(is_running(child) for child in children))
@@ -553,7 +553,7 @@ def test_bad_requests_are_told_why(running: Service) -> None:
 def test_a_body_of_unknown_length_is_bounded_too(running: Service) -> None:
     host, port = running.url.removeprefix("http://").split(":")
     chunk = b"1000\r\n" + bytes(0x1000) + b"\r\n"
-    with socket.create_connection((host, int(port)), timeout=30) as client:
+    with socket.create_connection((host, int(port)), timeout=120) as client:
         head = b"POST /remove HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         client.sendall(head + chunk * 6)  # and no end
         assert client.recv(1 << 16).startswith(b"HTTP/1.1 413 ")

@@ -8,7 +8,6 @@ import signal
 import struct
 import sys
 import threading
-import time
 import types
 from collections.abc import Iterator
 from fractions import Fraction
@@ -18,11 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-import trimatte
 from tests.conftest import Run
 from trimatte import ArgumentError, EngineError, Remover
 from trimatte.cli.main import main
 from trimatte.io.reading import read_image
+from trimatte.io.writing import encode_png, write_image
 from trimatte.video import VideoRemover, VideoWarning, remove_video
 
 av: Any = pytest.importorskip("av", reason="test_video: pip install 'trimatte[video]'")
@@ -445,7 +444,7 @@ def test_a_background_makes_it_opaque(clip: Path, tmp_path: Path) -> None:
     assert (len(decoded), decoded[0].format.name) == (COUNT, "yuv420p")
     np.testing.assert_allclose(decoded[5].to_ndarray(format="rgb24")[40, 5], (10, 20, 200), atol=8)
     plate = tmp_path / "plate.png"
-    trimatte.imageio.write_image(plate, np.full((30, 30, 3), 90, np.uint8))
+    write_image(plate, np.full((30, 30, 3), 90, np.uint8))
     odd = make(tmp_path / "odd.mkv", "ffv1", "yuv444p", size=(49, 65))
     remove_video(odd, tmp_path / "b.mp4", background=str(plate), **FAST)
     assert (frames(tmp_path / "b.mp4")[0].height, frames(tmp_path / "b.mp4")[0].width) == (50, 66)
@@ -514,6 +513,7 @@ def test_an_interrupt_leaves_what_was_done(clip: Path, tmp_path: Path, name: str
         assert times(tmp_path / name) == times(clip)[:5]
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_control_c(clip: Path, tmp_path: Path) -> None:
     def interrupt(index: int, result: Any) -> None:
         if index == 4:
@@ -526,23 +526,38 @@ def test_control_c(clip: Path, tmp_path: Path) -> None:
 
 def interrupt_the_finish(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """Ctrl-C comes as often while the file is being finished."""
-    from trimatte.video import writing
+    from trimatte.video import job, writing
 
     if not hasattr(signal, "pthread_kill"):
         pytest.skip("no signal wakes the main thread here")
-    finish = writing._File.finish
+    finish, wait = writing._File.finish, job._Job._finish
+    waits, heard = threading.Semaphore(0), threading.Semaphore(0)
+
+    def note(*_: object) -> None:
+        heard.release()
+        raise KeyboardInterrupt
+
+    def noted_wait(*arguments: Any) -> None:
+        waits.release()
+        wait(*arguments)
 
     def slow(file: Any) -> None:
         for _ in range(times):
-            time.sleep(0.2)  # until it waits: a signal just before does not wake it
-            # Not raise_signal: that of another thread does not wake the one that waits.
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-        time.sleep(0.2)
+            assert waits.acquire(timeout=120)
+            interrupt = True
+            while interrupt:
+                # Not raise_signal: that of another thread does not wake the one that waits. Again
+                # where nobody hears it: a signal just before the wait begins does not end the wait.
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                interrupt = not heard.acquire(timeout=1)
         finish(file)
 
     monkeypatch.setattr(writing._File, "finish", slow)
+    monkeypatch.setattr(job._Job, "_finish", noted_wait)
+    signal.signal(signal.SIGINT, note)  # the fixture `interruptible` takes it back
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_control_c_while_the_file_is_finished(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -552,6 +567,7 @@ def test_control_c_while_the_file_is_finished(
     assert times(tmp_path / "out.mov") == times(clip)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_who_insists_gives_the_file_up(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -598,7 +614,7 @@ def test_what_cannot_be_written(clip: Path, tmp_path: Path) -> None:
         remove_video(own, own, **FAST)
     assert own.read_bytes() == clip.read_bytes()
     plate = tmp_path / "plate.mp4"
-    plate.write_bytes(trimatte.imageio.encode_png(scene(0)))
+    plate.write_bytes(encode_png(scene(0)))
     with pytest.raises(ArgumentError, match="name another output"):
         remove_video(own, plate, background=plate, **FAST)
 
@@ -790,6 +806,7 @@ def test_the_command_uses_a_network(run: Run, clip: Path, tmp_path: Path, models
     assert len(frames(output)) == 2
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_the_command_is_interrupted(
     run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -809,6 +826,7 @@ def test_the_command_is_interrupted(
     assert len(frames(output)) == 3
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("older", [True, False])
 @pytest.mark.parametrize("interrupts", [1, 2])
 def test_the_command_says_kept_only_of_what_is_there(

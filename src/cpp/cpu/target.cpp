@@ -7,18 +7,23 @@
 namespace trimatte {
 namespace {
 
-CpuTarget detect() {
-  CpuTarget best = CpuTarget::kBaseline;
 #if TRIMATTE_ALL_TARGETS
+// The builtin takes literals only.
+#define TRIMATTE_TELL(set) \
+  if (std::strcmp(instruction_set, set) == 0) return __builtin_cpu_supports(set);
+
+bool this_cpu_has(const char* instruction_set) {
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-      __builtin_cpu_supports("bmi2"))
-    best = CpuTarget::kAvx2;
-  if (best == CpuTarget::kAvx2 && __builtin_cpu_supports("avx512f") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd") &&
-      __builtin_cpu_supports("avx512vbmi"))
-    best = CpuTarget::kAvx512;
+  TRIMATTE_AVX512_SETS(TRIMATTE_TELL, TRIMATTE_TELL)
+  return false;
+}
+#endif
+
+CpuTarget detect() {
+#if TRIMATTE_ALL_TARGETS
+  const CpuTarget best = best_target(&this_cpu_has);
+#else
+  const CpuTarget best = CpuTarget::kBaseline;
 #endif
   if (const char* wish = std::getenv("TRIMATTE_CPU_TARGET")) {
     if (std::strcmp(wish, "baseline") == 0) return CpuTarget::kBaseline;
@@ -28,6 +33,15 @@ CpuTarget detect() {
 }
 
 }  // namespace
+
+#define TRIMATTE_HAS(set) has(set)
+#define TRIMATTE_AND_HAS(set) &&has(set)
+
+CpuTarget best_target(bool (*has)(const char* instruction_set)) {
+  if (!(TRIMATTE_AVX2_SETS(TRIMATTE_HAS, TRIMATTE_AND_HAS))) return CpuTarget::kBaseline;
+  if (!(TRIMATTE_AVX512_SETS(TRIMATTE_HAS, TRIMATTE_AND_HAS))) return CpuTarget::kAvx2;
+  return CpuTarget::kAvx512;
+}
 
 CpuTarget cpu_target() {
   static const CpuTarget target = detect();

@@ -117,13 +117,14 @@ class trusted:
     Context manager: operations that this thread calls inside do not scan float samples.
     
     For arrays that were made, or already checked, by trimatte. Shapes and dtypes are still
-    checked. Scopes nest. Other threads are not affected, so do not await or yield inside.
+    checked. Scopes nest: trusted(False) scans again, for a caller's function. Other threads
+    are not affected, so do not await or yield inside.
     """
     def __enter__(self) -> None:
         ...
-    def __exit__(self, type: typing.Any, value: typing.Any, traceback: typing.Any) -> None:
+    def __exit__(self, kind: typing.Any, error: typing.Any, trace: typing.Any) -> None:
         ...
-    def __init__(self) -> None:
+    def __init__(self, values: bool = True) -> None:
         ...
 class Event:
     """

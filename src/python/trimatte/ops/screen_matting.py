@@ -18,7 +18,7 @@ from trimatte.ops.screens import Screen
 from trimatte.ops.transfer import to_linear, to_srgb
 from trimatte.ops.trimap import make_trimap
 
-__all__ = ["Mattes", "finish_alpha", "key_alpha", "solve_before_screen"]
+__all__ = ["Mattes", "finish_alpha", "key_alpha", "screen_key", "solve_before_screen"]
 
 _SURE = (0.02, 0.98)  # beyond these a soft key is believed, but for a rim of what it believes
 _RIM_SIDE = 480  # that rim is a pixel wide for so many of the image's side
@@ -91,6 +91,12 @@ def key_alpha(image: Array, rule: KeyRule, mattes: Mattes, *, stream: Any = None
     """
     unsure = _key(image, rule, mattes, None, stream, nullcontext)
     return _alpha(unsure, mattes, "balanced", stream)
+
+
+def screen_key(image: Array, screen: Screen, mattes: Mattes, *, stream: Any = None) -> Array:
+    """The soft key of a learnt screen alone, (H, W) uint8, where the image lies."""
+    rule = key_rule("chroma_key", image, method="plate", screen=screen, stream=stream)
+    return mattes.hold(run_key("chroma_key", image, rule, "uint8", stream=stream), stream)
 
 
 def solve_before_screen(
