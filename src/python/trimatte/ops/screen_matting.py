@@ -7,9 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from trimatte import _core
-from trimatte.arrays import TRIMAP_LIMITS, Array, as_alpha, as_array, on_host
-from trimatte.devices import DeviceArray
+from trimatte.arrays import TRIMAP_LIMITS, Array, as_array
 from trimatte.ops import edges
 from trimatte.ops.key_rules import KeyRule, key_rule, run_key
 from trimatte.ops.matting import estimate_alpha, estimate_foreground, project_alpha
@@ -34,20 +32,13 @@ class Mattes:
     garbage: Any = None
     core: Any = None
 
-    def within(self, trimap: Array) -> Mattes:
-        """These, and what a trimap knows."""
-        known = on_host(trimap)
-        low, high = TRIMAP_LIMITS["uint8"]
-        garbage, core = known < low, known > high
+    def within(self, trimap: Array, stream: Any = None) -> Mattes:
+        """These, and what a trimap knows; where the trimap lies."""
+        garbage, core = edges.sure_mattes(trimap, *TRIMAP_LIMITS["uint8"], stream=stream)
         if self.garbage is not None:
-            garbage = edges.hold_mattes(garbage, core=on_host(self.garbage))
+            garbage = edges.hold_mattes(garbage, core=self.garbage, stream=stream)
         if self.core is not None:
-            core = edges.hold_mattes(core, core=on_host(self.core))
-        if isinstance(trimap, DeviceArray):
-            garbage, core = (
-                _core.place(as_alpha(matte, "Remover", "mask"), trimap.device, "Remover")
-                for matte in (garbage, core)
-            )
+            core = edges.hold_mattes(core, core=self.core, stream=stream)
         return Mattes(garbage, core)
 
     def __bool__(self) -> bool:
