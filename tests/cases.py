@@ -6,6 +6,7 @@ tests run it on small awkward sizes and the benchmarks on photographs' sizes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from numpy.random import Generator
 from numpy.typing import DTypeLike, NDArray
 
 import trimatte
+from trimatte.ops import edges
 
 Array = NDArray[Any]
 Make = Callable[[Generator, int, int], tuple[Any, ...]]
@@ -60,6 +62,14 @@ class Case:
         first = len(arguments) - len(self.named)
         named = dict(zip(self.named, arguments[first:], strict=True))
         return function(*arguments[:first], **named, **options)
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The operation: a public one, or one that only trimatte itself calls."""
+        function: Callable[..., Any] = getattr(trimatte, self.operation, None) or getattr(
+            edges, self.operation
+        )
+        return function
 
     def shapes(self) -> tuple[tuple[int, int], ...]:
         """The sizes that the parity tests run, as (height, width)."""
@@ -124,6 +134,18 @@ def an_image(dtype: DTypeLike, channels: int = 3) -> Make:
 
 def a_mask(dtype: DTypeLike) -> Make:
     return lambda rng, height, width: (coarse_mask(rng, height, width, dtype),)
+
+
+def a_mask_to_be_sure_of(dtype: str, reach: int, scale: float) -> Make:
+    """A mask, the bounds on both sides of its half, the reach, and the size of the mattes."""
+
+    def make(rng: Generator, height: int, width: int) -> tuple[Any, ...]:
+        mask = coarse_mask(rng, height, width, dtype)
+        full = {"float32": 1.0, "uint16": 65535.0}.get(dtype, 255.0)
+        size = (math.ceil(height * scale), math.ceil(width * scale))
+        return mask, 0.5 * full, 0.6 * full, reach, size
+
+    return make
 
 
 def lone_pixels(dtype: DTypeLike, *, inverted: bool = False) -> Make:
@@ -627,6 +649,15 @@ def edge_cases() -> Iterator[Case]:
                     if {garbage, core} - {dtype, None}
                     else 0.0,
                     named=("garbage", "core"),
+                )
+        for reach in (0, 1, 6, 40):
+            for scale in (1, 2.0, 0.4):
+                yield Case(
+                    f"sure-{dtype}-{reach}-x{scale}",
+                    "sure_mattes",
+                    a_mask_to_be_sure_of(dtype, reach, scale),
+                    sizes=EVERY_SMALL_SIZE if reach < 40 else ("odd",),
+                    named=("reach", "size"),
                 )
     yield Case("choke-uint8-64", "choke", a_mask_and("uint8", 64), sizes=("odd", "wide"))
     yield Case("choke-uint8-dots", "choke", a_mask_and("uint8", -63.5), sizes=("odd", "wide"))

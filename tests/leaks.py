@@ -39,24 +39,20 @@ def resident() -> int:
 
 # trimatte is imported by what calls it only: a build with the sanitizer loads beside its runtime.
 def call(case: Case, times: int) -> None:
-    import trimatte
-
-    function = getattr(trimatte, case.operation)
     arguments = case.make(np.random.default_rng(7), *SHAPE)
     for _ in range(times):
-        case.call(function, arguments, **case.options)
+        case.call(case.function, arguments, **case.options)
 
 
 def refused(case: Case, times: int) -> None:
     """The same with a first argument that no operation takes."""
     import trimatte
 
-    function = getattr(trimatte, case.operation)
     _, *others = case.make(np.random.default_rng(7), *SHAPE)
     for wrong in (np.zeros((2, 2, 2, 2), np.uint8), np.full((20, 29, 3), np.nan, np.float32)):
         for _ in range(times):
             with contextlib.suppress(trimatte.ArgumentError):
-                case.call(function, (wrong, *others), **case.options)
+                case.call(case.function, (wrong, *others), **case.options)
 
 
 def by_operation() -> list[tuple[str, int, int]]:

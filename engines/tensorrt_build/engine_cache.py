@@ -20,13 +20,13 @@ from typing import IO, Any
 from trimatte.io.atomic import replacing
 
 from ..weights.file_lock import LockError, file_lock
-from ..weights.folders import expanded
+from ..weights.folders import expanded, user_folder
 
 __all__ = ["CachedEngine", "EngineCache", "engine_cache"]
 
 _FORMAT = 1
 _KIND = b"trimatte engine cache\n"
-_SUFFIXES = (".engine", ".timing", ".kernels", ".lock", ".part")
+_DELETED = (".engine", ".timing", ".kernels", ".part")  # a lock file must stay while others wait
 _LONGEST_HEADER = 1 << 16
 
 _log = logging.getLogger("trimatte")
@@ -45,13 +45,10 @@ class CachedEngine:
 
 
 def engine_cache(folder: str | Path | None = None) -> EngineCache:
-    """The cache in that folder; None: ``TRIMATTE_CACHE`` of the environment, or else
-    ``$XDG_CACHE_HOME/trimatte/engines``, or else ``~/.cache/trimatte/engines``."""
+    """The cache in that folder; None: ``TRIMATTE_CACHE`` of the environment, or else ``engines`` in
+    the platform's cache folder (on Linux ``$XDG_CACHE_HOME/trimatte`` or ``~/.cache/trimatte``)."""
     if folder is None:
-        folder = os.environ.get("TRIMATTE_CACHE") or None
-    if folder is None:
-        home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        folder = Path(home) / "trimatte" / "engines"
+        folder = os.environ.get("TRIMATTE_CACHE") or user_folder("cache") / "engines"
     return EngineCache(expanded(folder, "the cache of engines"))
 
 
@@ -78,10 +75,11 @@ class EngineCache:
                 yield CachedEngine(path, header["facts"], header["bytes"])
 
     def clear(self) -> int:
-        """Deletes all that is in the cache, also what is not valid; returns the bytes freed."""
+        """Deletes everything in the cache, valid or not, except the lock files; returns the bytes
+        freed."""
         freed = 0
         for path in self.folder.glob("*"):
-            if path.suffix in _SUFFIXES and path.is_file():
+            if path.suffix in _DELETED and path.is_file():
                 freed += path.stat().st_size
                 path.unlink()
         return freed

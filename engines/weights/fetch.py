@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import shutil
@@ -11,25 +10,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trimatte.errors import ArgumentError, EngineError
+from trimatte.optional import require
 
 from ..session import Progress
 from .cards import Card
 from .download import Download, DownloadError
 from .file_lock import file_lock
-from .folders import expanded
+from .folders import expanded, user_folder
 from .verified import Verified, digest
 
 __all__ = ["fetch", "models_folder"]
 
 
 def models_folder() -> Path:
-    """Where fetched models lie: ``models`` in ``TRIMATTE_HOME``, in ``$XDG_DATA_HOME/trimatte``, or
-    in ``~/.local/share/trimatte``."""
+    """Where fetched models are kept: ``models`` in ``TRIMATTE_HOME``, or else in the platform's
+    data folder (on Linux ``$XDG_DATA_HOME/trimatte`` or ``~/.local/share/trimatte``)."""
     home = os.environ.get("TRIMATTE_HOME")
     if home:
         return expanded(home, "TRIMATTE_HOME") / "models"
-    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return expanded(data, "XDG_DATA_HOME") / "trimatte" / "models"
+    return user_folder("data") / "models"
 
 
 def fetch(
@@ -234,12 +233,7 @@ def _fetch_from(url: str, card: Card, target: Path, verified: Verified, progress
 
 
 def _retrieve(url: str, target: Path, verified: Verified, download: Download) -> None:
-    try:
-        pooch = importlib.import_module("pooch")
-    except ImportError as error:
-        raise EngineError(
-            f"fetching models needs pooch ({error}): pip install 'trimatte[models]'"
-        ) from error
+    pooch = require("pooch", extra="models", purpose="fetching models")
     try:
         with _quiet(pooch.get_logger()):
             pooch.retrieve(

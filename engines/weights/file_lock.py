@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from trimatte.errors import EngineError
+from trimatte.optional import require
 
 __all__ = ["LockError", "file_lock"]
 
@@ -18,48 +19,52 @@ _POLL = 0.05  # seconds
 
 
 class LockError(EngineError):
-    """A lock's file cannot be made, or not be locked."""
+    """A lock file cannot be created or locked."""
 
 
 @contextmanager
 def file_lock(path: Path, waiting: Callable[[str], None]) -> Iterator[None]:
     """Holds a lock while the body runs; other processes and threads wait for it.
 
-    The lock is the kernel's (flock): it is gone as soon as its holder is, however that ended. The
-    file itself stays, since removing it would let two processes hold two files of one name.
+    The operating system releases the lock when its holder ends, however it ends. Never delete the
+    file: a process that waits for the deleted file and one that creates a new file of that name
+    would both get the lock.
 
     Args:
-        path: of the lock's file, in a folder that exists.
-        waiting: told again and again who holds the lock; what it raises ends the waiting.
+        path: the lock file, in a folder that exists.
+        waiting: called repeatedly with the name of the lock's holder; an exception that it raises
+            ends the waiting.
 
     Raises:
-        LockError: the file cannot be made or locked.
+        LockError: the file cannot be created or locked.
+        EngineError: filelock is not installed.
     """
+    filelock = require("filelock", extra="models", purpose="locking a file")
+    lock = filelock.FileLock(path)
+    while not _acquired(filelock, lock, path):
+        waiting(_holder(path))
+        time.sleep(_POLL)
     try:
-        file = path.open("a+")
-    except OSError as error:
-        raise LockError(f"{path}: cannot be written: {error}") from error
-    with file:
-        while not _taken(file, path):
-            waiting(_holder(file))
-            time.sleep(_POLL)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with contextlib.suppress(OSError):  # Windows lets nobody write to a locked file
+            path.write_text(str(os.getpid()), encoding="ascii")
         yield
+    finally:
+        lock.release()
 
 
-def _taken(file: IO[str], path: Path) -> bool:
+def _acquired(filelock: Any, lock: Any, path: Path) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
         return False
-    except OSError as error:
-        raise LockError(f"{path}: cannot be locked: {error}") from error
+    except (OSError, NotImplementedError) as error:  # no permission, or no locks on the file system
+        raise LockError(f"{path}: cannot be written: {error}") from error
     return True
 
 
-def _holder(file: IO[str]) -> str:
-    file.seek(0)
-    number = file.read(20)
+def _holder(path: Path) -> str:
+    """The process whose number is in the lock file; Windows keeps others from reading it."""
+    number = ""
+    with contextlib.suppress(OSError):
+        number = path.read_text(encoding="ascii", errors="replace")[:20]
     return f"process {number}" if number else "another process"

@@ -122,6 +122,14 @@ template <DeviceKind D, class A, class M>
 void hold_mattes(ImageView<const A> alpha, ImageView<const M> garbage, ImageView<const M> core,
                  ImageView<A> out, Stream);
 
+// The mattes of what a mask is sure of, 0 or 255: garbage, where all of the square of `reach`
+// around a pixel is below `low`, and core, where all of it is above `high`. The mattes have one
+// size, which need not be the mask's: they are resized bilinearly, and what is at least half sure
+// is 255.
+template <DeviceKind D, class T>
+void sure_mattes(ImageView<const T> mask, ImageView<std::uint8_t> garbage,
+                 ImageView<std::uint8_t> core, const SureOptions&, Stream);
+
 template <DeviceKind D, class T>
 void premultiply(ImageView<const T> rgba, ImageView<T> out, Stream);
 

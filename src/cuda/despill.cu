@@ -27,10 +27,12 @@ template <class T>
 __device__ inline cuda::Pixel<T> despilled_softly(const cuda::Pixel<T>& p, const DespillRule& rule,
                                                   float amount) {
   DespillRule fresh = rule;
-  fresh.max_limit = cuda::opaque(rule.max_limit);
+  fresh.max_limit = cuda::runtime_choice(rule.max_limit);
   const Despilled<T> clean = despill_pixel(p[rule.k], p[rule.a], p[rule.b], fresh, amount);
   const auto channel = [&](int c) {
-    return cuda::opaque(rule.k) == c ? clean.k : cuda::opaque(rule.a) == c ? clean.a : clean.b;
+    return cuda::runtime_choice(rule.k) == c   ? clean.k
+           : cuda::runtime_choice(rule.a) == c ? clean.a
+                                               : clean.b;
   };
   return {channel(0), channel(1), channel(2)};
 }

@@ -29,7 +29,9 @@ __global__ void key_cutout_kernel(ImageView<const T> image, ImageView<T> rgba,
     const T alpha = key(pixel, table);
     const cuda::Pixel<T> clean = cuda::despilled(pixel, spill);
     const auto shown = [&](T v) {
-      return cuda::opaque(premultiplied) ? multiply_sample(v, alpha) : alpha > T(0) ? v : T(0);
+      return cuda::runtime_choice(premultiplied) ? multiply_sample(v, alpha)
+             : alpha > T(0)                      ? v
+                                                 : T(0);
     };
     out[0] = shown(clean.r);
     out[1] = shown(clean.g);

@@ -15,7 +15,7 @@ namespace trimatte::cuda {
 
 // Hides that a choice is the same for all pixels of a run: compilers would make a copy of the run's
 // code for every combination of choices.
-__device__ inline int opaque(int choice) {
+__device__ inline int runtime_choice(int choice) {
   asm volatile("" : "+r"(choice));
   return choice;
 }
@@ -28,7 +28,7 @@ struct Pixel {
   __device__ Pixel(T red, T green, T blue) : r(red), g(green), b(blue) {}
 
   __device__ T operator[](int channel) const {
-    const int c = opaque(channel);
+    const int c = runtime_choice(channel);
     return c == 0 ? r : c == 1 ? g : b;
   }
 };
@@ -36,9 +36,9 @@ struct Pixel {
 template <class T>
 __device__ inline Pixel<T> despilled(const Pixel<T>& p, const DespillRule& rule) {
   DespillRule fresh = rule;
-  fresh.max_limit = opaque(rule.max_limit);
+  fresh.max_limit = runtime_choice(rule.max_limit);
   const T clean = despill_sample(p[rule.k], p[rule.a], p[rule.b], fresh);
-  const int k = opaque(rule.k);
+  const int k = runtime_choice(rule.k);
   return {k == 0 ? clean : p.r, k == 1 ? clean : p.g, k == 2 ? clean : p.b};
 }
 
@@ -70,7 +70,7 @@ class KeyRule {
   }
 
   __device__ A operator()(const Pixel<T>& p, const Table& table) const {
-    const int c = opaque(options_.channel);
+    const int c = runtime_choice(options_.channel);
     const T key = p[c], other = larger(c == 0 ? p.g : p.r, c == 2 ? p.g : p.b);
     if constexpr (std::is_same_v<T, float>) {
       return from_unit<A>(key_alpha(255.0f * (key - other), static_cast<float>(options_.tolerance),
@@ -80,7 +80,7 @@ class KeyRule {
       if constexpr (kLevels > 1) {
         return table[difference];
       } else {
-        if (opaque(options_.softness > 0.0)) return soft(difference);
+        if (runtime_choice(options_.softness > 0.0)) return soft(difference);
         return difference > threshold_ ? A(0) : static_cast<A>(kFullScale<A>);
       }
     }

@@ -70,14 +70,12 @@ Pools& pools() {
   return *all;
 }
 
-}  // namespace
+constexpr const char* kUnusable = "The CUDA backend is built but cannot be used: ";
 
-CudaStatus cuda_status() {
-  constexpr const char* kPrefix = "The CUDA backend is built but cannot be used: ";
-  if (forked()) return {false, std::string(kPrefix) + kForked + "."};
+CudaStatus look_for_gpu() {
   int driver = 0;
   if (cudaDriverGetVersion(&driver) == cudaSuccess && driver == 0)
-    return {false, std::string(kPrefix) + "no NVIDIA driver is installed."};
+    return {false, std::string(kUnusable) + "no NVIDIA driver is installed."};
   int count = 0;
   cudaError_t status = cudaGetDeviceCount(&count);
   cudaDeviceProp device{};
@@ -85,7 +83,7 @@ CudaStatus cuda_status() {
   if (status != cudaSuccess || count == 0) {
     cudaGetLastError();
     const std::string why = status == cudaSuccess ? "no device found" : cudaGetErrorString(status);
-    return {false, kPrefix + why + "."};
+    return {false, kUnusable + why + "."};
   }
   claim();  // counting the devices has set up the driver, which no child can use now
   std::string sentence = "The CUDA backend runs on " + std::string(device.name) +
@@ -93,6 +91,19 @@ CudaStatus cuda_status() {
                          std::to_string(device.minor) + ")";
   if (count > 1) sentence += " and " + std::to_string(count - 1) + " more";
   return {true, sentence + "."};
+}
+
+}  // namespace
+
+// A GPU that was found stays: every call with device="auto" asks, and to read the properties of a
+// device takes longer than to key an image.
+CudaStatus cuda_status() {
+  if (forked()) return {false, std::string(kUnusable) + kForked + "."};
+  static std::mutex& mutex = *new std::mutex;  // threads may outlive static destructors
+  static CudaStatus& known = *new CudaStatus;
+  const std::lock_guard lock(mutex);
+  if (!known.available) known = look_for_gpu();
+  return known;
 }
 
 namespace cuda {
@@ -215,8 +226,12 @@ Event::~Event() {
 
 bool Event::done() const {
   if (!handle_ || forked()) return true;
+  // While a thread records work CUDA lets it ask for events only in this mode.
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+  cudaThreadExchangeStreamCaptureMode(&mode);
   const cudaError_t status = cudaEventQuery(static_cast<cudaEvent_t>(handle_));
   if (status == cudaErrorNotReady) cudaGetLastError();
+  cudaThreadExchangeStreamCaptureMode(&mode);
   return status != cudaErrorNotReady;  // what failed is over, too
 }
 

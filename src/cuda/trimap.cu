@@ -693,7 +693,7 @@ void make_trimap(ImageView<const T> mask, ImageView<std::uint8_t> trimap,
   const dim3 tiles = tiles_of(height, width);
   const Buffer<unsigned> flags(std::ptrdiff_t{tiles.x} * tiles.y, stream);
   cuda::launch("make_trimap", pack_kernel<T>, tiles, dim3(kThreads), stream, mask,
-               MaskBounds<T>(options), bits, flags.data());
+               MaskBounds<T>(options.low, options.high), bits, flags.data());
   if (options.square > 0) {
     grow_any(bits, {options.square, {}}, options.square, trimap, flags, stream);
     return;

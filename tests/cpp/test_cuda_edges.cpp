@@ -1,5 +1,6 @@
 // What is done to alpha's edges, to colours at them, and over time, on the GPU, or on the stand-in
 // for one, against the CPU's.
+#include <algorithm>
 #include <cstdint>
 #include <tuple>
 #include <type_traits>
@@ -21,6 +22,18 @@ Image<T> still(std::ptrdiff_t h, std::ptrdiff_t w, int channels, unsigned seed) 
   const T half = kFullScale<T> / T(2);
   for (T& v : frame) v = static_cast<T>(half + v / T(32));
   return frame;
+}
+
+// A disk with a soft border.
+template <class T>
+Image<T> soft_disk(std::ptrdiff_t h, std::ptrdiff_t w) {
+  Image<T> disk(h, w);
+  for (std::ptrdiff_t y = 0; y < h; ++y)
+    for (std::ptrdiff_t x = 0; x < w; ++x) {
+      const double inside = 0.5 - outside_disk(h, w, y, x) / 8.0;
+      disk.at(y, x) = static_cast<T>(std::clamp(inside, 0.0, 1.0) * double{kFullScale<T>});
+    }
+  return disk;
 }
 
 }  // namespace
@@ -68,6 +81,22 @@ TEST(cuda_hold_mattes) {
             if (!(mattes & 2)) core = {};
             hold_mattes<D, A, M>(alpha, garbage, core, out, {});
           });
+  });
+}
+
+TEST(cuda_sure_mattes) {
+  for_depths([](auto t) {
+    using T = decltype(t);
+    for (const int reach : {0, 1, 9}) {
+      for (const int every : {1, 2})  // rows of the mask; two: the mattes are resized
+        same_at_all_sizes<std::uint8_t>(
+            "sure_mattes", 1, 0.0, [](auto h, auto w) { return std::tuple(soft_disk<T>(h, w)); },
+            [&]<DeviceKind D>(DeviceTag<D>, auto mask, auto out) {
+              mask.height = (mask.height + every - 1) / every;
+              const SureOptions options{0.4 * kFullScale<T>, 0.6 * kFullScale<T>, reach};
+              sure_mattes<D, T>(mask, out, out, options, {});  // the core matte is what stays
+            });
+    }
   });
 }
 

@@ -147,16 +147,15 @@ TEST(trimaps_have_three_classes) {
 }
 
 TEST(bounds_of_masks_on_their_samples) {
-  const MaskBounds<U8> whole({10.0, 240.0}), part({10.2, 239.8}),
-      nearly({10.0 + 1e-9, 240.0 - 1e-9});
+  const MaskBounds<U8> whole(10.0, 240.0), part(10.2, 239.8), nearly(10.0 + 1e-9, 240.0 - 1e-9);
   CHECK(whole.is_background(9) && !whole.is_background(10));
   CHECK(whole.is_foreground(241) && !whole.is_foreground(240));
   CHECK(part.is_background(10) && !part.is_background(11));
   CHECK(part.is_foreground(240) && !part.is_foreground(239));
   CHECK(nearly.is_background(9) && !nearly.is_background(10) && !nearly.is_foreground(240));
-  const MaskBounds<U8> just({10.05, 239.95});
+  const MaskBounds<U8> just(10.05, 239.95);
   CHECK(just.is_background(10) && just.is_foreground(240));
-  const MaskBounds<float> unit({0.25, 0.75});
+  const MaskBounds<float> unit(0.25, 0.75);
   CHECK(unit.is_background(0.2499f) && !unit.is_background(0.25f));
   CHECK(unit.is_foreground(0.7501f) && !unit.is_foreground(0.75f));
 }

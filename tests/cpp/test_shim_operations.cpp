@@ -112,6 +112,11 @@ std::vector<Operation> operations(const Work& work) {
       {"choke", [=] { choke<kCuda, Byte>(alpha, plane_out, {2.5}, {}); }},
       {"feather", [=] { feather<kCuda, Byte>(alpha, plane_out, {2.0}, {}); }},
       {"hold_mattes", [=] { hold_mattes<kCuda, Byte, Byte>(alpha, alpha, {}, plane_out, {}); }},
+      {"sure_mattes",
+       [=] {
+         sure_mattes<kCuda, Byte>(first_rows(alpha, kHeight / 2), plane_out, plane_out,
+                                  {10, 240, 3}, {});
+       }},
       {"premultiply", [=] { premultiply<kCuda, Byte>(rgba, rgba_out, {}); }},
       {"unpremultiply", [=] { unpremultiply<kCuda, Byte>(rgba, rgba_out, {}); }},
       {"cutout", [=] { cutout<kCuda, Byte, Byte>(image, alpha, rgba_out, {}); }},
@@ -126,6 +131,8 @@ std::vector<Operation> operations(const Work& work) {
          preprocess<kCuda, std::uint8_t, float>(image, work.tensor_out.view(),
                                                 {ResizeFilter::kLanczos, true}, {});
        }},
+      {"class_probability",
+       [=, &work] { class_probability<kCuda, float>(work.prediction.read(), alpha_out, {}, {}); }},
       {"postprocess",
        [=, &work] { postprocess<kCuda, float>(work.prediction.read(), plane_out, {}, {}); }},
       {"pack",

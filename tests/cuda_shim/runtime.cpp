@@ -98,6 +98,8 @@ struct Allocation {
 
 thread_local cudaError_t last_error = cudaSuccess;
 thread_local int current = 0;
+thread_local std::weak_ptr<Recording> recorded_here;  // what this thread began
+thread_local cudaStreamCaptureMode capture_mode = cudaStreamCaptureModeGlobal;
 
 }  // namespace
 }  // namespace cuda_shim
@@ -725,6 +727,11 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   return call_on(event, [&](Runtime&) {
+    const auto recording = recorded_here.lock();
+    if (recording && capture_mode != cudaStreamCaptureModeRelaxed) {
+      recording->spoiled = true;
+      return cudaErrorStreamCaptureUnsupported;
+    }
     return event->moment ? query(event->moment->point, event->queries) : cudaSuccess;
   });
 }
@@ -755,8 +762,14 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t handle, cudaStreamCaptureMode) {
     if (stream->legacy) return cudaErrorStreamCaptureUnsupported;
     if (stream->recording) return cudaErrorIllegalState;
     stream->recording = std::make_shared<Recording>();
+    recorded_here = stream->recording;
     return cudaSuccess;
   });
+}
+
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+  std::swap(capture_mode, *mode);
+  return cudaSuccess;
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* graph) {
@@ -764,6 +777,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* graph) {
     *graph = nullptr;
     const auto recording = std::exchange(stream->recording, nullptr);
     if (!recording) return cudaErrorIllegalState;
+    recorded_here.reset();
     if (recording->spoiled) return cudaErrorStreamCaptureInvalidated;
     *graph = new CUgraph_st{recording};
     return cudaSuccess;

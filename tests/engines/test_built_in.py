@@ -115,7 +115,7 @@ def test_the_network_is_loaded_when_it_is_needed(monkeypatch: pytest.MonkeyPatch
     def none(*_: Any, **__: Any) -> None:
         raise EngineError("there is no runtime")
 
-    monkeypatch.setattr("trimatte.pipeline.remover.as_segmenter", none)
+    monkeypatch.setattr("trimatte.pipeline.options.as_segmenter", none)
     drawn = scene(60, 90)
     remover = Remover()
     trimap = np.full((60, 90), 128, np.uint8)

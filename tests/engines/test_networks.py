@@ -255,7 +255,9 @@ def test_packages_are_imported_when_they_are_needed():
 def test_without_onnx_the_message_says_what_to_install(monkeypatch):
     network = NETWORKS["u2netp"]
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(EngineError, match=r"pip install 'trimatte\[export\]'"):
+    with pytest.raises(
+        EngineError, match=r"pip install onnx, or trimatte with its extra \[export\]"
+    ):
         network.to_onnx(network.seeded(0))
 
 

@@ -24,9 +24,9 @@ from tests.conftest import Run
 from trimatte import ArgumentError, Remover, Result, chroma_key
 from trimatte.demo import scene
 from trimatte.inspector import page, write_page
+from trimatte.inspector.inspection import Inspection
 from trimatte.inspector.payload import plane
 from trimatte.inspector.server import InspectorServer, serve
-from trimatte.inspector.session import Session
 from trimatte.inspector.view import choose_view
 from trimatte.io.reading import read_image
 from trimatte.io.writing import write_image
@@ -150,7 +150,7 @@ def test_the_pages_key_is_the_screens() -> None:
     assert Document(page(blue, by_difference, key_color="auto")).data["key"]["channel"] == 2
     learnt = Remover(key_color="auto")(blue)
     assert Document(page(blue, learnt)).data["key"]["channel"] == 2
-    assert Session(blue, key_color="auto", method="difference").run({})["key"]["channel"] == 2
+    assert Inspection(blue, key_color="auto", method="difference").run({})["key"]["channel"] == 2
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16", "float32"])
@@ -220,7 +220,7 @@ def test_names_stay_text(result: Result) -> None:
 def test_names_need_be_no_text(result: Result) -> None:
     """As those of files that are not UTF-8; of both kinds of page."""
     name = os.fsdecode(b"a\xff.png")
-    served = Session(IMAGE, name=name, tolerance=30.0).page()
+    served = Inspection(IMAGE, name=name, tolerance=30.0).page()
     for text in (page(IMAGE, result, name=name), served):
         assert Document(text.encode().decode()).data["image"]["name"] == "a?.png"
 
@@ -291,7 +291,7 @@ def test_wrong_usage_is_named(run: Run, photo: Path, options: list[str], said: s
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[InspectorServer]:
-    with InspectorServer(Session(IMAGE, name="drawn", **QUICK)) as server:
+    with InspectorServer(Inspection(IMAGE, name="drawn", **QUICK)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
@@ -366,11 +366,11 @@ def test_only_this_machine_is_listened_to(server: InspectorServer) -> None:
 def test_requests_of_others_are_refused(
     server: InspectorServer, headers: dict[str, str | None], status: int
 ) -> None:
-    before = server.session.options
+    before = server.inspection.options
     found, body, _ = ask(server, "POST", f"{server.path}run", b"{}", **headers)
     assert found == status
     assert json.loads(body)["error"].startswith("inspector: ")
-    assert server.session.options is before
+    assert server.inspection.options is before
 
 
 @pytest.mark.parametrize("path", ["/", "/run", "/wrong/", "{0}x", "{0}run?a"])
@@ -421,11 +421,11 @@ def test_it_changes_the_model(server: InspectorServer) -> None:
     ],
 )
 def test_errors_come_back_as_sentences(server: InspectorServer, wanted: Any, said: str) -> None:
-    before = server.session.options
+    before = server.inspection.options
     status, answer = run_with(server, wanted)
     assert status == 422
     assert said in answer["error"]
-    assert server.session.options == before
+    assert server.inspection.options == before
 
 
 @pytest.mark.parametrize("body", [b"{", b"", b"\xff", b'{"tolerance": NaN}'])
@@ -455,7 +455,7 @@ def test_ctrl_c_ends_it(photo: Path, opened: list[str], monkeypatch: pytest.Monk
 
 def test_a_page_is_told_of_models_by_name() -> None:
     with pytest.raises(ArgumentError, match="inspector: model must be a name or a path"):
-        Session(IMAGE, model=object())
+        Inspection(IMAGE, model=object())
 
 
 # --- notebooks ---

@@ -15,8 +15,8 @@ import trimatte
 from trimatte import Remover, Result, chroma_key
 from trimatte.demo import scene
 from trimatte.inspector import write_page
+from trimatte.inspector.inspection import Inspection
 from trimatte.inspector.server import InspectorServer
-from trimatte.inspector.session import Session
 from trimatte.io.reading import read_image
 from trimatte.io.writing import write_image
 
@@ -434,7 +434,7 @@ def test_text_stands_out(open_page: Open) -> None:
 
 
 def test_the_page_runs_the_library_again(chromium: Any) -> None:
-    with InspectorServer(Session(IMAGE, key_color="auto")) as server:
+    with InspectorServer(Inspection(IMAGE, key_color="auto")) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         context = chromium.new_context(viewport=WIDE)

@@ -125,7 +125,9 @@ def test_green_clothes_survive_beside_a_network(drawn: Any, monkeypatch: Any) ->
     remover = Remover(key_color="auto")
     known = trimatte.make_trimap(mask, 12)
     monkeypatch.setattr(Remover, "_segment", lambda self, works: setattr(works[0], "mask", mask))
-    monkeypatch.setattr(Remover, "_trimap_of", lambda self, given, work: (given, known))
+    monkeypatch.setattr(
+        "trimatte.pipeline.frame.trimap_of_mask", lambda given, image, **_: (given, known)
+    )
     remover.segmenter = FakeSegmenter()  # type: ignore[assignment]
     result = remover(image)
     assert result.alpha[inside].min() == 1
@@ -141,6 +143,9 @@ def test_green_clothes_survive_beside_a_network(drawn: Any, monkeypatch: Any) ->
 
 class FakeSegmenter:
     engine = "made up"
+
+    def network_size(self, height: int, width: int) -> tuple[int, int]:
+        return 320, 320
 
 
 def test_files(drawn: Any, tmp_path: Path) -> None:

@@ -29,8 +29,7 @@ def run(case: Case, arguments: tuple[Any, ...], **options: Any) -> list[Array]:
     """The operation's results, as a list even if there is one; options are beside the case's."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", trimatte.TrimapWarning)
-        function = getattr(trimatte, case.operation)
-        result = case.call(function, arguments, **case.options, **options)
+        result = case.call(case.function, arguments, **case.options, **options)
     return list(result) if isinstance(result, tuple) else [result]
 
 
@@ -39,7 +38,7 @@ def expected(case: Case, arguments: tuple[Any, ...]) -> list[Array]:
     options = dict(case.options)
     if case.operation == "estimate_alpha":
         options.pop("quality", None)
-    result = case.call(reference.OPERATIONS[case.operation], arguments, **options)
+    result = case.call(reference.definition(case.operation), arguments, **options)
     return list(result) if isinstance(result, tuple) else [result]
 
 
@@ -161,7 +160,7 @@ def test_radius_that_leaves_nothing_is_reduced_with_a_warning() -> None:
         trimap = trimatte.make_trimap(mask, 10)
     # The middle row of 7 is 4 pixels from the nearest background, and so are 13 - 6 of its pixels.
     assert np.count_nonzero(trimap == 255) == 7
-    np.testing.assert_array_equal(trimap, reference.OPERATIONS["make_trimap"](mask, 10))
+    np.testing.assert_array_equal(trimap, reference.definition("make_trimap")(mask, 10))
 
 
 def test_reduced_radius_is_the_largest_that_keeps_some() -> None:
@@ -172,7 +171,7 @@ def test_reduced_radius_is_the_largest_that_keeps_some() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", trimatte.TrimapWarning)
             trimap = trimatte.make_trimap(mask, 30)
-        np.testing.assert_array_equal(trimap, reference.OPERATIONS["make_trimap"](mask, 30))
+        np.testing.assert_array_equal(trimap, reference.definition("make_trimap")(mask, 30))
 
 
 def test_radius_that_leaves_some_does_not_warn() -> None:
@@ -212,7 +211,7 @@ def test_dense_alpha_is_pymattings() -> None:
         rng = np.random.default_rng(seed)
         image, trimap = cases.a_photo_and_trimap("float32")(rng, height, width)
         theirs = estimate_alpha_cf(image.astype(np.float64), trimap / 255.0)
-        ours = reference.OPERATIONS["estimate_alpha"](image, trimap)
+        ours = reference.definition("estimate_alpha")(image, trimap)
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
@@ -225,7 +224,7 @@ def test_foreground_before_a_plate(dtype: str, quality: str) -> None:
         plate = cases.noise(rng, height, width, channels, dtype)
         options = {"background": plate, "quality": quality, "return_background": True}
         results = trimatte.estimate_foreground(image, alpha, **options)
-        definitions = reference.OPERATIONS["estimate_foreground"](image, alpha, **options)
+        definitions = reference.definition("estimate_foreground")(image, alpha, **options)
         atol = {"uint8": 1.0, "uint16": 2.0, "float32": 2e-5}[dtype]
         for result, definition in zip(results, definitions, strict=True):
             np.testing.assert_allclose(result, definition.astype(np.float64), rtol=0, atol=atol)
@@ -236,7 +235,7 @@ def test_foreground_is_close_to_pymattings() -> None:
     estimate_foreground_ml = pytest.importorskip("pymatting").estimate_foreground_ml
     image, alpha = cases.photo(np.random.default_rng(10), 96, 120)
     theirs = estimate_foreground_ml(image, alpha)
-    ours = reference.OPERATIONS["estimate_foreground"](image, alpha)
+    ours = reference.definition("estimate_foreground")(image, alpha)
     # Another sweep order and another pyramid: the same equations, not the same numbers.
     visible = alpha[..., None] * np.abs(ours - theirs)
     assert visible[(alpha > 0.0) & (alpha < 1.0)].mean() < 0.02

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -333,10 +333,9 @@ def test_results_do_not_depend_on_the_number_of_threads(case: Case) -> None:
     height, width = (211, 173) if solves else (467, 331)
     rng = np.random.default_rng(zlib.crc32(case.id.encode()))
     arguments = case.make(rng, height, width)
-    function: Callable[..., Any] = getattr(trimatte, case.operation)
 
     def call() -> Any:
-        return case.call(function, arguments, **case.options)
+        return case.call(case.function, arguments, **case.options)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", trimatte.TrimapWarning)

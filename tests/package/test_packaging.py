@@ -33,6 +33,9 @@ HEAVY = (
     "simplejpeg",
     "ray",
     "pyarrow",
+    "prometheus_client",
+    "platformdirs",
+    "filelock",
 )
 
 
@@ -63,19 +66,26 @@ def test_version_is_that_of_the_distribution() -> None:
     assert trimatte.__version__ == importlib.metadata.version("trimatte")
 
 
-def test_hard_dependencies_are_numpy_and_pillow() -> None:
+def test_hard_dependencies_are_few() -> None:
     required = importlib.metadata.requires("trimatte") or []
     names = {r.split(";")[0].split(">")[0].strip() for r in required if "extra ==" not in r}
-    assert names == {"numpy", "pillow"}
+    assert names == {"numpy", "pillow", "platformdirs"}
 
 
 def test_networks_come_with_the_fast_codecs() -> None:
     required = importlib.metadata.requires("trimatte") or []
     of_fast = {r for r in required if "extra == 'fast'" in r or 'extra == "fast"' in r}
     assert {r.split(">")[0].strip() for r in of_fast} == {"isal", "simplejpeg"}
-    for extra in ("cpu", "openvino", "gpu", "rtx"):
+    for extra in ("cpu", "openvino"):
         of_extra = [r for r in required if r.endswith((f"'{extra}'", f'"{extra}"'))]
         assert any(r.startswith("trimatte[") and "fast" in r.partition("]")[0] for r in of_extra)
+
+
+def test_extras_for_gpus_can_run_the_default_device() -> None:
+    required = importlib.metadata.requires("trimatte") or []
+    for extra in ("gpu", "rtx"):
+        of_extra = [r for r in required if r.endswith((f"'{extra}'", f'"{extra}"'))]
+        assert "trimatte[cpu]" in [r.split(";")[0].strip() for r in of_extra]
 
 
 def test_the_extra_tensorrt_is_that_of_gpus() -> None:

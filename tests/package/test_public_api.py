@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import subprocess
+import sys
 
 from tests.public_api import RECORD, public_api
 
@@ -14,3 +16,8 @@ def test_public_names_and_parameters_are_those_recorded() -> None:
         "the public interface is not the one recorded; where that is meant, run "
         "`python tests/public_api.py` and say so in CHANGELOG.md:\n" + "\n".join(difference)
     )
+
+
+def test_the_files_module_comes_with_the_package() -> None:
+    code = "import trimatte; trimatte.imageio.read_image"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -420,7 +420,7 @@ def test_a_file_of_a_mask_is_for_every_image() -> None:
 def test_a_mask_is_measured_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     mask = encode_png(np.zeros((1500, 1500), np.uint8))
     monkeypatch.setattr(
-        "trimatte.pipeline.remover.read_mask", lambda _: pytest.fail("it was decoded")
+        "trimatte.pipeline.frame.read_mask", lambda _: pytest.fail("it was decoded")
     )
     for source in (mask, io.BytesIO(mask)):
         with pytest.raises(ArgumentError, match="1500 x 1500 may take"):
@@ -634,6 +634,7 @@ import numpy as np
 import trimatte
 from trimatte.pipeline.scheduler import Scheduler, Plan, Stages, in_order
 from trimatte.pipeline.budget import Budget
+from trimatte.pipeline.frame import Given
 
 def resident(what):
     for line in Path("/proc/self/status").read_text().splitlines():
@@ -657,7 +658,7 @@ def run(side, count, limit):
 
 rng = np.random.default_rng(0)
 remover = trimatte.Remover(model=None)
-stages = remover._stages()
+stages = remover._stages(Given())
 stages = Stages(stages.read, stages.header, stages.shape, stages.segment, cut)
 run(40, 8, None)
 print(run(1000, 12, int(sys.argv[1]) or None))

@@ -182,7 +182,7 @@ class Service:
     def samples(self) -> dict[str, float]:
         status, kind, body = self("/metrics")
         assert status == 200
-        assert kind.startswith("text/plain; version=0.0.4")
+        assert kind.startswith("text/plain; version=")
         lines = [line for line in body.decode().splitlines() if not line.startswith("#")]
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
@@ -450,17 +450,17 @@ def test_a_meter_speaks_prometheus() -> None:
     meter.answered(200, 0.05, ReplicaState("one", 1, 3, 6))
     meter.answered(200, 99.0, ReplicaState("one", 2, 4, 7))
     meter.answered(422, 0.01, ReplicaState("two", 1, 1, 8))
-    samples = dict(
-        line.rsplit(" ", 1) for line in meter.text().splitlines() if not line.startswith("#")
-    )
-    assert samples['trimatte_requests_total{status="200"}'] == "2"
-    assert samples['trimatte_requests_total{status="422"}'] == "1"
-    assert samples['trimatte_request_seconds_bucket{le="0.05"}'] == "1"
-    assert samples['trimatte_request_seconds_bucket{le="60"}'] == "1"
-    assert samples['trimatte_request_seconds_bucket{le="+Inf"}'] == "2"
-    assert samples["trimatte_request_seconds_count"] == "2"
-    assert samples["trimatte_replicas_started_total"] == "2"
-    assert samples['trimatte_replica_images_total{replica="one"}'] == "4"
+    lines = [line for line in meter.text().splitlines() if not line.startswith("#")]
+    samples = {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+    assert len(samples) == len(lines) == 2 + 11 + 2 + 1 + 3 * 2
+    assert samples['trimatte_requests_total{status="200"}'] == 2
+    assert samples['trimatte_requests_total{status="422"}'] == 1
+    assert samples['trimatte_request_seconds_bucket{le="0.05"}'] == 1
+    assert samples['trimatte_request_seconds_bucket{le="60"}'] == 1
+    assert samples['trimatte_request_seconds_bucket{le="+Inf"}'] == 2
+    assert samples["trimatte_request_seconds_count"] == 2
+    assert samples["trimatte_replicas_started_total"] == 2
+    assert samples['trimatte_replica_images_total{replica="one"}'] == 4
 
 
 # --- the service ---
@@ -608,7 +608,9 @@ def test_without_ray_the_message_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.setitem(sys.modules, "ray.data", None)
-    with pytest.raises(EngineError, match=r"pip install 'trimatte\[ray\]'"):
+    with pytest.raises(
+        EngineError, match=r"pip install 'ray\[data,serve\]', or trimatte with its extra \[ray\]"
+    ):
         remove_dataset(tmp_path, tmp_path / "sink")
 
 

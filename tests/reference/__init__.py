@@ -8,50 +8,56 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .composite import composite, cutout, limit_alpha, premultiply, unpremultiply
-from .despill import despill
-from .edges import choke, feather, hold_mattes
-from .foreground import estimate_foreground
-from .guided import guide_alpha
-from .key import chroma_key, key_cutout
-from .matting import estimate_alpha as closed_form_alpha
-from .project import project_alpha
-from .resize import resize
-from .sampling import sample_alpha
-from .stabilize import stabilize_alpha
-from .tensor import class_probability, matte_from_prediction, to_tensor
-from .transfer import to_linear, to_srgb
-from .trimap import make_trimap
+from . import (
+    composite,
+    despill,
+    edges,
+    foreground,
+    guided,
+    key,
+    matting,
+    project,
+    resize,
+    sampling,
+    stabilize,
+    tensor,
+    transfer,
+    trimap,
+)
+
+# A function of one of these modules is the definition of the operation of its name.
+_MODULES = (
+    composite,
+    despill,
+    edges,
+    foreground,
+    key,
+    project,
+    resize,
+    stabilize,
+    tensor,
+    transfer,
+    trimap,
+)
 
 
 def estimate_alpha(image: Any, trimap: Any, *, method: str = "closed-form") -> Any:
     """Alpha by the definition of a method."""
     if method == "shared":
-        return sample_alpha(image, trimap)[0]
-    return {"closed-form": closed_form_alpha, "guided": guide_alpha}[method](image, trimap)
+        return sampling.sample_alpha(image, trimap)[0]
+    definitions = {"closed-form": matting.estimate_alpha, "guided": guided.guide_alpha}
+    return definitions[method](image, trimap)
 
 
-OPERATIONS: dict[str, Callable[..., Any]] = {
-    "chroma_key": chroma_key,
-    "key_cutout": key_cutout,
-    "make_trimap": make_trimap,
-    "estimate_alpha": estimate_alpha,
-    "estimate_foreground": estimate_foreground,
-    "stabilize_alpha": stabilize_alpha,
-    "despill": despill,
-    "choke": choke,
-    "feather": feather,
-    "hold_mattes": hold_mattes,
-    "premultiply": premultiply,
-    "unpremultiply": unpremultiply,
-    "cutout": cutout,
-    "limit_alpha": limit_alpha,
-    "composite": composite,
-    "to_linear": to_linear,
-    "to_srgb": to_srgb,
-    "project_alpha": project_alpha,
-    "resize": resize,
-    "to_tensor": to_tensor,
-    "class_probability": class_probability,
-    "matte_from_prediction": matte_from_prediction,
-}
+def definition(operation: str) -> Callable[..., Any]:
+    """The definition of an operation, by its name."""
+    if operation == "estimate_alpha":
+        return estimate_alpha
+    found = {
+        function
+        for module in _MODULES
+        if callable(function := vars(module).get(operation))
+        and function.__module__ == module.__name__
+    }
+    (only,) = found  # nothing, or two: its name must be changed
+    return only

@@ -1,4 +1,4 @@
-"""Definitions of choke, feather and mattes that hold an alpha."""
+"""Definitions of choke, feather, mattes that hold an alpha, and those that a mask is sure of."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import math
 import numpy as np
 
 from .pixels import Array, full_scale, round_samples, to_unit
+from .resize import resize
+from .trimap import erode_square
 
 
 def as_samples(alpha: Array) -> Array:
@@ -66,3 +68,21 @@ def hold_mattes(alpha: Array, *, garbage: Array | None = None, core: Array | Non
     if core is not None:
         result = np.maximum(result, to_unit(as_samples(core)))
     return round_samples(result * full_scale(alpha.dtype), alpha.dtype)
+
+
+def sure_mattes(
+    mask: Array, low: float, high: float, *, reach: int = 0, size: tuple[int, int] | None = None
+) -> tuple[Array, Array]:
+    """(garbage, core): 255 where a mask (H, W) is below `low`, or above `high`, all over the square
+    that reaches so many pixels to every side; as the nearer of 0 and 255 at another size."""
+    mask = as_samples(mask)
+    height, width = size or mask.shape
+    mattes = []
+    bounds = np.array((low, high), mask.dtype if mask.dtype == np.float32 else np.float64)
+    for sure in (mask < bounds[0], mask > bounds[1]):
+        kept = erode_square(sure, 2 * reach + 1, outside=True)
+        soft = np.zeros((height, width), np.uint8)
+        if soft.size:
+            soft = resize(as_samples(kept), (height, width), filter="bilinear")
+        mattes.append(np.where(soft > 127, np.uint8(255), np.uint8(0)))
+    return mattes[0], mattes[1]

@@ -4,10 +4,9 @@
 #include <atomic>
 #include <charconv>
 #include <cmath>
-#include <deque>
-#include <memory>
 #include <utility>
 
+#include "bind/kept.hpp"
 #include "bind/trusted.hpp"
 #include "core/parallel.hpp"
 
@@ -138,39 +137,7 @@ DeviceArray upload_to(int device, const py::array& array, const StreamArgument& 
   return DeviceArray::upload(array, device, stream);
 }
 
-// What work uses, and others own, stays alive until the work is done, in `kept`, which the next
-// call empties. Guarded by the GIL; never destroyed, since the interpreter may go first.
-struct Kept {
-  std::shared_ptr<cuda::Event> done;
-  std::vector<py::object> objects;
-};
-using KeptQueue = std::deque<std::shared_ptr<const Kept>>;
-KeptQueue& kept() {
-  static auto* const all = new KeptQueue;
-  return *all;
-}
-
 }  // namespace
-
-std::shared_ptr<cuda::Event> keep(std::vector<py::object> objects, Stream stream) {
-  auto done = std::make_shared<cuda::Event>(cuda::Event::record(stream));
-  kept().push_back(std::make_shared<const Kept>(Kept{done, std::move(objects)}));
-  return done;
-}
-
-void collect(bool wait) {
-  auto& all = kept();
-  KeptQueue over;  // destroyed last: that may run Python code, which may call us
-  if (wait) {
-    over = all;  // other threads may empty the queue, or add to it
-    const py::gil_scoped_release release;
-    for (const auto& entry : over) entry->done->synchronize();
-  }
-  const auto first_over = std::stable_partition(
-      all.begin(), all.end(), [](const auto& entry) { return !entry->done->done(); });
-  over.insert(over.end(), first_over, all.end());
-  all.erase(first_over, all.end());
-}
 
 // ---------------------------------------------------------------------------------------------
 // Argument
@@ -303,7 +270,7 @@ Call::Call(std::string operation, const py::object& device, const py::object& st
     return;
   }
   cuda::enter();
-  collect(false);
+  release_kept();
   if (!stream.is_none()) {
     stream_ = parse_stream(stream, operation_);
   } else if (kept_on_gpu_) {

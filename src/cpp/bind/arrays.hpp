@@ -5,7 +5,6 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -168,12 +167,5 @@ py::object place(const py::object& array, const py::object& device, const std::s
 
 // A copy of a host array on the GPU that `device` names.
 DeviceArray to_device(const py::array& array, const py::object& device, const py::object& stream);
-
-// Keeps objects alive until the work that a stream of the current GPU has been given is done, which
-// the result tells.
-std::shared_ptr<cuda::Event> keep(std::vector<py::object> objects, Stream stream);
-
-// Lets go of what is kept for work on a GPU that is over; with `wait`, of all of it.
-void collect(bool wait);
 
 }  // namespace trimatte::bind

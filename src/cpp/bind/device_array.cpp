@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "bind/dlpack.hpp"
+#include "bind/kept.hpp"
 #include "core/cuda.hpp"
 #include "core/error.hpp"
 
@@ -53,7 +54,10 @@ class PooledMemory : public Memory {
  public:
   PooledMemory(std::size_t bytes, int device, const StreamArgument& stream)
       : device_(device), stream_(stream), data_(allocate(bytes, stream.stream)) {}
-  ~PooledMemory() override { cuda::release(data_, device_, stream_.stream); }
+  ~PooledMemory() override {
+    cuda::release(data_, device_, stream_.stream);
+    release_kept();
+  }
   void* data() const { return data_; }
 
  private:
@@ -382,6 +386,23 @@ DeviceArray DeviceArray::part(std::ptrdiff_t first, std::ptrdiff_t last) const {
   return out;
 }
 
+DeviceArray DeviceArray::window(const py::slice& rows, const py::slice& columns) const {
+  if (shape_.size() < 2)
+    throw ArgumentError("window: array must have two sides, got " + describe());
+  DeviceArray out = *this;
+  std::ptrdiff_t offset = 0;
+  for (const auto& [side, slice] : {std::pair(0, rows), std::pair(1, columns)}) {
+    const auto i = static_cast<std::size_t>(side);
+    std::ptrdiff_t first = 0, last = 0, step = 0;
+    if (!slice.compute(shape_[i], &first, &last, &step, &out.shape_[i]))
+      throw py::error_already_set();
+    offset += first * strides_[i];
+    out.strides_[i] = step * strides_[i];
+  }
+  if (out.size() > 0) out.data_ = static_cast<std::byte*>(data_) + offset;
+  return out;
+}
+
 void DeviceArray::make_ready_for(Stream stream) const {
   order(stream_.stream, stream);
 }
@@ -393,9 +414,22 @@ py::array DeviceArray::to_host() const {
   const DeviceArray from = is_packed() ? *this : packed(stream_);
   void* to = out.mutable_data();
   const auto bytes = static_cast<std::size_t>(out.nbytes());
-  const py::gil_scoped_release release;
-  cuda::download(to, from.data_, bytes, stream_.stream);
+  {
+    const py::gil_scoped_release release;
+    cuda::download(to, from.data_, bytes, stream_.stream);
+  }
+  release_kept();
   return out;
+}
+
+void DeviceArray::wait() const {
+  cuda::enter();
+  const cuda::DeviceScope scope(device_);
+  {
+    const py::gil_scoped_release release;
+    cuda::synchronize(stream_.stream);
+  }
+  release_kept();
 }
 
 py::dict DeviceArray::cuda_array_interface() const {
@@ -497,6 +531,10 @@ void define_device_array(py::module_& m) {
       .def("__dlpack__", &DeviceArray::dlpack, py::kw_only(), arg("stream") = py::none(),
            arg("max_version") = py::none(), arg("dl_device") = py::none(), arg("copy") = py::none(),
            "A DLPack capsule, ready for work on `stream`.");
+  // Not methods of the public class.
+  m.def("window", &DeviceArray::window, "The same memory at some rows and columns.", arg("array"),
+        arg("rows"), arg("columns"));
+  m.def("wait_for", &DeviceArray::wait, "Waits until an array's contents are there.", arg("array"));
   m.def("borrow", &DeviceArray::borrow,
         "Another library's GPU array as a DeviceArray, ready for work on the stream.", arg("array"),
         arg("stream"), arg("operation"), arg("name"));

@@ -42,12 +42,14 @@ class DeviceArray {
   static DeviceArray upload(const py::array& array, int device, const StreamArgument& stream);
 
   py::array to_host() const;                           // a copy; waits
+  void wait() const;                                   // until the contents are there
   DeviceArray packed(const StreamArgument&) const;     // a copy whose samples lie side by side
   void copy_to(void* memory, Stream stream) const;     // likewise, into memory on its GPU
   bool is_packed() const;                              // the samples lie side by side
   DeviceArray view_as(const py::object& dtype) const;  // the same memory as another dtype
   DeviceArray reshaped(const std::vector<std::ptrdiff_t>& shape) const;  // a copy if not packed
   DeviceArray part(std::ptrdiff_t first, std::ptrdiff_t last) const;     // of its first side
+  DeviceArray window(const py::slice& rows, const py::slice& columns) const;  // the same memory
   void make_ready_for(Stream stream) const;  // later work there finds the contents
 
   void* data() const { return data_; }

@@ -1,5 +1,8 @@
 // What is done to the edges of an alpha: choke, feather, mattes that hold it.
+#include <pybind11/stl.h>
+
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "bind/arrays.hpp"
@@ -73,6 +76,30 @@ py::object hold_mattes_op(const py::object& alpha_array, const py::object& garba
   });
 }
 
+// (garbage, core)
+py::tuple sure_mattes_op(const py::object& mask_array, double low, double high,
+                         std::ptrdiff_t reach,
+                         const std::pair<std::ptrdiff_t, std::ptrdiff_t>& size,
+                         const py::object& device, const py::object& stream) {
+  const std::string operation = "sure_mattes";
+  Argument mask(operation, "mask", mask_array, Layout::kPlane);
+  require_range(operation, "reach", static_cast<double>(reach), 0.0, kLargestResizeSide);
+  const auto [height, width] = size;
+  if (height < 0 || width < 0 || (height * width > 0 && mask.height() * mask.width() == 0))
+    mask.refuse("must not be empty where the mattes are not", mask.describe());
+  const SureOptions options{low, high, static_cast<int>(reach)};
+  Call call(operation, device, stream, {&mask});
+  auto garbage = call.output<std::uint8_t>(height, width);
+  auto core = call.output<std::uint8_t>(height, width);
+  with_depth(mask.depth(), [&](auto t) {
+    using T = decltype(t);
+    call.run([&](auto d, Stream s) {
+      sure_mattes<d.value, T>(mask.view<T>(), garbage.view(), core.view(), options, s);
+    });
+  });
+  return py::make_tuple(call.give(garbage), call.give(core));
+}
+
 }  // namespace
 
 void define_edge_operations(py::module_& m) {
@@ -83,6 +110,8 @@ void define_edge_operations(py::module_& m) {
         arg("stream"));
   m.def("hold_mattes", &hold_mattes_op, arg("alpha"), arg("garbage"), arg("core"), arg("device"),
         arg("stream"));
+  m.def("sure_mattes", &sure_mattes_op, arg("mask"), arg("low"), arg("high"), arg("reach"),
+        arg("size"), arg("device"), arg("stream"));
 }
 
 }  // namespace trimatte::bind

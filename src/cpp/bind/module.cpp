@@ -6,6 +6,7 @@
 #include "bind/arrays.hpp"
 #include "bind/device_array.hpp"
 #include "bind/interrupt.hpp"
+#include "bind/kept.hpp"
 #include "bind/operations.hpp"
 #include "core/cuda.hpp"
 #include "core/error.hpp"
@@ -89,7 +90,10 @@ PYBIND11_MODULE(_core, m) {
         py::arg("stream"));
   m.def("place", &trimatte::bind::place, py::arg("array"), py::arg("device"), py::arg("operation"),
         py::arg("stream") = py::none());
-  m.def("collect", &trimatte::bind::collect, py::arg("wait"));
+  m.def(
+      "collect",
+      [](bool wait) { wait ? trimatte::bind::wait_for_kept() : trimatte::bind::release_kept(); },
+      py::arg("wait"));
   m.def("free_memory", [] {
     trimatte::free_work_memory();
     trimatte::cuda::trim_pools();

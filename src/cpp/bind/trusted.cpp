@@ -2,6 +2,8 @@
 
 #include <pybind11/pybind11.h>
 
+#include <utility>
+
 #include "bind/operations.hpp"
 
 namespace py = pybind11;
@@ -9,14 +11,18 @@ namespace py = pybind11;
 namespace trimatte::bind {
 namespace {
 
-thread_local int scopes = 0;  // entered by this thread
+thread_local bool trusted = false;
 
-struct Trusted {};
+// What a scope found, so that scopes nest and their exit restores it.
+struct Trusted {
+  bool inside;
+  bool outside = false;
+};
 
 }  // namespace
 
 bool values_are_trusted() {
-  return scopes > 0;
+  return trusted;
 }
 
 void define_trusted(py::module_& m) {
@@ -24,13 +30,17 @@ void define_trusted(py::module_& m) {
       m, "trusted",
       "Context manager: operations that this thread calls inside do not scan float samples.\n\n"
       "For arrays that were made, or already checked, by trimatte. Shapes and dtypes are still\n"
-      "checked. Scopes nest. Other threads are not affected, so do not await or yield inside.")
-      .def(py::init<>())
-      .def("__enter__", [](const Trusted&) { ++scopes; })
+      "checked. Scopes nest: trusted(False) scans again, for a caller's function. Other threads\n"
+      "are not affected, so do not await or yield inside.")
+      .def(py::init([](bool values) { return Trusted{values}; }), py::arg("values") = true)
+      .def("__enter__",
+           [](Trusted& scope) { scope.outside = std::exchange(trusted, scope.inside); })
       .def(
           "__exit__",
-          [](const Trusted&, const py::object&, const py::object&, const py::object&) { --scopes; },
-          py::arg("type"), py::arg("value"), py::arg("traceback"));
+          [](const Trusted& scope, const py::object&, const py::object&, const py::object&) {
+            trusted = scope.outside;
+          },
+          py::arg("kind"), py::arg("error"), py::arg("trace"));
 }
 
 }  // namespace trimatte::bind

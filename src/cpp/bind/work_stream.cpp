@@ -11,6 +11,7 @@
 
 #include "bind/arrays.hpp"
 #include "bind/device_array.hpp"
+#include "bind/kept.hpp"
 #include "bind/operations.hpp"
 #include "core/cuda.hpp"
 #include "core/error.hpp"
@@ -35,7 +36,7 @@ class WorkStream {
       : device_(array.device()),
         stream_(stream.is_none() ? array.stream() : parse_stream(stream, operation)) {
     cuda::enter();
-    collect(false);
+    release_kept();
     const cuda::DeviceScope scope(device_);
     array.make_ready_for(stream_.stream);
   }

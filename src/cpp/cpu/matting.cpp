@@ -236,7 +236,7 @@ void solve_tile(const ImageView<const T>& image, const Pyramid& pyramid, std::si
         [&](std::int32_t b) {
           const auto k = static_cast<std::size_t>(b);
           const std::ptrdiff_t y = coarse.y[k], x0 = coarse.x[k] * std::ptrdiff_t{kLanes};
-          F16 v{};
+          FloatLanes v{};
           if (y < 0 || x0 < 0) return v;
           const float* row = coarse_alpha.row(y);
           for (int i = 0; i < kLanes; ++i) v[i] = x0 + i < coarse.width ? row[x0 + i] : 0.0f;

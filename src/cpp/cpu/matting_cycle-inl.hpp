@@ -4,8 +4,8 @@
 // Included between TRIMATTE_TARGET_BEGIN and _END, once per instruction set (no include guard),
 // after cpu/matting_operator-inl.hpp.
 
-ALWAYS_INLINE F16 box_sum(const Rows& at, const float* v, const float* weight) {
-  F16 sum{};
+ALWAYS_INLINE FloatLanes box_sum(const Rows& at, const float* v, const float* weight) {
+  FloatLanes sum{};
 #pragma GCC unroll 3
   for (int dx = -1; dx <= 1; ++dx)
     sum += load(v + at.up1 + dx) * load(weight + at.up1 + dx) +
@@ -14,9 +14,10 @@ ALWAYS_INLINE F16 box_sum(const Rows& at, const float* v, const float* weight) {
   return sum;
 }
 
-ALWAYS_INLINE void solve_windows(const Level& level, std::ptrdiff_t at, F16& q0, F16& q1, F16& q2) {
-  const F16 l10 = load(level.factor[0] + at), l20 = load(level.factor[1] + at);
-  const F16 l21 = load(level.factor[2] + at);
+ALWAYS_INLINE void solve_windows(const Level& level, std::ptrdiff_t at, FloatLanes& q0,
+                                 FloatLanes& q1, FloatLanes& q2) {
+  const FloatLanes l10 = load(level.factor[0] + at), l20 = load(level.factor[1] + at);
+  const FloatLanes l21 = load(level.factor[2] + at);
   q1 -= l10 * q0;
   q2 -= l20 * q0 + l21 * q1;
   q2 *= load(level.factor[5] + at);
@@ -29,14 +30,14 @@ void fit_models(Level& level, const float* v) {
   constexpr float kNinth = 1.0f / 9.0f;
   for_blocks(level.wide, [&](auto, std::int32_t b) {
     const Rows at = rows_of(level, b);
-    const F16 mean = box_sum(at, v) * kNinth;
-    const F16 mu0 = load(level.mean[0] + at.here), mu1 = load(level.mean[1] + at.here);
-    const F16 mu2 = load(level.mean[2] + at.here);
-    F16 a0 = box_sum(at, v, level.image[0]) * kNinth - mu0 * mean;
-    F16 a1 = box_sum(at, v, level.image[1]) * kNinth - mu1 * mean;
-    F16 a2 = box_sum(at, v, level.image[2]) * kNinth - mu2 * mean;
+    const FloatLanes mean = box_sum(at, v) * kNinth;
+    const FloatLanes mu0 = load(level.mean[0] + at.here), mu1 = load(level.mean[1] + at.here);
+    const FloatLanes mu2 = load(level.mean[2] + at.here);
+    FloatLanes a0 = box_sum(at, v, level.image[0]) * kNinth - mu0 * mean;
+    FloatLanes a1 = box_sum(at, v, level.image[1]) * kNinth - mu1 * mean;
+    FloatLanes a2 = box_sum(at, v, level.image[2]) * kNinth - mu2 * mean;
     solve_windows(level, at.here, a0, a1, a2);
-    const F16 valid = load(level.window_valid + at.here);
+    const FloatLanes valid = load(level.window_valid + at.here);
     store(level.model[0] + at.here, a0 * valid);
     store(level.model[1] + at.here, a1 * valid);
     store(level.model[2] + at.here, a2 * valid);
@@ -44,19 +45,20 @@ void fit_models(Level& level, const float* v) {
   });
   for_blocks(level.wide, [&](auto, std::int32_t b) {
     const Rows at = rows_of(level, b);
-    const F16 weight = load(level.window_weight + at.here);
+    const FloatLanes weight = load(level.window_weight + at.here);
     for (int j = 0; j < 4; ++j)
       store(level.smooth[j] + at.here, box_sum(at, level.model[j]) * weight);
   });
 }
 
 // One plane of a coarse level at the 16 pixels of a fine block.
-ALWAYS_INLINE F16 interpolate(const float* plane, std::ptrdiff_t near_row, std::ptrdiff_t far_row,
-                              float near_y, float far_y, F16 near_x, F16 far_x) {
-  const F16 mixed = near_y * load(plane + near_row - 1) + far_y * load(plane + far_row - 1);
-  const F16 near =
+ALWAYS_INLINE FloatLanes interpolate(const float* plane, std::ptrdiff_t near_row,
+                                     std::ptrdiff_t far_row, float near_y, float far_y,
+                                     FloatLanes near_x, FloatLanes far_x) {
+  const FloatLanes mixed = near_y * load(plane + near_row - 1) + far_y * load(plane + far_row - 1);
+  const FloatLanes near =
       __builtin_shufflevector(mixed, mixed, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8);
-  const F16 far =
+  const FloatLanes far =
       __builtin_shufflevector(mixed, mixed, 0, 2, 1, 3, 2, 4, 3, 5, 4, 6, 5, 7, 6, 8, 7, 9);
   return near_x * near + far_x * far;
 }
@@ -69,11 +71,11 @@ void evaluate_models(const Level& fine, const Level& coarse, const Out& out) {
     const std::ptrdiff_t at = b * std::ptrdiff_t{kLanes};
     const auto y = static_cast<std::size_t>(fine.y[k] + kLanes);
     const std::size_t x = static_cast<std::size_t>(fine.x[k] + 1) * kLanes;
-    const F16 near_x = load(fine.near_x.data() + x), far_x = load(fine.far_x.data() + x);
+    const FloatLanes near_x = load(fine.near_x.data() + x), far_x = load(fine.far_x.data() + x);
     const float near_y = fine.near_y[y], far_y = fine.far_y[y];
     const std::ptrdiff_t near = fine.coarse_near[static_cast<std::size_t>(position)];
     const std::ptrdiff_t far = fine.coarse_far[static_cast<std::size_t>(position)];
-    F16 value = interpolate(coarse.smooth[3], near, far, near_y, far_y, near_x, far_x);
+    FloatLanes value = interpolate(coarse.smooth[3], near, far, near_y, far_y, near_x, far_x);
     for (int c = 0; c < 3; ++c)
       value += interpolate(coarse.smooth[c], near, far, near_y, far_y, near_x, far_x) *
                load(fine.image[c] + at);
@@ -82,7 +84,7 @@ void evaluate_models(const Level& fine, const Level& coarse, const Out& out) {
 }
 
 template <int First>
-ALWAYS_INLINE F16 every_second(const F16 (&v)[2]) {
+ALWAYS_INLINE FloatLanes every_second(const FloatLanes (&v)[2]) {
   constexpr int f = First;
   return __builtin_shufflevector(v[0], v[1], f, f + 2, f + 4, f + 6, f + 8, f + 10, f + 12, f + 14,
                                  f + 16, f + 18, f + 20, f + 22, f + 24, f + 26, f + 28, f + 30);
@@ -96,17 +98,17 @@ void restrict_residual(const Level& fine, Level& coarse, const float* r, float* 
   for_blocks(coarse.wide, [&](std::ptrdiff_t position, std::int32_t b) {
     const auto k = static_cast<std::size_t>(b);
     const std::int32_t* blocks = coarse.fine.data() + position * 8;
-    F16 even[4][2], odd[4][2];
+    FloatLanes even[4][2], odd[4][2];
 #pragma GCC unroll 2
     for (int half = 0; half < 2; ++half) {
-      F16 near[4] = {}, before[4] = {}, after[4] = {};
+      FloatLanes near[4] = {}, before[4] = {}, after[4] = {};
 #pragma GCC unroll 4
       for (int row = 0; row < 4; ++row) {
         const auto y = static_cast<std::size_t>(2 * coarse.y[k] - 1 + row + kLanes);
         const float weight = row == 0 || row == 3 ? fine.far_y[y] : fine.near_y[y];
         const std::ptrdiff_t at = blocks[2 * row + half] * std::ptrdiff_t{kLanes};
-        const F16 here = weight * load(r + at), left = weight * load(r + at - 1);
-        const F16 right = weight * load(r + at + 2);
+        const FloatLanes here = weight * load(r + at), left = weight * load(r + at - 1);
+        const FloatLanes right = weight * load(r + at + 2);
 #pragma GCC unroll 3
         for (int j = 0; j < 3; ++j) {
           const float* image = fine.image[j] + at;
@@ -119,9 +121,9 @@ void restrict_residual(const Level& fine, Level& coarse, const float* r, float* 
         after[3] += right;
       }
       const auto x = static_cast<std::size_t>(2 * coarse.x[k] + half + 1) * kLanes;
-      const F16 near_x = load(fine.near_x.data() + x);
-      const F16 before_x = load(fine.far_x.data() + x - 1),
-                after_x = load(fine.far_x.data() + x + 2);
+      const FloatLanes near_x = load(fine.near_x.data() + x);
+      const FloatLanes before_x = load(fine.far_x.data() + x - 1),
+                       after_x = load(fine.far_x.data() + x + 2);
 #pragma GCC unroll 4
       for (int j = 0; j < 4; ++j) {
         odd[j][half] = near_x * near[j];
@@ -129,7 +131,7 @@ void restrict_residual(const Level& fine, Level& coarse, const float* r, float* 
       }
     }
     const std::ptrdiff_t at = b * std::ptrdiff_t{kLanes};
-    const F16 weight = load(coarse.window_weight + at);
+    const FloatLanes weight = load(coarse.window_weight + at);
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j)
       store(coarse.smooth[j] + at, weight * (every_second<0>(even[j]) + every_second<1>(odd[j])));
@@ -137,13 +139,13 @@ void restrict_residual(const Level& fine, Level& coarse, const float* r, float* 
   // Adjoint of the averaging and of the fit: coarse.model.
   for_blocks(coarse.wide, [&](auto, std::int32_t b) {
     const Rows at = rows_of(coarse, b);
-    const F16 valid = load(coarse.window_valid + at.here) * (1.0f / 9.0f);
-    const F16 mu0 = load(coarse.mean[0] + at.here), mu1 = load(coarse.mean[1] + at.here);
-    const F16 mu2 = load(coarse.mean[2] + at.here);
-    const F16 h3 = box_sum(at, coarse.smooth[3]);
-    F16 h0 = box_sum(at, coarse.smooth[0]) - mu0 * h3;
-    F16 h1 = box_sum(at, coarse.smooth[1]) - mu1 * h3;
-    F16 h2 = box_sum(at, coarse.smooth[2]) - mu2 * h3;
+    const FloatLanes valid = load(coarse.window_valid + at.here) * (1.0f / 9.0f);
+    const FloatLanes mu0 = load(coarse.mean[0] + at.here), mu1 = load(coarse.mean[1] + at.here);
+    const FloatLanes mu2 = load(coarse.mean[2] + at.here);
+    const FloatLanes h3 = box_sum(at, coarse.smooth[3]);
+    FloatLanes h0 = box_sum(at, coarse.smooth[0]) - mu0 * h3;
+    FloatLanes h1 = box_sum(at, coarse.smooth[1]) - mu1 * h3;
+    FloatLanes h2 = box_sum(at, coarse.smooth[2]) - mu2 * h3;
     solve_windows(coarse, at.here, h0, h1, h2);
     store(coarse.model[0] + at.here, h0 * valid);
     store(coarse.model[1] + at.here, h1 * valid);
@@ -152,7 +154,7 @@ void restrict_residual(const Level& fine, Level& coarse, const float* r, float* 
   });
   for_blocks(coarse.core, [&](auto, std::int32_t b) {
     const Rows at = rows_of(coarse, b);
-    F16 sum = box_sum(at, coarse.model[3]);
+    FloatLanes sum = box_sum(at, coarse.model[3]);
     for (int c = 0; c < 3; ++c)
       sum += box_sum(at, coarse.model[c]) * load(coarse.image[c] + at.here);
     store(out + at.here, sum * load(coarse.unknown_mask + at.here));
@@ -167,8 +169,8 @@ void smooth(Level& level, const float* b, float* z, int steps, bool from_zero) {
   float *r = level.q, *p = level.p, *next = level.old;
   for_blocks(level.core, [&](auto, std::int32_t block) {
     const std::ptrdiff_t at = block * std::ptrdiff_t{kLanes};
-    const F16 inverse = load(level.inverse_diagonal + at);
-    F16 res = load(b + at);
+    const FloatLanes inverse = load(level.inverse_diagonal + at);
+    FloatLanes res = load(b + at);
     if (!from_zero) res -= apply_rows(level, block, z);
     res *= inverse;
     store(r + at, res);
@@ -181,8 +183,8 @@ void smooth(Level& level, const float* b, float* z, int steps, bool from_zero) {
     const bool first = step == 1 && from_zero;
     for_blocks(level.core, [&](auto, std::int32_t block) {
       const std::ptrdiff_t at = block * std::ptrdiff_t{kLanes};
-      const F16 direction = load(p + at);
-      const F16 res =
+      const FloatLanes direction = load(p + at);
+      const FloatLanes res =
           load(r + at) - apply_rows(level, block, p) * load(level.inverse_diagonal + at);
       store(z + at, first ? direction : load(z + at) + direction);
       store(r + at, res);
@@ -204,7 +206,7 @@ int solve_coarsest(Level& level, const float* b, float* z, int most, double tole
   float *r = level.q, *p = level.p, *ap = level.old;
   for_blocks(level.core, [&](auto, std::int32_t block) {
     const std::ptrdiff_t at = block * std::ptrdiff_t{kLanes};
-    store(z + at, F16{});
+    store(z + at, FloatLanes{});
     store(r + at, load(b + at));
     store(p + at, load(b + at) * load(level.inverse_diagonal + at));
   });
@@ -254,8 +256,9 @@ void cycle(std::vector<Level>& levels, std::size_t l, const float* b, float* z, 
   cycle(levels, l + 1, coarse.rhs, coarse.z, smoothing);
   fit_models(coarse, coarse.z);
   const float scale = 1.0f / level.coarse_scale;
-  evaluate_models(level, coarse,
-                  [&](std::ptrdiff_t at, F16 v) { store(z + at, load(z + at) + scale * v); });
+  evaluate_models(level, coarse, [&](std::ptrdiff_t at, FloatLanes v) {
+    store(z + at, load(z + at) + scale * v);
+  });
   smooth(level, b, z, smoothing, false);
 }
 
@@ -352,7 +355,7 @@ void find_coarse_scale(Level& fine, Level& coarse) {
   apply(coarse, v, coarse.q);
   const double coarse_energy = dot(coarse, v, coarse.q);
   fit_models(coarse, v);
-  evaluate_models(fine, coarse, [&](std::ptrdiff_t at, F16 value) { store(w + at, value); });
+  evaluate_models(fine, coarse, [&](std::ptrdiff_t at, FloatLanes value) { store(w + at, value); });
   apply(fine, w, fine.q);
   const double fine_energy = dot(fine, w, fine.q);
   fine.coarse_scale = coarse_energy > 0.0 && fine_energy > 0.0
@@ -361,7 +364,7 @@ void find_coarse_scale(Level& fine, Level& coarse) {
 }
 
 // The start of a level: the coarser one's alpha, known pixels included, as local linear models.
-// Alpha: F16(coarse block).
+// Alpha: FloatLanes(coarse block).
 template <class Alpha>
 void start_from(Level& coarse, const Alpha& alpha, Level& fine) {
   float* v = coarse.z;
@@ -371,7 +374,7 @@ void start_from(Level& coarse, const Alpha& alpha, Level& fine) {
   });
   fit_models(coarse, v);
   evaluate_models(fine, coarse,
-                  [&](std::ptrdiff_t at, F16 value) { store(fine.solution + at, value); });
+                  [&](std::ptrdiff_t at, FloatLanes value) { store(fine.solution + at, value); });
   clip_solution(fine);
   clear(coarse.off_core, v);
 }

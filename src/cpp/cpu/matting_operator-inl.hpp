@@ -4,15 +4,16 @@
 // Included between TRIMATTE_TARGET_BEGIN and _END, once per instruction set (no include guard),
 // after cpu/matting_levels.hpp.
 
-typedef float F16 __attribute__((vector_size(64)));
-typedef float StoredF16 __attribute__((vector_size(64), aligned(4), may_alias));
+// kLanes floats, one of each pixel of a block.
+typedef float FloatLanes __attribute__((vector_size(64)));
+typedef float StoredFloatLanes __attribute__((vector_size(64), aligned(4), may_alias));
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
-ALWAYS_INLINE F16 load(const float* p) {
-  return *reinterpret_cast<const StoredF16*>(p);
+ALWAYS_INLINE FloatLanes load(const float* p) {
+  return *reinterpret_cast<const StoredFloatLanes*>(p);
 }
-ALWAYS_INLINE void store(float* p, F16 v) {
-  *reinterpret_cast<StoredF16*>(p) = v;
+ALWAYS_INLINE void store(float* p, FloatLanes v) {
+  *reinterpret_cast<StoredFloatLanes*>(p) = v;
 }
 
 constexpr std::ptrdiff_t kChunk = 256;  // blocks a chunk
@@ -28,7 +29,7 @@ void for_blocks(const std::vector<std::int32_t>& blocks, const Body& body) {
 }
 
 void clear(const std::vector<std::int32_t>& blocks, float* v) {
-  for (const std::int32_t b : blocks) store(v + b * std::ptrdiff_t{kLanes}, F16{});
+  for (const std::int32_t b : blocks) store(v + b * std::ptrdiff_t{kLanes}, FloatLanes{});
 }
 
 // Sum of term(block) (16 lanes) over the core blocks; the order of summation is fixed.
@@ -40,7 +41,7 @@ double sum_core(const Level& level, const Term& term) {
     double sum = 0.0;
     for (std::ptrdiff_t i = begin; i < end;
          i += 16) {  // float inside a short run, double across runs
-      F16 run{};
+      FloatLanes run{};
       for (std::ptrdiff_t k = i; k < std::min(i + 16, end); ++k)
         run += term(level.core[static_cast<std::size_t>(k)]);
       float total = 0.0f;
@@ -75,8 +76,8 @@ ALWAYS_INLINE Rows rows_of(const Level& level, std::int32_t block) {
           level.down[static_cast<std::size_t>(down)] * n};
 }
 
-ALWAYS_INLINE F16 box_sum(const Rows& at, const float* v) {
-  F16 sum{};
+ALWAYS_INLINE FloatLanes box_sum(const Rows& at, const float* v) {
+  FloatLanes sum{};
 #pragma GCC unroll 3
   for (int dx = -1; dx <= 1; ++dx)
     sum += load(v + at.up1 + dx) + load(v + at.here + dx) + load(v + at.down1 + dx);
@@ -84,16 +85,16 @@ ALWAYS_INLINE F16 box_sum(const Rows& at, const float* v) {
 }
 
 // (A v) of one block: 25 products a pixel. Rows of known pixels have values as well.
-ALWAYS_INLINE F16 apply_rows(const Level& level, std::int32_t block, const float* v) {
+ALWAYS_INLINE FloatLanes apply_rows(const Level& level, std::int32_t block, const float* v) {
   const Rows at = rows_of(level, block);
   const float* c = level.stencil;
   const std::size_t n = level.lanes();
-  F16 sum = load(c + at.here) * load(v + at.here);
+  FloatLanes sum = load(c + at.here) * load(v + at.here);
   sum += load(c + n + at.here) * load(v + at.here + 1);
   sum += load(c + n + at.here - 1) * load(v + at.here - 1);
   sum += load(c + 2 * n + at.here) * load(v + at.here + 2);
   sum += load(c + 2 * n + at.here - 2) * load(v + at.here - 2);
-  F16 far{};
+  FloatLanes far{};
 #pragma GCC unroll 5
   for (int dx = -2; dx <= 2; ++dx) {
     const float* near_plane = c + static_cast<std::size_t>(matting_offset_index(1, dx)) * n;
@@ -106,11 +107,11 @@ ALWAYS_INLINE F16 apply_rows(const Level& level, std::int32_t block, const float
   return sum + far;
 }
 
-ALWAYS_INLINE F16 apply_block(const Level& level, std::int32_t block, const float* v) {
+ALWAYS_INLINE FloatLanes apply_block(const Level& level, std::int32_t block, const float* v) {
   return apply_rows(level, block, v) * load(level.unknown_mask + block * std::ptrdiff_t{kLanes});
 }
 
-ALWAYS_INLINE F16 absolute(F16 v) {
+ALWAYS_INLINE FloatLanes absolute(FloatLanes v) {
   return v < 0.0f ? -v : v;
 }
 
@@ -133,9 +134,9 @@ void residual(const Level& level, const float* b, const float* x, float* out) {
 
 // 16 windows side by side, centred on the lanes of one block.
 struct Window {
-  F16 color[9][3];  // less the mean; once factored, L^-1 times that
-  F16 mean[3];      // less the centre pixel's colour
-  F16 valid;        // 1 where the window lies within the image
+  FloatLanes color[9][3];  // less the mean; once factored, L^-1 times that
+  FloatLanes mean[3];      // less the centre pixel's colour
+  FloatLanes valid;        // 1 where the window lies within the image
 };
 
 ALWAYS_INLINE void load_windows(const Level& level, std::int32_t block, Window& w) {
@@ -148,8 +149,8 @@ ALWAYS_INLINE void load_windows(const Level& level, std::int32_t block, Window& 
     w.valid[i] = row_valid && x0 + i >= 1 && x0 + i <= level.width - 2 ? 1.0f : 0.0f;
   for (int c = 0; c < 3; ++c) {
     const float* image = level.image[c];
-    const F16 centre = load(image + at.here);
-    F16 sum{};
+    const FloatLanes centre = load(image + at.here);
+    FloatLanes sum{};
 #pragma GCC unroll 9
     for (int q = 0; q < 9; ++q) {
       w.color[q][c] = load(image + row[q / 3] + q % 3 - 1) - centre;
@@ -161,7 +162,7 @@ ALWAYS_INLINE void load_windows(const Level& level, std::int32_t block, Window& 
   }
 }
 
-ALWAYS_INLINE F16 square_root(F16 v) {
+ALWAYS_INLINE FloatLanes square_root(FloatLanes v) {
   for (int i = 0; i < kLanes; ++i) v[i] = std::sqrt(v[i]);
   return v;
 }
@@ -170,19 +171,19 @@ ALWAYS_INLINE F16 square_root(F16 v) {
 void add_windows(Level& level, std::int32_t block, float epsilon) {
   Window w;
   load_windows(level, block, w);
-  const ColorFactor<F16> factor = factor_window(w.color, epsilon / 9.0f);
+  const ColorFactor<FloatLanes> factor = factor_window(w.color, epsilon / 9.0f);
   const Rows at = rows_of(level, block);
   const std::ptrdiff_t row[3] = {at.up1, at.here, at.down1};
   // Only windows that touch an unknown pixel count; the others would write outside of the band.
-  const F16 active = box_sum(at, level.unknown_mask) > 0.0f ? w.valid : F16{};
-  const F16 third = active * (1.0f / 3.0f);
-  const F16 scale[3] = {square_root(factor.i0) * third, square_root(factor.i1) * third,
-                        square_root(factor.i2) * third};
+  const FloatLanes active = box_sum(at, level.unknown_mask) > 0.0f ? w.valid : FloatLanes{};
+  const FloatLanes third = active * (1.0f / 3.0f);
+  const FloatLanes scale[3] = {square_root(factor.i0) * third, square_root(factor.i1) * third,
+                               square_root(factor.i2) * third};
 #pragma GCC unroll 9
   for (int q = 0; q < 9; ++q)
     for (int c = 0; c < 3; ++c) w.color[q][c] *= scale[c];
   const std::size_t n = level.lanes();
-  const F16 beside = active * (-1.0f / 9.0f), centre = active + beside;
+  const FloatLanes beside = active * (-1.0f / 9.0f), centre = active + beside;
   // Columns last: the same place of a plane is not loaded again right after it was stored.
 #pragma GCC unroll 3
   for (int column = 0; column < 3; ++column)
@@ -214,7 +215,7 @@ void fill_blocks(Level& level, const DenseLevel& dense, const ImageView<const T>
       const std::ptrdiff_t count =
           y < 0 || x0 < 0 ? 0 : std::clamp<std::ptrdiff_t>(level.width - x0, 0, kLanes);
       if (count < kLanes)
-        for (Plane* plane : planes) store(*plane + b * kLanes, F16{});
+        for (Plane* plane : planes) store(*plane + b * kLanes, FloatLanes{});
       if (count == 0) continue;
       const std::uint8_t* classes = dense.trimap.data() + y * dense.width + x0;
       const T* pixels = image.row(y) + x0 * channels;
@@ -261,8 +262,8 @@ void finish_operator(Level& level) {
     const Rows rows = rows_of(level, b);
     const std::ptrdiff_t ahead[3] = {rows.here, rows.down1, rows.down2},
                          behind[3] = {rows.here, rows.up1, rows.up2};
-    F16 known{}, sum{};
-    const auto add = [&](F16 coefficient, std::ptrdiff_t at) {
+    FloatLanes known{}, sum{};
+    const auto add = [&](FloatLanes coefficient, std::ptrdiff_t at) {
       known += coefficient * load(level.known + at);
       sum += absolute(coefficient) * load(level.unknown_mask + at);
     };
@@ -274,9 +275,9 @@ void finish_operator(Level& level) {
       add(load(plane + rows.here), ahead[dy] + dx);
       add(load(plane + behind[dy] - dx), behind[dy] - dx);
     }
-    const F16 mask = load(level.unknown_mask + rows.here);
+    const FloatLanes mask = load(level.unknown_mask + rows.here);
     store(level.rhs + rows.here, -known * mask);
-    store(level.inverse_diagonal + rows.here, mask / (sum > 1e-6f ? sum : F16{} + 1e-6f));
+    store(level.inverse_diagonal + rows.here, mask / (sum > 1e-6f ? sum : FloatLanes{} + 1e-6f));
   });
 }
 
@@ -295,14 +296,15 @@ void build_models(Level& level, float epsilon) {
   for_blocks(level.wide, [&](auto, std::int32_t b) {
     Window w;
     load_windows(level, b, w);
-    const ColorFactor<F16> factor = factor_window(w.color, epsilon / 9.0f);
+    const ColorFactor<FloatLanes> factor = factor_window(w.color, epsilon / 9.0f);
     const auto k = static_cast<std::size_t>(b);
     const std::ptrdiff_t at = b * std::ptrdiff_t{kLanes}, y = level.y[k];
-    const F16 parts[6] = {factor.l10, factor.l20, factor.l21, factor.i0, factor.i1, factor.i2};
+    const FloatLanes parts[6] = {factor.l10, factor.l20, factor.l21,
+                                 factor.i0,  factor.i1,  factor.i2};
     for (int j = 0; j < 6; ++j) store(level.factor[j] + at, parts[j]);
     for (int c = 0; c < 3; ++c) store(level.mean[c] + at, w.mean[c] + load(level.image[c] + at));
     store(level.window_valid + at, w.valid);
-    F16 weight{};
+    FloatLanes weight{};
     for (int i = 0; i < kLanes; ++i) {
       const std::ptrdiff_t x = level.x[k] * std::ptrdiff_t{kLanes} + i;
       const int count = x < level.width ? matting_windows_over(x, level.width) *

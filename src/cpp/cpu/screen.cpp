@@ -14,7 +14,7 @@
 #include <type_traits>
 
 #include "core/parallel.hpp"
-#include "cpu/map.hpp"
+#include "cpu/image_plane.hpp"
 #include "ops.hpp"
 #include "pixel/transfer.hpp"
 #include "pixel/depth.hpp"
@@ -22,7 +22,7 @@
 namespace trimatte {
 namespace {
 
-using Mask = Map<std::uint8_t>;
+using Mask = ImagePlane<std::uint8_t>;
 
 constexpr int kErosion = 2;            // of what is called sure, pixels
 constexpr float kBare = 0.15f;         // alpha below which a first key calls a pixel screen
@@ -41,7 +41,7 @@ struct Rows {
 
 // Colours as planes.
 struct Colors {
-  Map<float> planes[3];
+  ImagePlane<float> planes[3];
   Colors(std::ptrdiff_t height, std::ptrdiff_t width)
       : planes{{height, width}, {height, width}, {height, width}} {}
   std::ptrdiff_t height() const { return planes[0].height; }
@@ -158,12 +158,12 @@ double share_of(const Mask& mask) {
 
 // Mean and standard deviation around each pixel.
 struct Texture {
-  Map<float> mean, deviation;
+  ImagePlane<float> mean, deviation;
 };
 
-Texture texture_of(const Map<float>& values) {
+Texture texture_of(const ImagePlane<float>& values) {
   constexpr int kRadius = 4;
-  Map<float> squares(values.height, values.width);
+  ImagePlane<float> squares(values.height, values.width);
   for (std::ptrdiff_t i = 0; i < values.size(); ++i) squares[i] = values[i] * values[i];
   Texture texture{box_mean(values, kRadius), box_mean(squares, kRadius)};
   for (std::ptrdiff_t i = 0; i < values.size(); ++i) {
@@ -213,16 +213,16 @@ class Fitting {
   void grow_plate(Mask& sure);
   Mask take_plate(const CellGrid<3>& before, float fresh);
   Mask surely_foreground(const Mask& sure) const;
-  Map<float> first_alpha(float most) const;
-  Map<float> chroma_distance() const;
+  ImagePlane<float> first_alpha(float most) const;
+  ImagePlane<float> chroma_distance() const;
   Mask nothing_near(const Mask& sure, float reach) const;
   Inverse metric(const CellGrid<3>& foreground, const Mask& opaque, const Mask& bare) const;
   void solve(const Mask& opaque, const Mask& bare);
   void set_levels(const Mask& opaque, const Mask& bare);
   void settle_cells(const Mask& enclosed);
-  Map<float> alpha() const;
+  ImagePlane<float> alpha() const;
   CellGrid<3> means(const Mask& mask, std::array<float, 3> otherwise) const;
-  std::vector<float> samples(const Map<float>& values, const Mask& mask) const;
+  std::vector<float> samples(const ImagePlane<float>& values, const Mask& mask) const;
 
   // body(y, planes of the grid interpolated along that row)
   template <int N, class Body>
@@ -306,8 +306,8 @@ CellGrid<3> Fitting::means(const Mask& mask, std::array<float, 3> otherwise) con
 }
 
 // The colour difference of Vlahos (US 3,595,987) by the plate of each pixel, in [0, most].
-Map<float> Fitting::first_alpha(float most) const {
-  Map<float> out(height_, width_);
+ImagePlane<float> Fitting::first_alpha(float most) const {
+  ImagePlane<float> out(height_, width_);
   with_grid(plate_, [&](std::ptrdiff_t y, float* const* plate) {
     const Rows v = colors_.row(y);
     float* __restrict to = out.row(y);
@@ -323,7 +323,7 @@ Map<float> Fitting::first_alpha(float most) const {
 
 // What the plate of each pixel calls screen; what is smooth may differ more.
 Mask Fitting::bare_screen(const Mask& sure) const {
-  const Map<float> a = first_alpha(1.5f);
+  const ImagePlane<float> a = first_alpha(1.5f);
   const Texture texture = texture_of(a);
   std::vector<float> usual = samples(texture.deviation, sure);
   const float smooth = kSmoothScreen + spread_of(usual).median;
@@ -347,7 +347,7 @@ void Fitting::grow_plate(Mask& sure) {
 Mask Fitting::take_plate(const CellGrid<3>& before, float fresh) {
   plate_ = before;
   Mask sure(height_, width_);
-  const Map<float> a = first_alpha(1.0f);
+  const ImagePlane<float> a = first_alpha(1.0f);
   for (std::ptrdiff_t i = 0; i < sure.size(); ++i) sure[i] = a[i] < kBare;
   sure = bare_screen(erode_square(sure, kErosion));
   if (fresh > 0.0f) {
@@ -363,8 +363,8 @@ Mask Fitting::take_plate(const CellGrid<3>& before, float fresh) {
 }
 
 // From the plate's chroma, in units of its own; the mean of 3 x 3.
-Map<float> Fitting::chroma_distance() const {
-  Map<float> out(height_, width_);
+ImagePlane<float> Fitting::chroma_distance() const {
+  ImagePlane<float> out(height_, width_);
   with_grid(plate_, [&](std::ptrdiff_t y, float* const* plate) {
     const Rows v = colors_.row(y);
     float* __restrict to = out.row(y);
@@ -399,8 +399,8 @@ Mask Fitting::nothing_near(const Mask& sure, float reach) const {
 // not quite the screen's colour beyond the reach of a soft edge, as clothes are that resemble it.
 Mask Fitting::surely_foreground(const Mask& sure) const {
   constexpr float kOpaque = 0.97f;
-  const Map<float> distance = chroma_distance();
-  const Map<float> a = first_alpha(1.5f);
+  const ImagePlane<float> distance = chroma_distance();
+  const ImagePlane<float> a = first_alpha(1.5f);
   const Texture texture = texture_of(a);
   std::vector<float> usual = samples(texture.deviation, sure);
   const float smooth = kSmoothClothes + spread_of(usual).median;
@@ -425,7 +425,7 @@ Mask Fitting::surely_foreground(const Mask& sure) const {
 }
 
 // Some of the values under a mask, spread evenly.
-std::vector<float> Fitting::samples(const Map<float>& values, const Mask& mask) const {
+std::vector<float> Fitting::samples(const ImagePlane<float>& values, const Mask& mask) const {
   std::size_t count = 0;
   for (std::ptrdiff_t i = 0; i < mask.size(); ++i) count += mask[i] != 0;
   const std::size_t every = count / kSamples + 1;
@@ -500,8 +500,8 @@ void Fitting::solve(const Mask& opaque, const Mask& bare) {
 }
 
 // The model's alpha, not clipped.
-Map<float> Fitting::alpha() const {
-  Map<float> out(height_, width_);
+ImagePlane<float> Fitting::alpha() const {
+  ImagePlane<float> out(height_, width_);
   with_grid(model_, [&](std::ptrdiff_t y, float* const* m) {
     const Rows v = colors_.row(y);
     const float *m0 = m[0], *m1 = m[1], *m2 = m[2], *m3 = m[3];
@@ -515,7 +515,7 @@ Map<float> Fitting::alpha() const {
 // Black and white points, so that noise around 0 and 1 is clipped away.
 void Fitting::set_levels(const Mask& opaque, const Mask& bare) {
   constexpr float kBlack = 2.5f, kWhite = 2.0f, kMost = 0.3f;
-  const Map<float> raw = alpha();
+  const ImagePlane<float> raw = alpha();
   std::vector<float> below = samples(raw, bare), above = samples(raw, opaque);
   bare_deviation_ = spread_of(below).deviation;
   opaque_deviation_ = spread_of(above).deviation;
@@ -533,9 +533,9 @@ void Fitting::set_levels(const Mask& opaque, const Mask& bare) {
 // Cells in which nothing is soft.
 void Fitting::settle_cells(const Mask& enclosed) {
   constexpr float kClear = 0.1f, kFull = 0.9f;
-  Map<float> clipped = alpha();
+  ImagePlane<float> clipped = alpha();
   for (std::ptrdiff_t i = 0; i < clipped.size(); ++i) clipped[i] = clip_unit(clipped[i]);
-  const Map<float> smooth = box_mean(clipped, 1);
+  const ImagePlane<float> smooth = box_mean(clipped, 1);
   for_each_row(rows_, kCellSide * width_, [&](std::ptrdiff_t y) {
     for (std::ptrdiff_t x = 0; x < columns_; ++x) {
       float least = 1.0f, most = 0.0f;
@@ -583,7 +583,7 @@ ScreenFit Fitting::run(const Colors& encoded, const ScreenFit& known) {
   for (int turn = 0; turn < kModelTurns; ++turn) {
     if (turn > 0) {
       // What the model itself is sure of.
-      const Map<float> a = alpha();
+      const ImagePlane<float> a = alpha();
       const float above = 1.0f - std::max(0.03f, 1.5f * opaque_deviation_);
       const float below = std::max(0.03f, 1.5f * bare_deviation_);
       for (std::ptrdiff_t i = 0; i < first.size(); ++i) {
@@ -609,7 +609,7 @@ ScreenFit Fitting::run(const Colors& encoded, const ScreenFit& known) {
 double Fitting::misfit(const ScreenFit& fit) const {
   constexpr float kLow = 0.15f, kHigh = 0.85f;
   constexpr std::size_t kSoftSamples = 1 << 13;
-  const Map<float> a = alpha();
+  const ImagePlane<float> a = alpha();
   Mask soft(height_, width_);
   std::size_t count = 0;
   for (std::ptrdiff_t i = 0; i < soft.size(); ++i) {

@@ -305,7 +305,7 @@ TrimapCounts count_rows(std::ptrdiff_t height, std::ptrdiff_t width, const Class
 template <class T>
 TrimapCounts classify(const ImageView<const T>& mask, const TrimapOptions& options,
                       Classes& classes) {
-  const MaskBounds<T> bounds(options);
+  const MaskBounds<T> bounds(options.low, options.high);
   return count_rows(mask.height, mask.width, classes,
                     [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
                       for (std::ptrdiff_t y = begin; y < end; ++y)

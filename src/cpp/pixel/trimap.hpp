@@ -31,6 +31,13 @@ struct TrimapOptions {
   double network_pixel = 0.0;
 };
 
+// The mattes of what a mask is sure of: the same bounds, and how far what they hold reaches beyond
+// each pixel to every side, in pixels of the mask.
+struct SureOptions {
+  double low = 10.0, high = 240.0;
+  int reach = 0;
+};
+
 struct TrimapRadii {
   double outside = 0.0, inside = 0.0;
   bool lost_background = false, lost_foreground = false;  // so that they had to be reduced
@@ -80,9 +87,9 @@ template <class T>
 struct MaskBounds {
   T low, high;
 
-  explicit MaskBounds(const TrimapOptions& options)
-      : low(of(options.low, [](double v) { return std::ceil(v); })),
-        high(of(options.high, [](double v) { return std::floor(v); })) {}
+  MaskBounds(double lower, double upper)
+      : low(of(lower, [](double v) { return std::ceil(v); })),
+        high(of(upper, [](double v) { return std::floor(v); })) {}
   TRIMATTE_HD bool is_foreground(T m) const { return m > high; }
   TRIMATTE_HD bool is_background(T m) const { return m < low; }
 
@@ -97,6 +104,17 @@ struct MaskBounds {
     return static_cast<T>(static_cast<float>(bound));
   }
 };
+
+// A sample of a matte that was resized.
+TRIMATTE_HD unsigned char sure_sample(unsigned char m) {
+  return m > 127 ? 255 : 0;
+}
+
+// A square that covers the mask from everywhere need not be larger.
+inline int sure_reach(const SureOptions& options, std::ptrdiff_t height, std::ptrdiff_t width) {
+  const std::ptrdiff_t side = height > width ? height : width;
+  return options.reach < side ? options.reach : static_cast<int>(side);
+}
 
 // A disk holds the pixels whose squared distance from its centre is at most this. The square of a
 // radius that is the root of a whole number counts as that number. No pixel of an image is farther

@@ -5,6 +5,7 @@ matte (`estimate_alpha`, `estimate_foreground`, `despill`, `composite`); `refine
 through the last two, `Remover` and `remove` are all of them in one call.
 """
 
+from trimatte import imageio as imageio
 from trimatte._core import __version__
 from trimatte.devices import (
     DeviceArray,
@@ -48,7 +49,8 @@ from trimatte.ops.transfer import to_linear, to_srgb
 from trimatte.ops.trimap import make_trimap
 from trimatte.pipeline.backgrounds import blurred_background
 from trimatte.pipeline.models import segment
-from trimatte.pipeline.remover import Remover, remove
+from trimatte.pipeline.remove import remove
+from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.result import Result
 from trimatte.pipeline.segmenter import Segmenter
 

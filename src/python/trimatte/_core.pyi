@@ -11,7 +11,7 @@ class ArgumentError(Error, ValueError): ...
 class DeviceError(Error, RuntimeError): ...
 class EngineError(Error, RuntimeError): ...
 
-__all__: list[str] = ['ArgumentError', 'Cancellation', 'DeviceArray', 'DeviceError', 'EngineError', 'Error', 'Event', 'Graph', 'WorkStream', 'borrow', 'check', 'choke', 'chroma_key', 'class_probability', 'collect', 'compiler', 'composite', 'cpu_target', 'cuda_architectures', 'cuda_status', 'cutout', 'decode', 'despill', 'device_count', 'estimate_alpha', 'estimate_foreground', 'feather', 'fit_screen', 'free_memory', 'get_num_threads', 'gpu_facts', 'gpu_named', 'guide_alpha', 'hold_mattes', 'key_cutout', 'limit_alpha', 'make_trimap', 'place', 'plate_image', 'postprocess', 'premultiply', 'preprocess', 'project_alpha', 'resize', 'sample_alpha', 'set_num_threads', 'soft_key', 'soft_key_cutout', 'stabilize_alpha', 'subtract_plate', 'to_device', 'to_linear', 'to_srgb', 'trusted']
+__all__: list[str] = ['ArgumentError', 'Cancellation', 'DeviceArray', 'DeviceError', 'EngineError', 'Error', 'Event', 'Graph', 'WorkStream', 'borrow', 'check', 'choke', 'chroma_key', 'class_probability', 'collect', 'compiler', 'composite', 'cpu_target', 'cuda_architectures', 'cuda_status', 'cutout', 'decode', 'despill', 'device_count', 'estimate_alpha', 'estimate_foreground', 'feather', 'fit_screen', 'free_memory', 'get_num_threads', 'gpu_facts', 'gpu_named', 'guide_alpha', 'hold_mattes', 'key_cutout', 'limit_alpha', 'make_trimap', 'place', 'plate_image', 'postprocess', 'premultiply', 'preprocess', 'project_alpha', 'resize', 'sample_alpha', 'set_num_threads', 'soft_key', 'soft_key_cutout', 'stabilize_alpha', 'subtract_plate', 'sure_mattes', 'to_device', 'to_linear', 'to_srgb', 'wait_for', 'window']
 class DeviceArray:
     """
     An array in GPU memory: what operations return for arrays on a GPU.
@@ -112,19 +112,6 @@ class Cancellation:
         """
         Let operations that this thread calls heed it.
         """
-class trusted:
-    """
-    Context manager: operations that this thread calls inside do not scan float samples.
-    
-    For arrays that were made, or already checked, by trimatte. Shapes and dtypes are still
-    checked. Scopes nest. Other threads are not affected, so do not await or yield inside.
-    """
-    def __enter__(self) -> None:
-        ...
-    def __exit__(self, type: typing.Any, value: typing.Any, traceback: typing.Any) -> None:
-        ...
-    def __init__(self) -> None:
-        ...
 class Event:
     """
     A point in a stream's work.
@@ -284,12 +271,22 @@ def stabilize_alpha(image: typing.Any, alpha: typing.Any, previous_image: typing
     ...
 def subtract_plate(image: typing.Any, alpha: typing.Any, plate: typing.Any, color: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"], device: typing.Any, stream: typing.Any) -> typing.Any:
     ...
+def sure_mattes(mask: typing.Any, low: typing.SupportsFloat | typing.SupportsIndex, high: typing.SupportsFloat | typing.SupportsIndex, reach: typing.SupportsInt | typing.SupportsIndex, size: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex], device: typing.Any, stream: typing.Any) -> tuple[typing.Any, ...]:
+    ...
 def to_device(array: numpy.ndarray, device: typing.Any, stream: typing.Any) -> DeviceArray:
     ...
 def to_linear(image: typing.Any, device: typing.Any, stream: typing.Any) -> typing.Any:
     ...
 def to_srgb(image: typing.Any, depth: typing.SupportsInt | typing.SupportsIndex, device: typing.Any, stream: typing.Any) -> typing.Any:
     ...
+def wait_for(array: DeviceArray) -> None:
+    """
+    Waits until an array's contents are there.
+    """
+def window(array: DeviceArray, rows: slice, columns: slice) -> DeviceArray:
+    """
+    The same memory at some rows and columns.
+    """
 __version__: str
 compiler: str
 cuda_architectures: str

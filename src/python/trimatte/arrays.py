@@ -8,7 +8,7 @@ message; here anything array-like becomes an array whose rows it can read: NumPy
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard, TypeVar
 
 import numpy as np
@@ -112,19 +112,50 @@ def is_on_gpu(value: Any) -> TypeGuard[SupportsDLPack]:
 
 
 def current_stream(value: Any) -> Any:
-    """The stream that the array's library works on now, where it has such a notion; or None."""
-    library = type(value).__module__.partition(".")[0]
-    module = sys.modules.get(library)
-    if module is not None and library == "torch":
-        return module.cuda.current_stream(value.device)
-    if module is not None and library == "cupy":
-        return module.cuda.get_current_stream()
+    """The stream that a GPU array's library works on now; None is the legacy default stream.
+
+    - An array that names its stream by ``__cuda_stream__``: that stream.
+    - PyTorch, CuPy, Warp, and subclasses of their arrays: the library's current stream, of the
+      array's GPU.
+    - Numba, which has no current stream: the default stream that its calls without a stream use,
+      the legacy one unless Numba was set up for the per-thread one.
+    - JAX, which shows its streams to nobody: None. It makes the contents ready for that stream when
+      it lends the array.
+    - PyCUDA and all others: None. A ``stream`` in ``__cuda_array_interface__`` is waited for.
+    """
+    if hasattr(value, "__cuda_stream__"):
+        return value
+    for kind in type(value).__mro__:
+        library = kind.__module__.partition(".")[0]
+        if library in _CURRENT_STREAMS and library in sys.modules:
+            return _CURRENT_STREAMS[library](sys.modules[library], value)
     return None
+
+
+def _numba_stream(numba: Any, _: Any) -> Any:
+    per_thread = numba.config.CUDA_PER_THREAD_DEFAULT_STREAM
+    return numba.cuda.per_thread_default_stream() if per_thread else None
+
+
+# (module, array) -> stream
+_CURRENT_STREAMS: dict[str, Callable[[Any, Any], Any]] = {
+    "torch": lambda torch, tensor: torch.cuda.current_stream(tensor.device),
+    "cupy": lambda cupy, _: cupy.cuda.get_current_stream(),
+    "warp": lambda warp, array: warp.get_stream(array.device),
+    "numba": _numba_stream,
+}
 
 
 def on_host(array: Array) -> Array:
     """The array, or a copy of one that lies on a GPU."""
     return array.to_host() if isinstance(array, DeviceArray) else array
+
+
+def window_on_host(array: Array, rows: slice, columns: slice) -> Array:
+    """Some rows and columns of an array; of one that lies on a GPU a copy of nothing else."""
+    if isinstance(array, DeviceArray):
+        return _core.window(array, rows, columns).to_host()
+    return array[rows, columns]
 
 
 def as_mask(value: ArrayLike, operation: str, name: str, stream: Any = None) -> Array:

@@ -10,13 +10,18 @@ returns; where the GPU cannot be used a `DeviceError` says why. ``"auto"``: the 
 be used, else the CPU; the logger ``trimatte`` says once which, and why. ``"cpu"`` with an array
 on a GPU is refused: nothing is copied unasked.
 
-``stream=None``: the stream of the first array: a `DeviceArray`'s own; what PyTorch and CuPy call
-current; else the legacy default stream. A stream is an object with ``__cuda_stream__``,
-``.cuda_stream`` (PyTorch), ``.ptr`` (CuPy) or ``.handle`` (PyCUDA, Numba), or its handle as a
-number. Work is put on the stream and not waited for; arrays that are read stay alive until it is
-done, and arrays made on other streams are waited for on the GPU. The object keeps its stream
-alive for as long as results made on it need it; a stream given as a number is the caller's to
-keep that long.
+``stream=None``: the stream of the first array: a `DeviceArray`'s own; the current stream of
+PyTorch, CuPy or Warp; the stream that an array names by ``__cuda_stream__``; Numba's default
+stream; else (JAX, PyCUDA and others) the legacy default stream. A stream is an object with
+``__cuda_stream__``, ``.cuda_stream`` (PyTorch), ``.ptr`` (CuPy) or ``.handle`` (PyCUDA, Numba), or
+its handle as a number. Work is put on the stream and not waited for, and arrays made on other
+streams are waited for on the GPU. The object keeps its stream alive for as long as results made on
+it need it; a stream given as a number is the caller's to keep that long.
+
+Arrays that are read stay alive until the work is done. No thread watches for that moment: arrays
+whose work is done are released whenever an operation on a GPU is called, an array is copied to the
+host or a `DeviceArray` is freed. A program that does none of these keeps the arrays that it lent
+last; `synchronize` waits for the work and releases them all.
 
 The samples of float arrays on a GPU are not looked at before the work, as those of NumPy arrays
 are: those outside of [0, 1] give results without meaning, NaN too.

@@ -12,12 +12,26 @@ from typing import Any
 
 from trimatte.errors import EngineError
 
-__all__ = ["NO_TELEMETRY", "require"]
+__all__ = ["NO_TELEMETRY", "advice", "require"]
 
 _IMPORTING = threading.RLock()  # one thread at a time, or one would undo what another needs
 
 NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1"}
 """What the environment must say before onnxruntime is imported."""
+
+_REQUIREMENTS = {"ray": "'ray[data,serve]'", "prometheus_client": "prometheus-client"}
+
+
+def advice(module: str, extra: str) -> str:
+    """How to install a missing package, for a message: its own name is right wherever trimatte came
+    from, an index or a checkout.
+
+    Args:
+        module: its top-level module.
+        extra: the extra of trimatte that brings it.
+    """
+    package = _REQUIREMENTS.get(module, module)
+    return f"pip install {package}, or trimatte with its extra [{extra}]"
 
 
 def require(module: str, *, extra: str, purpose: str) -> Any:
@@ -40,8 +54,7 @@ def require(module: str, *, extra: str, purpose: str) -> Any:
     except ImportError as error:
         package = module.partition(".")[0]
         raise EngineError(
-            f"{purpose} needs {package}, which does not load ({error}): "
-            f"pip install 'trimatte[{extra}]'"
+            f"{purpose} needs {package}, which does not load ({error}): {advice(package, extra)}"
         ) from error
 
 

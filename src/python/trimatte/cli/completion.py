@@ -19,7 +19,7 @@ It is a script for the shell to read, made of the commands and options of this v
   zsh    trimatte completion zsh > ~/.zfunc/_trimatte   (with fpath+=~/.zfunc before compinit)
   fish   trimatte completion fish > ~/.config/fish/completions/trimatte.fish
 
-It needs shtab to be made, and nothing to be used: pip install 'trimatte[cli]'.
+Only making it needs shtab: pip install shtab, or trimatte with its extra [cli].
 """
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimatte.cli.files import FileJob
-from trimatte.cli.options import UsageError, background_of
+from trimatte.cli.options import UsageError, background_of, check_linear
 from trimatte.io.reading import load_picture
 from trimatte.io.sources import ImageSource
 from trimatte.io.writing import encode_image, write_image
@@ -157,10 +157,9 @@ def background_behind(arguments: argparse.Namespace) -> Behind | None:
 
     Raises UsageError: it makes no sense; ArgumentError: its image cannot be read.
     """
+    check_linear(arguments)
     given: str | None = arguments.background
     if given is None:
-        if arguments.linear:
-            raise UsageError("--linear is about --background: give one")
         return None
     if arguments.only_mask:
         raise UsageError("--only-mask has nothing to put --background behind: drop one of them")

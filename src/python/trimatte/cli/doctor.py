@@ -16,6 +16,7 @@ import trimatte
 from trimatte import engines
 from trimatte.devices import build_info, cpu_target, cuda_status, get_num_threads
 from trimatte.io import codecs
+from trimatte.optional import advice
 
 __all__ = ["add_doctor"]
 
@@ -45,9 +46,9 @@ def _doctor(arguments: argparse.Namespace) -> int:
         "numpy": np.__version__,
         "Pillow": PIL.__version__,
         **codecs.in_use(),
-        "tqdm": _version("tqdm") or "not installed: no progress bar (pip install 'trimatte[cli]')",
-        "shtab": _version("shtab") or "not installed: no completion (pip install 'trimatte[cli]')",
-        "PyAV": _version("av") or "not installed: no videos (pip install 'trimatte[video]')",
+        "tqdm": _version("tqdm") or f"not installed: no progress bar ({advice('tqdm', 'cli')})",
+        "shtab": _version("shtab") or f"not installed: no completion ({advice('shtab', 'cli')})",
+        "PyAV": _version("av") or f"not installed: no videos ({advice('av', 'video')})",
         "models": f"kept in {engines.models_folder()}",
     }
     for name, value in rows.items():

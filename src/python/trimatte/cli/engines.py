@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trimatte import engines
-from trimatte.cli.progress import add_terms, progress
+from trimatte.cli.progress import add_terms, fetch, progress
 from trimatte.engines.train import command as training
 from trimatte.errors import ArgumentError
 from trimatte.io.reading import read_image
@@ -42,7 +42,7 @@ mine.onnx --card u2net-lite`:
 
   trimatte engines export u2net-lite --checkpoint FOLDER/best.pt -o mine.onnx
 
-It needs PyTorch: pip install 'trimatte[train]'.
+It needs PyTorch: pip install torch, or trimatte with its extra [train].
 """
 
 _BUILD_NOTE = """\
@@ -71,14 +71,14 @@ def add_engines(commands: Any) -> None:
     )
     listing.set_defaults(run=_list)
 
-    fetch = actions.add_parser("fetch", help="download weights, checked against their hash")
-    fetch.add_argument(
+    fetching = actions.add_parser("fetch", help="download weights, checked against their hash")
+    fetching.add_argument(
         "model", nargs="+", metavar="MODEL", help="a name of `trimatte engines list`"
     )
-    fetch.add_argument(
+    fetching.add_argument(
         "--accept-license", action="store_true", help="also those not free for every use"
     )
-    fetch.set_defaults(run=_fetch)
+    fetching.set_defaults(run=_fetch)
 
     export = actions.add_parser(
         "export",
@@ -235,11 +235,7 @@ def _yes_no(value: bool | str) -> str:
 
 def _fetch(arguments: argparse.Namespace) -> int:
     for name in arguments.model:
-        with progress() as report:
-            path = engines.fetch(
-                engines.find_card(name), accept_license=arguments.accept_license, progress=report
-            )
-        print(path)
+        print(fetch(engines.find_card(name), arguments.accept_license))
     return 0
 
 
@@ -270,8 +266,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 def _quantize(arguments: argparse.Namespace) -> int:
     card = engines.find_card(arguments.model, card=arguments.card)
-    with progress() as report:
-        path = engines.fetch(card, accept_license=arguments.accept_license, progress=report)
+    path = fetch(card, arguments.accept_license)
     if arguments.output.resolve() == path.resolve():
         raise ArgumentError("engines quantize: -o must be another file than the model")
     batches = (network_input(read_image(photo), card.input) for photo in arguments.photos)

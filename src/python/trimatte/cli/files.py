@@ -8,13 +8,40 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from trimatte.cli.options import UsageError
 from trimatte.io.reading import IMAGE_SUFFIXES
 
-__all__ = ["FileJob", "FilePlan", "Folders", "images_in", "in_a_line", "jobs_of", "plan_jobs"]
+__all__ = [
+    "FileJob",
+    "FilePlan",
+    "Folders",
+    "Stamp",
+    "images_in",
+    "in_a_line",
+    "jobs_of",
+    "plan_jobs",
+]
 
 _STANDARD = "-"  # input or output
+
+
+class Stamp(NamedTuple):
+    """What tells a file from another, or from itself before it was last written."""
+
+    inode: int
+    modified: int
+    size: int
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp | None:
+        """That of the file; None: it cannot be read."""
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        return cls(status.st_ino, status.st_mtime_ns, status.st_size)
 
 
 @dataclass(frozen=True)

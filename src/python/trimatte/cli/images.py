@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from trimatte.arrays import Array
 from trimatte.cli.cutting import CutoutWriter, background_behind
 from trimatte.cli.files import FilePlan, plan_jobs
 from trimatte.cli.options import (
@@ -28,12 +24,8 @@ from trimatte.cli.report import Report, reporting
 from trimatte.cli.watch import watch, watched_folders
 from trimatte.errors import ArgumentError
 from trimatte.io.writing import COMPRESSION, FORMATS, Compression
-from trimatte.ops.compositing import cutout, limit_alpha
 from trimatte.ops.cropping import read_margin
-from trimatte.ops.keying import chroma_key
-from trimatte.ops.matting import despill
 from trimatte.pipeline.remover import Remover
-from trimatte.pipeline.result import Result
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL
 
 __all__ = ["add_images"]
@@ -265,7 +257,7 @@ def _key(arguments: argparse.Namespace) -> int:
         arguments.method = "difference"
     return _run(
         arguments,
-        lambda: key_remover(arguments, method, kind=_HardKey if arguments.hard else Remover),
+        lambda: key_remover(arguments, method, matting=not arguments.hard),
         "garbage",
         "core",
     )
@@ -367,33 +359,3 @@ def _check_alpha_has_room(arguments: argparse.Namespace, plan: FilePlan) -> None
         suffixes = {f".{arguments.format}"}
     if any(FORMATS.get(suffix) == "jpeg" for suffix in suffixes):
         raise UsageError("JPEG has no alpha: write .png, .webp or .tif, or give --bg or -om")
-
-
-class _HardKey(Remover):
-    """The bare rule of a key, without matting."""
-
-    def _cut(self, work: Any, **_: Any) -> Result:
-        start = time.perf_counter()
-        pixels = work.pixels
-        color = self.color_of(pixels)
-        mask = chroma_key(pixels, key_color=color, tolerance=self.tolerance, dtype=np.uint8)
-        alpha: Array = np.divide(mask, 255, dtype=np.float32)
-        if pixels.shape[2] == 4:
-            alpha = limit_alpha(alpha, pixels)
-        foreground = pixels[:, :, :3]
-        if self.despill is not None:
-            foreground = despill(
-                foreground,
-                key_color=color,
-                method=self.despill,
-                strength=self.despill_strength,
-            )
-        arrays = {
-            "rgba": cutout(foreground, alpha),
-            "alpha": alpha,
-            "foreground": foreground,
-            "trimap": mask,
-            "mask": mask,
-        }
-        timings = {**work.timings, "key": time.perf_counter() - start}
-        return Result(arrays, timings, metadata=work.metadata)

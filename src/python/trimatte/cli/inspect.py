@@ -16,7 +16,7 @@ from trimatte.cli.options import (
     classes_of,
     despill_of,
 )
-from trimatte.cli.progress import progress
+from trimatte.cli.progress import fetch
 from trimatte.errors import ArgumentError
 from trimatte.ops.key_rules import KEY_DEFAULTS
 from trimatte.pipeline.remover import Remover
@@ -109,7 +109,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--output: {str(output)!r} must end in .html")
     remover = _remover(arguments, options)
     result = remover(arguments.input)
-    hard = remover.method == "difference"
+    hard = remover.recipe.keys_by_difference
     tolerance, softness = KEY_DEFAULTS["difference"]
     if hard and arguments.tolerance is not None:
         tolerance = arguments.tolerance
@@ -134,12 +134,8 @@ def _remover(arguments: argparse.Namespace, options: dict[str, Any]) -> Remover:
     """The Remover of the options, whose network has been fetched."""
     try:
         if options["model"] != "auto":
-            with progress() as report:
-                engines.fetch(
-                    engines.find_card(options["model"], card=options["card"]),
-                    accept_license=options["accept_license"],
-                    progress=report,
-                )
+            card = engines.find_card(options["model"], card=options["card"])
+            fetch(card, options["accept_license"])
         return Remover(**options)
     except ArgumentError as error:
         raise UsageError(str(error)) from error

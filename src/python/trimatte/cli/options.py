@@ -24,6 +24,7 @@ __all__ = [
     "add_output",
     "add_screen",
     "background_of",
+    "check_linear",
     "classes_of",
     "despill_of",
     "key_remover",
@@ -196,13 +197,12 @@ def _key_color(text: str) -> str | tuple[float, float, float]:
     return text if text in ("auto", "green", "blue", "red") else _colour(text)
 
 
-def key_remover(
-    arguments: argparse.Namespace, despill: str, *, kind: type[Remover] = Remover
-) -> Remover:
+def key_remover(arguments: argparse.Namespace, despill: str, *, matting: bool = True) -> Remover:
     """The Remover that the options of the screen ask for; despill: a method, or none."""
     try:
-        return kind(
+        return Remover(
             model=None,
+            matting=matting,
             key_color=arguments.key_color,
             method=arguments.method,
             tolerance=arguments.tolerance,
@@ -278,6 +278,12 @@ def despill_of(given: str | None) -> str | None:
 def _bounds(arguments: argparse.Namespace) -> dict[str, Any]:
     """What a command on many images may take, where it has options for that."""
     return {name: getattr(arguments, name, None) for name in ("workers", "max_memory")}
+
+
+def check_linear(arguments: argparse.Namespace) -> None:
+    """Raises UsageError where there is --linear but no --background."""
+    if arguments.linear and arguments.background is None:
+        raise UsageError("--linear is about --background: give one")
 
 
 def background_of(given: str) -> str | tuple[float, float, float]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from trimatte import engines
 
-__all__ = ["add_terms", "progress"]
+__all__ = ["add_terms", "fetch", "find_tqdm", "progress"]
 
 
 def add_terms(parser: Any) -> None:
@@ -23,13 +24,24 @@ def add_terms(parser: Any) -> None:
     )
 
 
+def find_tqdm() -> Any:
+    """tqdm's progress bar, where it is installed and stderr is a terminal; else None."""
+    if sys.stderr.isatty():
+        with suppress(ImportError):
+            return import_module("tqdm").tqdm
+    return None
+
+
+def fetch(card: engines.Card, accept_license: bool) -> Path:
+    """The file of a model's weights, fetched if need be, with its `progress`."""
+    with progress() as report:
+        return engines.fetch(card, accept_license=accept_license, progress=report)
+
+
 @contextmanager
 def progress() -> Iterator[engines.Progress]:
     """A bar on a terminal, with tqdm; else a line for each thing that is begun, on stderr."""
-    try:
-        tqdm = import_module("tqdm").tqdm if sys.stderr.isatty() else None
-    except ImportError:
-        tqdm = None
+    tqdm = find_tqdm()
     bars: dict[str, Any] = {}
 
     def report(what: str, done: float) -> None:

@@ -6,14 +6,14 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from importlib import import_module
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from trimatte.cli.cutting import Outcome, Written
 from trimatte.cli.files import FileJob, in_a_line
 from trimatte.cli.options import UsageError
+from trimatte.cli.progress import find_tqdm
 from trimatte.errors import Error
 
 __all__ = ["Report", "reporting"]
@@ -140,10 +140,9 @@ def reporting(arguments: argparse.Namespace, total: int | None) -> Iterator[Repo
                     f"--json-file: cannot write {arguments.json_file!r}: {error.strerror}"
                 ) from error
         bar: Any = None
-        if (total or 0) > 1 and not arguments.quiet and sys.stderr.isatty():
-            with suppress(ImportError):
-                bar = import_module("tqdm").tqdm(total=total, unit="image", file=sys.stderr)
-                stack.callback(bar.close)
+        if (total or 0) > 1 and not arguments.quiet and (tqdm := find_tqdm()) is not None:
+            bar = tqdm(total=total, unit="image", file=sys.stderr)
+            stack.callback(bar.close)
         yield Report(arguments, total, bar, lines)
 
 

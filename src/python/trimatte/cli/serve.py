@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Event
 from typing import Any
 
 from trimatte.cli.options import UsageError, add_matting, add_network, classes_of, network_remover
+from trimatte.cli.signals import sigterm_calls
 from trimatte.errors import ArgumentError, EngineError
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL
 from trimatte.ray.cluster import connected, load, placed
@@ -20,7 +18,7 @@ __all__ = ["add_serve"]
 
 _EXAMPLES = """\
 POST an image to /remove, and the cutout comes back; GET /health and /metrics (for Prometheus). It
-runs on Ray Serve (pip install 'trimatte[ray]') until Ctrl-C or SIGTERM. Nobody is asked who they
+runs on Ray Serve (trimatte's extra [ray]) until Ctrl-C or SIGTERM. Nobody is asked who they
 are: bind it to another address than this machine's own only behind a proxy that does.
 
 examples:
@@ -159,7 +157,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     except ArgumentError as error:
         raise UsageError(str(error)) from error
     cluster = {} if arguments.address is None else {"address": arguments.address}
-    with connected(**cluster) as ray, _sigterm() as stop:
+    stop = Event()
+    with connected(**cluster) as ray, sigterm_calls(lambda *_: stop.set()):
         fit = placed(ray, {"CPU": arguments.cpus, "GPU": arguments.gpus}, "serve")
         if arguments.replicas > fit:
             raise UsageError(f"--replicas: {fit} such workers fit on the cluster's nodes")
@@ -176,17 +175,6 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         "device": None if arguments.gpus and arguments.device == "cpu" else arguments.device,
     }
     return {name: value for name, value in options.items() if value is not None}
-
-
-@contextmanager
-def _sigterm() -> Iterator[Event]:
-    """What SIGTERM sets, instead of ending the process."""
-    stop = Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _run(application: Any, arguments: argparse.Namespace, stop: Event) -> None:

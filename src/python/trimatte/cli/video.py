@@ -7,21 +7,22 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from importlib import import_module
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from trimatte.cli.files import Stamp
 from trimatte.cli.options import (
-    UsageError,
     add_matting,
     add_network,
     add_output,
     add_screen,
     background_of,
+    check_linear,
     key_remover,
     network_remover,
 )
+from trimatte.cli.progress import find_tqdm
 from trimatte.video import remove_video
 
 __all__ = ["add_video"]
@@ -100,8 +101,7 @@ def _seconds(text: str) -> float:
 
 
 def _video(arguments: argparse.Namespace) -> int:
-    if arguments.linear and arguments.background is None:
-        raise UsageError("--linear is about --background: give one")
+    check_linear(arguments)
     background = None if arguments.background is None else background_of(arguments.background)
     if arguments.model is None:
         remover = key_remover(arguments, arguments.despill or "average")
@@ -145,14 +145,10 @@ def _video(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _stamp(output: str) -> tuple[int, int, int] | None:
-    """What tells a file, or a folder's first frame, from the one before it; None: there is none."""
+def _stamp(output: str) -> Stamp | None:
+    """That of a file, or of a folder's first frame; None: there is none."""
     path = Path(output)
-    try:
-        found = (path / "000001.png" if path.is_dir() else path).stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    return Stamp.of(path / "000001.png" if path.is_dir() else path)
 
 
 class _Report:
@@ -170,8 +166,8 @@ class _Report:
         if not self._visible:
             return
         if done == 1:
-            with suppress(ImportError):
-                self._bar = import_module("tqdm").tqdm(unit="frame", file=sys.stderr)
+            tqdm = find_tqdm()
+            self._bar = tqdm and tqdm(unit="frame", file=sys.stderr)
         if self._bar is not None:
             self._bar.total = total
             self._bar.update(done - self._bar.n)

@@ -6,28 +6,29 @@ import argparse
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from trimatte.cli.cutting import CutoutWriter
-from trimatte.cli.files import FileJob, FilePlan, Folders, admit, images_in, in_a_line, jobs_of
+from trimatte.cli.files import (
+    FileJob,
+    FilePlan,
+    Folders,
+    Stamp,
+    admit,
+    images_in,
+    in_a_line,
+    jobs_of,
+)
 from trimatte.cli.options import UsageError
 from trimatte.cli.report import Report
+from trimatte.cli.signals import sigterm_calls
 
 __all__ = ["Arrivals", "watch", "watched_folders"]
 
 # Looking is what works everywhere: from other machines' folders no news of changes comes.
 _LOOKS_EVERY = 0.5  # seconds
 _SETTLED = 1.0  # seconds without a change: a file is taken to be written to its end
-
-
-class _Stamp(NamedTuple):
-    """What tells a file from another, or from itself before it was written anew."""
-
-    inode: int
-    modified: int
-    size: int
 
 
 class Arrivals:
@@ -39,8 +40,8 @@ class Arrivals:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._seen: dict[Path, tuple[_Stamp, float]] = {}  # and since when it looks so
-        self._taken: dict[Path, _Stamp] = {}
+        self._seen: dict[Path, tuple[Stamp, float]] = {}  # and since when it looks so
+        self._taken: dict[Path, Stamp] = {}
 
     def look(self, files: Iterable[Path]) -> list[Path]:
         """The files that have arrived since the last look; each is told of once, and again when it
@@ -48,9 +49,7 @@ class Arrivals:
         now = self._clock()
         seen, arrived = {}, []
         for file in files:
-            with suppress(OSError):  # it is gone again
-                status = file.stat()
-                stamp = _Stamp(status.st_ino, status.st_mtime_ns, status.st_size)
+            if (stamp := Stamp.of(file)) is not None:  # else it is gone again
                 before, since = self._seen.get(file, (stamp, now))
                 seen[file] = stamp, since if stamp == before else now
         self._seen = seen
@@ -101,7 +100,8 @@ def watch(
         report.note(note)
     for path, cause in first.failures:
         report.refuse(path, cause)
-    with _sigterm_as_ctrl_c(), suppress(KeyboardInterrupt):
+    # SIGTERM is as Ctrl-C: it leaves no half file either.
+    with sigterm_calls(signal.default_int_handler), suppress(KeyboardInterrupt):
         while True:
             names = _images(roots, arguments.recursive, folders, FilePlan())
             arrived = set(arrivals.look(names))
@@ -156,13 +156,3 @@ def _is_done(job: FileJob) -> bool:
         return all(path.stat().st_mtime_ns >= made for path in job.targets())
     except OSError:
         return False
-
-
-@contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """As what ends a service, SIGTERM leaves no half file either."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

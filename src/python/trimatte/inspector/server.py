@@ -14,7 +14,7 @@ from typing import Any
 
 from trimatte.errors import Error
 from trimatte.inspector.assembly import policy
-from trimatte.inspector.session import Session
+from trimatte.inspector.inspection import Inspection
 from trimatte.io.sources import ImageSource
 
 __all__ = ["InspectorServer", "serve"]
@@ -43,7 +43,7 @@ def serve(
     Raises:
         ArgumentError, EngineError: as a Remover and its call do.
     """
-    with InspectorServer(Session(image, **options)) as server:
+    with InspectorServer(Inspection(image, **options)) as server:
         said(f"trimatte: {server.url} shows it; Ctrl-C ends it")
         if open_browser:
             webbrowser.open(server.url)
@@ -54,7 +54,7 @@ def serve(
 
 
 class InspectorServer(ThreadingHTTPServer):
-    """Serves the page of a session at `url`, and its wishes at `url` + ``run``.
+    """Serves the page of an inspection at `url`, and its wishes at `url` + ``run``.
 
     A request is answered if it names this host and the secret, and if it comes from the page
     itself or a bar that an address is typed in: another site's script, or one behind a name that
@@ -65,9 +65,9 @@ class InspectorServer(ThreadingHTTPServer):
     # nothing on.
     daemon_threads = True
 
-    def __init__(self, session: Session, port: int = 0) -> None:
+    def __init__(self, inspection: Inspection, port: int = 0) -> None:
         super().__init__((_HOST, port), _Handler)
-        self.session = session
+        self.inspection = inspection
         self.running: threading.Lock = threading.Lock()
         self.path: str = f"/{secrets.token_urlsafe(24)}/"
 
@@ -91,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self._may_ask(self.server.path):
-            page = self.server.session.page().encode()
+            page = self.server.inspection.page().encode()
             self._answer(HTTPStatus.OK, "text/html; charset=utf-8", page)
 
     def do_POST(self) -> None:
@@ -111,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _run(self, body: bytes) -> tuple[HTTPStatus, Any]:
         try:
-            return HTTPStatus.OK, self.server.session.run(json.loads(body))
+            return HTTPStatus.OK, self.server.inspection.run(json.loads(body))
         except ValueError as error:  # no JSON, or an ArgumentError
             said = str(error) if isinstance(error, Error) else "inspector: the body is no JSON"
             return HTTPStatus.UNPROCESSABLE_ENTITY, {"error": said}

@@ -18,6 +18,8 @@ import PIL
 from numpy.typing import NDArray
 from PIL import features
 
+from trimatte.optional import advice
+
 __all__ = ["ISA_L", "SIMPLEJPEG", "FastCodec", "decode_jpeg", "in_use"]
 
 
@@ -95,7 +97,7 @@ def _imported(name: str) -> tuple[Any | None, str]:
         return import_module(name), ""
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.partition(".")[0] == name.partition(".")[0]:
-            return None, "which is not installed (pip install 'trimatte[fast]')"
+            return None, f"which is not installed ({advice(name.partition('.')[0], 'fast')})"
         return None, f"which cannot be loaded: {error}"
     except (ImportError, OSError) as error:
         return None, f"which cannot be loaded: {error}"

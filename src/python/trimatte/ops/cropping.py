@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from trimatte import _core
-from trimatte.arrays import FULL_SCALES, Array, ArrayLike, as_alpha, is_number, on_host
+from trimatte.arrays import (
+    FULL_SCALES,
+    Array,
+    ArrayLike,
+    as_alpha,
+    is_number,
+    on_host,
+    window_on_host,
+)
 from trimatte.errors import ArgumentError
 
 __all__ = ["Margin", "crop_box", "read_margin"]
@@ -73,4 +81,4 @@ def read_margin(margin: Margin) -> tuple[float, bool]:
 
 def cropped(array: Any, box: tuple[slice, slice]) -> Array:
     """A copy of what is in the box, so that the rest can be let go of; NumPy's."""
-    return np.ascontiguousarray(on_host(array)[box])
+    return np.ascontiguousarray(window_on_host(array, *box))

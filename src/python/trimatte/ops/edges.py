@@ -8,7 +8,7 @@ from trimatte import _core
 from trimatte.arrays import FULL_SCALES, Array, ArrayLike, as_alpha, number, threshold
 from trimatte.errors import ArgumentError
 
-__all__ = ["choke", "feather", "hold_mattes"]
+__all__ = ["choke", "feather", "hold_mattes", "sure_mattes"]
 
 _LARGEST_CHOKE = 64.0
 _LARGEST_REACH = 1000.0
@@ -102,6 +102,36 @@ def hold_mattes(
     if out is not None and kept is not None and out.dtype != kept.dtype:
         held, out = _core.hold_mattes(held, out, None, device, stream), None
     return _core.hold_mattes(held, out, kept, device, stream)
+
+
+def sure_mattes(
+    mask: ArrayLike,
+    low: float,
+    high: float,
+    *,
+    reach: int = 0,
+    size: tuple[int, int] | None = None,
+    device: str | None = None,
+    stream: Any = None,
+) -> tuple[Array, Array]:
+    """Garbage and core matte of what a mask is sure of, for `hold_mattes`.
+
+    Args:
+        mask: (H, W), bool, uint8, uint16 or float32 in [0, 1].
+        low: garbage is where the mask is below it, in the mask's own samples.
+        high: core is where the mask is above it.
+        reach: both are eroded by a square that reaches so many pixels of the mask to every side.
+            What is outside of the mask does not count.
+        size: (height, width) of the mattes, or None: the mask's. They are resized bilinearly, and
+            hardened at one half.
+        device: see `trimatte.devices`.
+        stream: likewise.
+
+    Returns:
+        (garbage, core): (height, width) uint8, 0 or 255.
+    """
+    coarse = as_alpha(mask, "sure_mattes", "mask", stream)
+    return _core.sure_mattes(coarse, low, high, reach, size or coarse.shape, device, stream)
 
 
 def out_of_reach(alpha: Array, reach: float, operation: str, device: Any, stream: Any) -> Array:

@@ -183,7 +183,7 @@ _LOCAL_METHODS = {
 def _count_unknown(alpha: Array, trimap: Array) -> int:
     """Unknown pixels of a trimap, after all work on a GPU."""
     if isinstance(alpha, DeviceArray):
-        alpha.to_host()
+        _core.wait_for(alpha)
     marks = on_host(trimap)
     low, high = TRIMAP_LIMITS["uint8"]
     return int(np.count_nonzero((marks >= low) & (marks <= high)))

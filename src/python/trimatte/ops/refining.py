@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from trimatte import _core
-from trimatte.arrays import Array, ArrayLike, as_alpha, as_array, on_host, threshold
+from trimatte.arrays import Array, ArrayLike, as_alpha, as_array, on_host
 from trimatte.devices import DeviceArray
 from trimatte.errors import ArgumentError
-from trimatte.ops.edges import hold_mattes
+from trimatte.ops.edges import hold_mattes, sure_mattes
 from trimatte.ops.matting import estimate_alpha, estimate_foreground
 from trimatte.ops.resizing import resize
 from trimatte.ops.trimap import AUTO_NETWORK_SIZE, make_trimap, network_pixel
@@ -138,30 +138,16 @@ def _settled(trimap: Array, mask: Array, network_size: int | tuple[int, int], st
     alpha = as_alpha(mask, "refine", "mask", stream)
     small = resize(alpha, (_GRID, _GRID), filter="box", stream=stream)
     half = 0.5 if small.dtype == np.float32 else np.iinfo(small.dtype).max / 2
-    side = 2 * round(_FAR * max(1.0, network_pixel(network_size, small))) + 1
-    inside = threshold(small, half, half, "refine", stream)
-
-    def far_outside(classes: Array) -> Array:
-        eroded, _ = _core.make_trimap(
-            classes, 128, 128, 0.0, 0.0, side, 0.0, "make_trimap", None, stream
-        )
-        far = _inverse(eroded, stream)
-        return _parted(resize(far, trimap.shape, filter="bilinear", stream=stream), 127.5, stream)
-
-    garbage, core = far_outside(inside), far_outside(_inverse(inside, stream))
+    below_half = float(np.nextafter(np.float32(half), np.float32(0)))  # half itself is inside
+    garbage, core = sure_mattes(
+        small,
+        half,
+        below_half,
+        reach=round(_FAR * max(1.0, network_pixel(network_size, small))),
+        size=trimap.shape,
+        stream=stream,
+    )
     return hold_mattes(trimap, garbage=garbage, core=core, stream=stream)
-
-
-def _inverse(classes: Array, stream: Any) -> Array:
-    """255 where there is 0, and 0 elsewhere, by what there is on a GPU too: 128 where there is 0
-    and 255 elsewhere, held by itself, is 127 and 0."""
-    others = _parted(classes, 0, stream)
-    return _parted(hold_mattes(others, garbage=others, stream=stream), 64, stream)
-
-
-def _parted(array: Array, level: float, stream: Any) -> Array:
-    """0 below the level, 255 above it, 128 at it."""
-    return threshold(array, level, level, "refine", stream)
 
 
 def solve(

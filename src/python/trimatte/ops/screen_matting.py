@@ -7,9 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from trimatte import _core
-from trimatte.arrays import TRIMAP_LIMITS, Array, as_alpha, as_array, on_host
-from trimatte.devices import DeviceArray
+from trimatte.arrays import TRIMAP_LIMITS, Array, as_array
 from trimatte.ops import edges
 from trimatte.ops.key_rules import KeyRule, key_rule, run_key
 from trimatte.ops.matting import estimate_alpha, estimate_foreground, project_alpha
@@ -18,7 +16,7 @@ from trimatte.ops.screens import Screen
 from trimatte.ops.transfer import to_linear, to_srgb
 from trimatte.ops.trimap import make_trimap
 
-__all__ = ["Mattes", "finish_alpha", "key_alpha", "solve_before_screen"]
+__all__ = ["Mattes", "finish_alpha", "key_alpha", "screen_key", "solve_before_screen"]
 
 _SURE = (0.02, 0.98)  # beyond these a soft key is believed, but for a rim of what it believes
 _RIM_SIDE = 480  # that rim is a pixel wide for so many of the image's side
@@ -34,20 +32,13 @@ class Mattes:
     garbage: Any = None
     core: Any = None
 
-    def within(self, trimap: Array) -> Mattes:
-        """These, and what a trimap knows."""
-        known = on_host(trimap)
-        low, high = TRIMAP_LIMITS["uint8"]
-        garbage, core = known < low, known > high
+    def within(self, trimap: Array, stream: Any = None) -> Mattes:
+        """These, and what a trimap knows; where the trimap lies."""
+        garbage, core = edges.sure_mattes(trimap, *TRIMAP_LIMITS["uint8"], stream=stream)
         if self.garbage is not None:
-            garbage = edges.hold_mattes(garbage, core=on_host(self.garbage))
+            garbage = edges.hold_mattes(garbage, core=self.garbage, stream=stream)
         if self.core is not None:
-            core = edges.hold_mattes(core, core=on_host(self.core))
-        if isinstance(trimap, DeviceArray):
-            garbage, core = (
-                _core.place(as_alpha(matte, "Remover", "mask"), trimap.device, "Remover")
-                for matte in (garbage, core)
-            )
+            core = edges.hold_mattes(core, core=self.core, stream=stream)
         return Mattes(garbage, core)
 
     def __bool__(self) -> bool:
@@ -91,6 +82,12 @@ def key_alpha(image: Array, rule: KeyRule, mattes: Mattes, *, stream: Any = None
     """
     unsure = _key(image, rule, mattes, None, stream, nullcontext)
     return _alpha(unsure, mattes, "balanced", stream)
+
+
+def screen_key(image: Array, screen: Screen, mattes: Mattes, *, stream: Any = None) -> Array:
+    """The soft key of a learnt screen alone, (H, W) uint8, where the image lies."""
+    rule = key_rule("chroma_key", image, method="plate", screen=screen, stream=stream)
+    return mattes.hold(run_key("chroma_key", image, rule, "uint8", stream=stream), stream)
 
 
 def solve_before_screen(

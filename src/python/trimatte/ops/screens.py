@@ -20,7 +20,7 @@ from trimatte.arrays import (
     depth_code,
     is_number,
     key_channel,
-    on_host,
+    window_on_host,
 )
 from trimatte.devices import DeviceArray
 from trimatte.errors import ArgumentError, ScreenError
@@ -129,8 +129,8 @@ def fit_screen(
     keyer's (Foundry, IBK), and one of the foreground. Where nothing is soft alpha is a constant 0
     or 1, so that noise does not show; black and white points follow the noise.
 
-    About a million pixels are looked at, every n-th of each n-th row of a larger image; of one on a
-    GPU a copy, which waits for it.
+    About a million pixels are looked at, every n-th of each n-th row of a larger image. Of an
+    image on a GPU these are copied to the host, which waits for them.
 
     Args:
         image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
@@ -228,7 +228,8 @@ def _known_plate(like: Screen, image: Array, step: int) -> Array:
 
 def _every(array: Array, step: int) -> Array:
     """Every so many pixels, on the host."""
-    return np.ascontiguousarray(on_host(array)[::step, ::step])
+    every = slice(None, None, step)
+    return np.ascontiguousarray(window_on_host(array, every, every))
 
 
 def _key(key_color: KeyColor) -> tuple[tuple[float, float, float] | None, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from trimatte.devices import when_memory_is_freed
 from trimatte.errors import ArgumentError
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL, Classes, Model, Segmenter, named_model
 
-__all__ = ["as_segmenter", "forget_models", "refuse_options", "segment"]
+__all__ = ["as_segmenter", "forget_models", "refuse_options", "release_models", "segment"]
 
 
 # Loaded models that `segment` and `Remover` share; a user of more of them keeps Segmenters.
@@ -41,12 +42,27 @@ class _Slot:
     def __init__(self) -> None:
         self._loading = threading.Lock()
         self._segmenter: Segmenter | None = None
+        self._users: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._outlives_users = False
 
     @property
     def closed(self) -> bool:
         """Whether somebody closed the loaded model."""
         segmenter = self._segmenter
         return segmenter is not None and segmenter.closed
+
+    def use(self, user: object | None) -> None:
+        """Adds a user; None: one who keeps no account of it."""
+        if user is None:
+            self._outlives_users = True
+        else:
+            self._users.add(user)
+
+    def is_left_by(self, user: object) -> bool:
+        """Takes a user away; True where that was the last one."""
+        used = user in self._users
+        self._users.discard(user)
+        return used and not self._users and not self._outlives_users
 
     def loaded(self, make: Callable[[], Segmenter]) -> Segmenter:
         """The model; where loading fails, the next caller tries again."""
@@ -103,9 +119,17 @@ def segment(
 
 
 def as_segmenter(
-    model: Model | Segmenter, *, card: Model | None, batch_size: int = 1, **options: Any
+    model: Model | Segmenter,
+    *,
+    card: Model | None,
+    batch_size: int = 1,
+    user: object | None = None,
+    **options: Any,
 ) -> Segmenter:
-    """A Segmenter as it is, or the shared one of a model and its options."""
+    """A Segmenter as it is, or the shared one of a model and its options.
+
+    user: who keeps it loaded until `release_models`; None: it stays as long as it is recent.
+    """
     if isinstance(model, Segmenter):
         refuse_options("segment", "with a Segmenter: it has its own", card=card, **options)
         return model
@@ -119,14 +143,15 @@ def as_segmenter(
     files = [name, Path(name).with_suffix(".toml"), *([described] if described else [])]
     key = tuple(map(_state, files)), described, batch_size, tuple(sorted(options.items()))
     with _LOCK:
-        model_slot = _shared.pop(key, None)
-        if model_slot is None or model_slot.closed:
-            model_slot = _Slot()
-        _shared[key] = model_slot  # the last used comes last
+        slot = _shared.pop(key, None)
+        if slot is None or slot.closed:
+            slot = _Slot()
+        slot.use(user)
+        _shared[key] = slot  # the last used comes last
         while len(_shared) > _MODELS_KEPT:
             del _shared[next(iter(_shared))]
     make = partial(Segmenter, name, card=described, batch_size=batch_size, **options)
-    return model_slot.loaded(make)
+    return slot.loaded(make)
 
 
 def refuse_options(operation: str, why: str, **options: Any) -> None:
@@ -149,6 +174,13 @@ def _state(path: str | Path) -> tuple[str, float, int] | str:
     except (OSError, ValueError, RuntimeError):  # RuntimeError: no such user
         return str(path)
     return str(file), found.st_mtime_ns, found.st_size
+
+
+def release_models(user: object) -> None:
+    """Drops the shared models that nobody but this user uses."""
+    with _LOCK:
+        for key in [key for key, slot in _shared.items() if slot.is_left_by(user)]:
+            del _shared[key]
 
 
 def forget_models() -> None:

@@ -453,7 +453,7 @@ def _named(error: BaseException, job: Job) -> BaseException:
     else:
         named = Error(f"{what}: {type(error).__name__}: {_text_of(error)}")
     named.__cause__ = error
-    named.image_index = job.number  # type: ignore[attr-defined]
+    vars(named)["image_index"] = job.number
     return named
 
 

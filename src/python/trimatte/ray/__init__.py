@@ -1,5 +1,5 @@
 """Where one machine is too small: whole data sets, and a service, on a Ray cluster
-(pip install 'trimatte[ray]').
+(the extra [ray]).
 
 `remove_dataset` cuts out a folder or a bucket of images by Ray Data; `service` is an application
 for Ray Serve, which ``trimatte serve`` starts. Ray is loaded when one of them is called.

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-__all__ = ["CONTENT_TYPE", "Meter", "ReplicaState", "resident_bytes"]
+from trimatte.optional import require
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-"""Of the text format of Prometheus."""
+__all__ = ["Meter", "ReplicaState", "content_type", "resident_bytes"]
 
 _BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _OK = 200
@@ -30,9 +29,11 @@ class ReplicaState(NamedTuple):
 
 
 class Meter:
-    """Counts the answers of all replicas; Serve keeps one, beside them."""
+    """Counts the answers of all replicas; Serve keeps one, in a process of its own."""
 
     def __init__(self) -> None:
+        self._prometheus = _client("prometheus_client")
+        self._core = _client("prometheus_client.core")
         self._answers: Counter[int] = Counter()
         self._seconds = 0.0
         self._within = [0] * (len(_BOUNDS) + 1)
@@ -51,49 +52,52 @@ class Meter:
             self._within[bisect_left(_BOUNDS, seconds)] += 1
 
     def text(self) -> str:
-        """All of it."""
-        return "".join(f"{line}\n" for line in self._lines())
+        """All metrics in the format that `content_type` names."""
+        registry = self._prometheus.CollectorRegistry()
+        registry.register(self)
+        return self._prometheus.generate_latest(registry).decode()
 
-    def _lines(self) -> Iterator[str]:
-        yield from _family(
-            "trimatte_requests_total",
-            "counter",
-            "Requests for a cutout that a replica answered, by status",
-            ((f'{{status="{status}"}}', n) for status, n in sorted(self._answers.items())),
+    def collect(self) -> Iterator[Any]:
+        """The metrics, as Prometheus' client asks a collector for them."""
+        core = self._core
+        requests = core.CounterMetricFamily(
+            "trimatte_requests",
+            "Requests for a cutout that a replica answered, by status.",
+            labels=["status"],
         )
-        name = "trimatte_request_seconds"
-        yield from _family(name, "histogram", "Time to answer those with a cutout", ())
+        for status, count in sorted(self._answers.items()):
+            requests.add_metric([str(status)], count)
+        yield requests
         bounds = (*(f"{bound:g}" for bound in _BOUNDS), "+Inf")
-        for bound, count in zip(bounds, accumulate(self._within), strict=True):
-            yield f'{name}_bucket{{le="{bound}"}} {count}'
-        yield f"{name}_sum {self._seconds:.6f}"
-        yield f"{name}_count {self._answers[_OK]}"
-        replicas = [self._replicas[name] for name in sorted(self._replicas)]
-        yield from _family(
-            "trimatte_replicas_started_total",
-            "counter",
-            "Replicas that were started, also anew",
-            [("", len(replicas))],
+        yield core.HistogramMetricFamily(
+            "trimatte_request_seconds",
+            "Time to answer requests with a cutout.",
+            buckets=list(zip(bounds, accumulate(self._within), strict=True)),
+            sum_value=self._seconds,
         )
-        for field, kind, text in (
-            ("batches", "counter", "Batches cut out"),
-            ("images", "counter", "Images in them"),
-            ("resident_bytes", "gauge", "Memory when it last answered"),
+        yield core.CounterMetricFamily(
+            "trimatte_replicas_started",
+            "Replicas that were started, including restarts.",
+            value=len(self._replicas),
+        )
+        for field, family, text in (
+            ("batches", core.CounterMetricFamily, "Batches cut out."),
+            ("images", core.CounterMetricFamily, "Images in these batches."),
+            ("resident_bytes", core.GaugeMetricFamily, "Memory at the replica's last answer."),
         ):
-            suffix = "_total" if kind == "counter" else ""
-            yield from _family(
-                f"trimatte_replica_{field}{suffix}",
-                kind,
-                text,
-                ((f'{{replica="{each.name}"}}', getattr(each, field)) for each in replicas),
-            )
+            metric = family(f"trimatte_replica_{field}", text, labels=["replica"])
+            for name, state in sorted(self._replicas.items()):
+                metric.add_metric([name], getattr(state, field))
+            yield metric
 
 
-def _family(name: str, kind: str, text: str, samples: Iterable[tuple[str, int]]) -> Iterator[str]:
-    yield f"# HELP {name} {text}."
-    yield f"# TYPE {name} {kind}"
-    for labels, value in samples:
-        yield f"{name}{labels} {value}"
+def content_type() -> str:
+    """The media type of `Meter.text`."""
+    return str(_client("prometheus_client").CONTENT_TYPE_LATEST)
+
+
+def _client(module: str) -> Any:
+    return require(module, extra="ray", purpose="counting requests")
 
 
 def resident_bytes() -> int:

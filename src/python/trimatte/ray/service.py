@@ -17,7 +17,7 @@ from trimatte.pipeline.result import Result
 from trimatte.ray.cluster import checked_cpus, checked_gpus, load
 from trimatte.ray.cutting import FORMATS, BatchRemover
 from trimatte.ray.limits import Limits
-from trimatte.ray.meter import CONTENT_TYPE, Meter, ReplicaState, resident_bytes
+from trimatte.ray.meter import Meter, ReplicaState, content_type, resident_bytes
 
 __all__ = ["service"]
 
@@ -167,7 +167,7 @@ class _Replica:
         if path == "/metrics":
             _only(request, "GET", "HEAD")
             text = await self._meter.text.remote()
-            return self._responses.Response(text, media_type=CONTENT_TYPE)
+            return self._responses.Response(text, media_type=content_type())
         raise _Refused(404, f"there is no {path!r:.80}; POST an image to /remove")
 
     async def _cutout(self, request: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Videos in and out, and live frames (pip install 'trimatte[video]')."""
+"""Videos in and out, and live frames (the extra [video])."""
 
 from trimatte.errors import VideoWarning
 from trimatte.video.job import VideoSummary, remove_video

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,11 @@ from trimatte.video.channel import Channel
 from trimatte.video.live import Steadier, VideoRemover
 from trimatte.video.reading import Clip, Frame, Unit, load_av
 from trimatte.video.writing import Sink, Target, open_sink
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from trimatte.pipeline.options import RemoverOptions
 
 __all__ = ["Progress", "VideoSummary", "remove_video"]
 
@@ -78,7 +83,7 @@ def remove_video(
     stabilize: bool | Steadier = True,
     progress: Progress | None = None,
     on_frame: Callable[[int, Result], object] | None = None,
-    **options: Any,
+    **options: Unpack[RemoverOptions],
 ) -> VideoSummary:
     """Cut the foreground out of every frame of a video.
 
@@ -121,7 +126,7 @@ def remove_video(
     _check_names(source=source, output=output, matte=matte)
     if linear and background is None:
         raise ArgumentError("video: linear is about the background: give one")
-    cut = _cutter(remover, stabilize, options)
+    cut = _video_remover(remover, stabilize, options)
     targets = [Target.of(output, codec, alpha=background is None)]
     if matte is not None:
         targets.append(Target.of(matte, alpha=False, sound=False))
@@ -152,8 +157,8 @@ def _check_names(**names: object) -> None:
             raise ArgumentError(f"video: {which} must be a path, got {name!r}")
 
 
-def _cutter(
-    remover: Remover | VideoRemover | None, stabilize: bool | Steadier, options: dict[str, Any]
+def _video_remover(
+    remover: Remover | VideoRemover | None, stabilize: bool | Steadier, options: RemoverOptions
 ) -> VideoRemover:
     if not isinstance(remover, VideoRemover):
         return VideoRemover(remover, stabilize=stabilize, **options)

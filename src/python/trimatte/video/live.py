@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -14,6 +14,11 @@ from trimatte.io.reading import load_picture
 from trimatte.ops.screens import Screen
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.result import Result
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from trimatte.pipeline.options import RemoverOptions
 
 __all__ = ["Steadier", "VideoRemover"]
 
@@ -51,15 +56,14 @@ class VideoRemover:
         remover: Remover | None = None,
         *,
         stabilize: bool | Steadier = True,
-        **options: Any,
+        **options: Unpack[RemoverOptions],
     ) -> None:
         if remover is not None and options:
             raise ArgumentError(
                 f"VideoRemover: give {', '.join(options)} to the Remover that you pass"
             )
-        self.remover: Remover = (
-            Remover(**{"model": None, **options}) if remover is None else remover
-        )
+        options.setdefault("model", None)
+        self.remover: Remover = Remover(**options) if remover is None else remover
         self._steadier = _steadier(stabilize)
         self._shape: tuple[int, ...] | None = None
         self._screen: Screen | None = None

@@ -14,7 +14,7 @@ from trimatte.arrays import as_key_color, key_channel
 from trimatte.cli.options import _key_color
 from trimatte.demo import scene
 from trimatte.inspector import page
-from trimatte.inspector.session import Session
+from trimatte.inspector.inspection import Inspection
 from trimatte.video import VideoRemover
 
 IMAGE = scene(60, 100).image
@@ -50,7 +50,7 @@ TAKERS: dict[str, Callable[[Any], Any]] = {
         Remover(key_color=color, method="difference", radius=2)(IMAGE).rgba
     ),
     "VideoRemover": lambda color: VideoRemover(key_color=color)(IMAGE).rgba,
-    "Session": lambda color: Session(IMAGE, key_color=color).run({})["options"]["key_color"],
+    "Inspection": lambda color: Inspection(IMAGE, key_color=color).run({})["options"]["key_color"],
 }
 
 
@@ -65,7 +65,7 @@ def test_a_page_takes_an_array() -> None:
     result = Remover(key_color="auto")(IMAGE)
     assert result.screen is not None
     assert page(IMAGE, result, key_color=SPELLINGS["uint8"]) == page(IMAGE, result, key_color=TUPLE)
-    assert Session(IMAGE, key_color=SPELLINGS["float32"]).page()  # as JSON
+    assert Inspection(IMAGE, key_color=SPELLINGS["float32"]).page()  # as JSON
 
 
 @pytest.mark.parametrize("color", SPELLINGS.values(), ids=SPELLINGS)
@@ -73,7 +73,9 @@ def test_a_key_color_is_plain_afterwards(color: Any) -> None:
     plain = as_key_color(color, "test")
     assert plain == TUPLE
     assert [type(value) for value in plain] == [float] * 3
-    assert Remover(key_color=color).key_color == TUPLE
+    key = Remover(key_color=color).recipe.key
+    assert key is not None
+    assert key.color == TUPLE
     assert key_channel(plain) == 1
 
 

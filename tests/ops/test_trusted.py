@@ -25,6 +25,14 @@ def assert_scanned() -> None:
         check(WRONG)
 
 
+def test_a_scope_within_may_scan_again() -> None:
+    with _core.trusted():
+        with _core.trusted(False):
+            assert_scanned()
+        check(WRONG)
+    assert_scanned()
+
+
 def test_samples_are_not_scanned_in_the_scope() -> None:
     assert_scanned()
     with _core.trusted():

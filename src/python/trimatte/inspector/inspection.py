@@ -20,7 +20,7 @@ from trimatte.ops.matting import QUALITIES
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL
 
-__all__ = ["Session"]
+__all__ = ["Inspection"]
 
 # What a page may set. The rest of a Remover's options, such as its device and the terms that are
 # accepted, are the command's.
@@ -42,7 +42,7 @@ _DEFAULTS: dict[str, Any] = {
 _OF_KEY = ("key_color", "method", "tolerance", "softness", "transfer")
 
 
-class Session:
+class Inspection:
     """An image and the options of the `Remover` that it was last cut out by.
 
     image: as of a Remover. name: what to call it; None: its file's. region, max_pixels: as of
@@ -112,7 +112,7 @@ class Session:
             remover = Remover(**self.options, **self._options_of_model())
             result = remover(self._picture.pixels)
         notes = tuple(dict.fromkeys(str(warning.message) for warning in caught))
-        difference = remover.method == "difference"
+        difference = remover.recipe.keys_by_difference
         tolerance, softness = KEY_DEFAULTS["difference"]
         self._key = key_part(
             self._picture.pixels,

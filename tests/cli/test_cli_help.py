@@ -64,7 +64,7 @@ def test_matte_and_only_mask_state_no_default_for_a_required_output() -> None:
 def test_inspect_runs_the_network_that_its_help_names_unless_it_keys() -> None:
     words = help_of("trimatte inspect --model")
     assert f"(default: {BUILT_IN_MODEL}; none, but a key, where " in words
-    assert not Remover(**inspect._options(parsed("inspect", "photo.jpg"))).keys
+    assert Remover(**inspect._options(parsed("inspect", "photo.jpg"))).recipe.key is None
     given = {
         "--key-color": "auto",
         "--method": "plate",
@@ -75,7 +75,7 @@ def test_inspect_runs_the_network_that_its_help_names_unless_it_keys() -> None:
     for option, value in given.items():
         assert option in words
         options = inspect._options(parsed("inspect", "photo.jpg", option, value))
-        assert Remover(**options).keys
+        assert Remover(**options).recipe.key is not None
 
 
 def test_the_other_defaults_of_inspect_and_of_keys() -> None:
@@ -86,8 +86,9 @@ def test_the_other_defaults_of_inspect_and_of_keys() -> None:
         for method in ("difference", "ffmpeg", "obs"):
             assert f"{KEY_DEFAULTS[method][position]:g}" in words.partition("(default: ")[2]
     for method in KEY_DEFAULTS:
-        color = Remover(model=None, method=method).key_color
-        assert color == ("auto" if method == "plate" else "green")
+        key = Remover(model=None, method=method).recipe.key
+        assert key is not None
+        assert key.color == ("auto" if method == "plate" else "green")
 
 
 @pytest.mark.parametrize(("given", "despill"), [("none", None), ("max-limit", "max-limit")])
@@ -96,5 +97,6 @@ def test_a_video_with_network_and_key_is_despilled_as_asked(given: str, despill:
         *("video", "clip.mp4", "-o", "out.mov", "--model", BUILT_IN_MODEL, "--key-color", "green"),
         *("--despill", given, "--despill-strength", "0.5"),
     )
-    remover = network_remover(arguments)
-    assert (remover.keys, remover.despill, remover.despill_strength) == (True, despill, 0.5)
+    recipe = network_remover(arguments).recipe
+    assert recipe.key is not None
+    assert (recipe.matting.despill, recipe.matting.despill_strength) == (despill, 0.5)

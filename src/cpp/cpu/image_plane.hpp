@@ -1,4 +1,4 @@
-// Dense maps of an image, and the few things done to their neighbourhoods.
+// Planes of an image, a value for each pixel, and operations on neighbourhoods in them.
 #pragma once
 
 #include <cstddef>
@@ -11,10 +11,10 @@
 namespace trimatte {
 
 template <class T>
-class Map {
+class ImagePlane {
  public:
-  Map() = default;
-  Map(std::ptrdiff_t rows, std::ptrdiff_t columns)
+  ImagePlane() = default;
+  ImagePlane(std::ptrdiff_t rows, std::ptrdiff_t columns)
       : height(rows), width(columns), values_(rows * columns) {}
   T* row(std::ptrdiff_t y) const { return values_.data() + y * width; }
   std::ptrdiff_t size() const { return height * width; }
@@ -27,11 +27,11 @@ class Map {
 };
 
 // 1 where all of a square around it is; outside of the image nothing counts.
-Map<std::uint8_t> erode_square(const Map<std::uint8_t>& mask, int radius);
-Map<std::uint8_t> dilate_square(const Map<std::uint8_t>& mask, int radius);
+ImagePlane<std::uint8_t> erode_square(const ImagePlane<std::uint8_t>& mask, int radius);
+ImagePlane<std::uint8_t> dilate_square(const ImagePlane<std::uint8_t>& mask, int radius);
 
 // The mean of a square around each pixel, of what of it lies in the image.
-Map<float> box_mean(const Map<float>& values, int radius);
+ImagePlane<float> box_mean(const ImagePlane<float>& values, int radius);
 
 // The middle of some numbers, and how far half of them are from it as a standard deviation.
 struct Spread {

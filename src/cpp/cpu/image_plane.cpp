@@ -1,4 +1,4 @@
-#include "cpu/map.hpp"
+#include "cpu/image_plane.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -20,8 +20,8 @@ void join_along(const T* in, std::ptrdiff_t count, int radius, T* out, const Joi
 
 // The same in both directions.
 template <class T, class Join>
-Map<T> join_square(const Map<T>& in, int radius, const Join& join) {
-  Map<T> along(in.height, in.width), out(in.height, in.width);
+ImagePlane<T> join_square(const ImagePlane<T>& in, int radius, const Join& join) {
+  ImagePlane<T> along(in.height, in.width), out(in.height, in.width);
   parallel_rows(in.height, in.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     for (std::ptrdiff_t y = begin; y < end; ++y)
       join_along(in.row(y), in.width, radius, along.row(y), join);
@@ -49,16 +49,16 @@ float within(std::ptrdiff_t at, std::ptrdiff_t count, int radius) {
 
 }  // namespace
 
-Map<std::uint8_t> erode_square(const Map<std::uint8_t>& mask, int radius) {
+ImagePlane<std::uint8_t> erode_square(const ImagePlane<std::uint8_t>& mask, int radius) {
   return join_square(mask, radius, [](std::uint8_t a, std::uint8_t b) { return a < b ? a : b; });
 }
 
-Map<std::uint8_t> dilate_square(const Map<std::uint8_t>& mask, int radius) {
+ImagePlane<std::uint8_t> dilate_square(const ImagePlane<std::uint8_t>& mask, int radius) {
   return join_square(mask, radius, [](std::uint8_t a, std::uint8_t b) { return a > b ? a : b; });
 }
 
-Map<float> box_mean(const Map<float>& values, int radius) {
-  Map<float> mean = join_square(values, radius, [](float a, float b) { return a + b; });
+ImagePlane<float> box_mean(const ImagePlane<float>& values, int radius) {
+  ImagePlane<float> mean = join_square(values, radius, [](float a, float b) { return a + b; });
   std::vector<float> across(static_cast<std::size_t>(values.width));
   for (std::size_t x = 0; x < across.size(); ++x)
     across[x] = 1.0f / within(static_cast<std::ptrdiff_t>(x), values.width, radius);

@@ -1,0 +1,361 @@
+"""What happens to ONE image: read, segmented, cut out, by functions of a `Recipe` and a `Frame`.
+
+Arrays are checked where they come in. After that they are ours, and operations do not scan their
+values again.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from trimatte import _core
+from trimatte.arrays import Array, KeyColor, as_alpha, as_array, is_on_gpu, three_valued
+from trimatte.devices import DeviceArray
+from trimatte.errors import ArgumentError
+from trimatte.io.metadata import Metadata
+from trimatte.io.reading import Header, load_picture, read_header, read_mask
+from trimatte.io.sources import ImageSource, measurable
+from trimatte.ops.compositing import cutout, limit_alpha
+from trimatte.ops.edges import hold_mattes
+from trimatte.ops.matting import estimate_foreground
+from trimatte.ops.refining import Adjust, Refined, beside, solve, trimap_of_mask
+from trimatte.ops.screen_matting import Mattes, finish_alpha, screen_key, solve_before_screen
+from trimatte.ops.screens import Screen, fit_screen
+from trimatte.ops.trimap import make_trimap
+from trimatte.pipeline.budget import check_fits
+from trimatte.pipeline.options import Matting, Recipe
+from trimatte.pipeline.result import Result
+from trimatte.pipeline.segmenter import Classes, Segmenter
+
+__all__ = ["Frame", "Given", "cut", "default_radius", "load_given", "read_frame", "segment_frames"]
+
+# The default band of a key, (outside, inside) its rough outline, in pixels of the image scaled to
+# 320 x 320: hair grows with the image, so the band has to. Never less than the second pair, in real
+# pixels.
+_BAND = (4.0, 2.0)
+_NARROWEST_BAND = (2.0, 1.0)
+_BAND_SIDE = 320
+
+
+@dataclass(frozen=True)
+class Given:
+    """What came with an image: each (H, W), loaded, or None."""
+
+    mask: Array | None = None
+    trimap: Array | None = None
+    garbage: Array | None = None
+    core: Array | None = None
+
+
+@dataclass
+class Frame:
+    """An image on its way through the stages, and what came with it.
+
+    pixels: where they are worked on. on_host: whether results go back to the host. mask: given, or
+    the network's; None where there is neither, or not yet. trimap: given. segmenter: makes the
+    mask; None where none is to be made by a network.
+    """
+
+    pixels: Array
+    metadata: Metadata
+    on_host: bool
+    mattes: Mattes
+    mask: Array | None
+    trimap: Array | None
+    segmenter: Segmenter | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def header(self) -> Header:
+        """What its header should have said."""
+        height, width = self.pixels.shape[:2]
+        return Header(height, width, self.pixels.dtype.itemsize)
+
+    @property
+    def device(self) -> str:
+        """Where its pixels lie."""
+        return self.pixels.device if isinstance(self.pixels, DeviceArray) else "cpu"
+
+    @property
+    def network_shape(self) -> Hashable | None:
+        """Equal for images that a network can see in one batch; None where none sees this one."""
+        if self.segmenter is None:
+            return None
+        return self.device, self.segmenter.network_size(*self.pixels.shape[:2])
+
+    @property
+    def is_given(self) -> bool:
+        """Whether mask or trimap came with the image."""
+        return self.segmenter is None and (self.mask is not None or self.trimap is not None)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times a stage, in which every array has been checked."""
+        start = time.perf_counter()
+        with _core.trusted(True):
+            yield
+        self.timings[name] = time.perf_counter() - start
+
+
+# --- reading ---
+
+
+def load_given(sources: dict[str, ImageSource | None], most_bytes: int | None) -> Given:
+    """Masks, mattes and trimaps as arrays, which can be taken again and again.
+
+    Raises ArgumentError: one is unreadable, or may take more than most_bytes.
+    """
+    return Given(**{name: _loaded(source, name, most_bytes) for name, source in sources.items()})
+
+
+def read_frame(image: ImageSource, given: Given, recipe: Recipe, stream: Any = None) -> Frame:
+    """The image and what came with it, checked, where they are worked on.
+
+    Raises ArgumentError: the image is unreadable, or something given is not of its size.
+    """
+    start = time.perf_counter()
+    pixels, metadata = _pixels(image, recipe.device, stream)
+    frame = Frame(
+        pixels,
+        metadata.under(recipe.metadata, "Remover"),
+        on_host=not is_on_gpu(image),
+        mattes=Mattes(
+            _placed(given.garbage, pixels, "garbage", sized=True),
+            _placed(given.core, pixels, "core", sized=True),
+        ),
+        mask=_placed(given.mask, pixels, "mask", sized=False),
+        trimap=_placed(given.trimap, pixels, "trimap", sized=True),
+    )
+    frame.timings["read"] = time.perf_counter() - start
+    return frame
+
+
+def _pixels(image: ImageSource, device: Any, stream: Any) -> tuple[Array, Metadata]:
+    pixels, metadata = (image, Metadata()) if is_on_gpu(image) else load_picture(image)
+    pixels = as_array(pixels, "Remover", "image")
+    _core.check(pixels, "Remover", "image", color=True)
+    return _core.place(pixels, device, "Remover", stream), metadata
+
+
+def _loaded(source: ImageSource | None, name: str, most_bytes: int | None) -> Array | None:
+    if source is None:
+        return None
+    if is_on_gpu(source):
+        return as_array(source, "Remover", name)
+    if most_bytes is not None:
+        source = measurable(source)
+        check_fits(read_header(source), most_bytes, "Remover")
+    return read_mask(source)
+
+
+def _placed(array: Array | None, pixels: Array, name: str, *, sized: bool) -> Any:
+    """A mask, matte or trimap where the pixels are, of their size if it has to be."""
+    if array is None:
+        return None
+    if sized and array.shape != pixels.shape[:2]:
+        raise ArgumentError(
+            f"Remover: the {name} must have the image's size {pixels.shape[:2]}, got {array.shape}"
+        )
+    if name != "trimap":
+        array = as_alpha(array, "Remover", name)
+    _core.check(array, "Remover", name, color=False)
+    return beside(array, pixels)
+
+
+# --- the network ---
+
+
+def segment_frames(frames: Sequence[Frame], classes: Classes | None) -> None:
+    """Gives each frame its mask, by the network that all of them have; each is charged an equal
+    share of the time."""
+    segmenter = frames[0].segmenter
+    assert segmenter is not None
+    start = time.perf_counter()
+    masks = segmenter.batch([frame.pixels for frame in frames], classes=classes)
+    share = (time.perf_counter() - start) / len(frames)
+    for frame, mask in zip(frames, masks, strict=True):
+        frame.mask = mask
+        frame.timings["segment"] = share
+
+
+# --- from mask or screen to the cutout ---
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Alpha and foreground, what they were made from, and what was keyed out."""
+
+    refined: Refined
+    mask: Array | None
+    key_color: KeyColor | None = None
+    screen: Screen | None = None
+
+
+def cut(
+    frame: Frame, recipe: Recipe, *, screen: Screen | None = None, adjust: Adjust | None = None
+) -> Result:
+    """Everything that comes after the network.
+
+    screen, adjust: see `Remover`.
+
+    Raises ArgumentError: a screen is given where none is learnt; adjust returned no alpha.
+    """
+    pixels = frame.pixels
+    keyed = recipe.key is not None and not frame.is_given
+    if screen is not None and not (keyed and recipe.key and recipe.key.learns_screen):
+        raise ArgumentError("Remover: screen must be left out where none is learnt")
+    finish = _finish(recipe.matting, frame.mattes, adjust)
+    made = _keyed(frame, recipe, screen, finish) if keyed else _given(frame, recipe, finish)
+    alpha, foreground = made.refined.alpha, made.refined.foreground
+    if made.key_color is not None and recipe.matting.despill is not None:
+        # A bare key tells too little of the edge to spare colours by their distance from it.
+        near = alpha if recipe.matting.solve else None
+        with frame.stage("despill"):
+            foreground = recipe.matting.despilled(foreground, near, made.key_color)
+    with frame.stage("cutout"):
+        if pixels.shape[2] == 4:
+            alpha = limit_alpha(alpha, pixels)
+        rgba = cutout(foreground, alpha)
+    arrays = {
+        "rgba": rgba,
+        "alpha": alpha,
+        "foreground": foreground,
+        "trimap": made.refined.trimap,
+        "mask": made.mask,
+    }
+    result = Result(
+        arrays,
+        frame.timings,
+        frame.device,
+        on_host=frame.on_host,
+        engine=None if frame.segmenter is None else frame.segmenter.engine,
+        screen=made.screen,
+        metadata=frame.metadata,
+    )
+    if frame.on_host and frame.device != "cpu":
+        with frame.stage("wait"):
+            _ = result.rgba
+    return result
+
+
+def _given(frame: Frame, recipe: Recipe, finish: Adjust | None) -> _Cut:
+    """By a trimap or a mask, given or the network's."""
+    mask, trimap = _trimap(frame, recipe.matting)
+    if not recipe.matting.solve:
+        return _Cut(_unsolved(frame, trimap if mask is None else mask, finish), mask)
+    return _Cut(_solved(frame, trimap, recipe.matting, finish), mask)
+
+
+def _keyed(frame: Frame, recipe: Recipe, known: Screen | None, finish: Adjust | None) -> _Cut:
+    """By a key; what a network says of the image limits it."""
+    key, matting = recipe.key, recipe.matting
+    assert key is not None
+    mattes = frame.mattes
+    if frame.segmenter is not None and key.learns_screen:
+        _, trimap = _trimap(frame, matting)
+        mattes = mattes.within(trimap)  # in the key; the last word is the caller's own
+    if key.learns_screen:
+        with frame.stage("screen"):
+            screen = fit_screen(
+                frame.pixels, key_color=key.color, transfer=key.transfer or "auto", like=known
+            )
+        return _before_screen(frame, screen, mattes, matting, finish)
+    with frame.stage("key"):
+        color = key.color_in(frame.pixels)
+        mask = mattes.hold(key.mask(frame.pixels, color))
+    if not matting.solve:
+        return _Cut(_unsolved(frame, mask, finish), mask, color)
+    with frame.stage("trimap"):
+        radius = default_radius(*mask.shape) if matting.radius is None else matting.radius
+        trimap = make_trimap(mask, radius)
+    return _Cut(_solved(frame, trimap, matting, finish), mask, color)
+
+
+def _before_screen(
+    frame: Frame, screen: Screen, mattes: Mattes, matting: Matting, finish: Adjust | None
+) -> _Cut:
+    if not matting.solve:
+        with frame.stage("key"):
+            mask = screen_key(frame.pixels, screen, mattes)
+        return _Cut(_unsolved(frame, mask, finish), mask, screen.key_color, screen)
+    mask, refined = solve_before_screen(
+        frame.pixels,
+        screen,
+        mattes,
+        radius=matting.radius,
+        quality=matting.quality,
+        stage=frame.stage,
+        adjust=finish,
+    )
+    return _Cut(refined, mask, screen.key_color, screen)
+
+
+def _trimap(frame: Frame, matting: Matting) -> tuple[Array | None, Array]:
+    """The mask in the image's size, if there is one, and the trimap: given, or the mask's."""
+    if frame.trimap is not None:
+        return None, three_valued(frame.trimap, "Remover", "trimap")
+    assert frame.mask is not None
+    network_size = None
+    if frame.segmenter is not None and matting.radius is None:
+        network_size = frame.segmenter.network_size(*frame.mask.shape)
+    with frame.stage("trimap"):
+        return trimap_of_mask(
+            frame.mask, frame.pixels, network_size=network_size, radius=matting.radius
+        )
+
+
+def _solved(frame: Frame, trimap: Array, matting: Matting, finish: Adjust | None) -> Refined:
+    return solve(frame.pixels, trimap, quality=matting.quality, stage=frame.stage, adjust=finish)
+
+
+def _unsolved(frame: Frame, mask: Array, finish: Adjust | None) -> Refined:
+    """A mask as the alpha, without matting."""
+    with frame.stage("alpha"):
+        trimap = three_valued(as_alpha(mask, "Remover", "mask"), "Remover", "mask")
+        alpha = _as_float(mask)
+    if finish is not None:
+        with frame.stage("adjust"):
+            alpha = finish(frame.pixels, alpha)
+    with frame.stage("foreground"):
+        foreground = estimate_foreground(frame.pixels, alpha)
+    return Refined(alpha, foreground, trimap)
+
+
+def _as_float(mask: Array) -> Array:
+    """A mask of any depth as alpha in float32, where it lies."""
+    nothing = np.zeros(mask.shape, np.float32)
+    if isinstance(mask, DeviceArray):
+        return hold_mattes(_core.place(nothing, mask.device, "Remover"), core=mask)
+    return hold_mattes(nothing, core=mask)
+
+
+def _finish(matting: Matting, mattes: Mattes, adjust: Adjust | None) -> Adjust | None:
+    """The caller's adjustment, whose result is checked, and then the last touches."""
+    touches = matting.choke or matting.feather or mattes
+    if adjust is None and not touches:
+        return None
+
+    def finished(pixels: Array, alpha: Array) -> Array:
+        if adjust is not None:
+            with _core.trusted(False):
+                alpha = as_array(adjust(pixels, alpha), "Remover", "adjust's alpha")
+                _core.check(alpha, "Remover", "adjust's alpha", color=False)
+        return finish_alpha(alpha, choke=matting.choke, feather=matting.feather, mattes=mattes)
+
+    return finished
+
+
+def default_radius(height: int, width: int) -> tuple[float, float]:
+    """The unknown band's (outside, inside) for an image of this size, in pixels."""
+    scale = math.sqrt(height * width) / _BAND_SIDE
+    outside, inside = (
+        max(least, pixels * scale) for least, pixels in zip(_NARROWEST_BAND, _BAND, strict=True)
+    )
+    return outside, inside
