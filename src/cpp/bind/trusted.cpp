@@ -30,7 +30,7 @@ void define_trusted(py::module_& m) {
       .def(
           "__exit__",
           [](const Trusted&, const py::object&, const py::object&, const py::object&) { --scopes; },
-          py::arg("type"), py::arg("value"), py::arg("traceback"));
+          py::arg("kind"), py::arg("error"), py::arg("trace"));
 }
 
 }  // namespace trimatte::bind
