@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
-import trimatte
 from measuring import Array, calls, take_turns
 from reporting import Bar, Program, Section
+
+import trimatte
 from trimatte.demo import scene
 
 RADIUS = (6.0, 3.0)
