@@ -1,6 +1,11 @@
 // From masks to colours: trimaps, alpha by every method, steadied and projected alpha, foregrounds.
 #include "fuzz.hpp"
 #include "ops.hpp"
+#include "pixel/foreground.hpp"
+#include "pixel/matting.hpp"
+#include "pixel/project.hpp"
+#include "pixel/stabilize.hpp"
+#include "pixel/trimap.hpp"
 
 using namespace trimatte;
 using namespace trimatte::fuzz;
