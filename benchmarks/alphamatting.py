@@ -1,7 +1,7 @@
 """Closed-form alpha of trimatte beside PyMatting's on the alphamatting.com training images.
 
-    python benchmarks/alphamatting.py                   table of fast, balanced and exact
-    python benchmarks/alphamatting.py --write-golden    recompute PyMatting's errors (minutes)
+    python -m benchmarks.alphamatting                   table of fast, balanced and exact
+    python -m benchmarks.alphamatting --write-golden    recompute PyMatting's errors (minutes)
 
 The images (Rhemann et al., A Perceptually Motivated Online Benchmark for Image Matting, CVPR
 2009) are not part of this repository: --data names the folder with am_GT01, am_GT02, ...

@@ -20,8 +20,8 @@ import numpy.typing as npt
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-import scenes
 import trimatte
+from benchmarks import scenes
 
 Array = npt.NDArray[Any]
 

@@ -1,10 +1,10 @@
 """The claims about the built-in network, measured on this machine: masks, edges, time.
 
-    python benchmarks/builtin.py                            everything, about 3 minutes
-    python benchmarks/builtin.py --quick                    10 images of a group, about 1 minute
-    python benchmarks/builtin.py --smoke                    an image of a group: does it run at all
-    python benchmarks/builtin.py --model mine.onnx          another network, with a card beside it
-    python benchmarks/builtin.py --only sheet --sheet FILE  a contact sheet of free photographs
+    python -m benchmarks.builtin                            everything, about 3 minutes
+    python -m benchmarks.builtin --quick                    10 images of a group, about 1 minute
+    python -m benchmarks.builtin --smoke                    an image of a group: does it run at all
+    python -m benchmarks.builtin --model mine.onnx          another network, with a card beside it
+    python -m benchmarks.builtin --only sheet --sheet FILE  a contact sheet of free photographs
 
 Prints each section and whether its bars are met; exits with 1 where one is missed. Images that are
 not there are named. README.md in this folder describes what is measured and how.
@@ -27,9 +27,9 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 from trimatte.engines.train.metrics import Scores, mean_scores, score
 
-import alphamatting
 import trimatte
-from measuring import (
+from benchmarks import alphamatting
+from benchmarks.measuring import (
     Array,
     calls,
     importable,
@@ -38,7 +38,7 @@ from measuring import (
     processor_seconds,
     take_turns,
 )
-from reporting import Bar, Program, Section
+from benchmarks.reporting import Bar, Program, Section
 from trimatte import engines
 from trimatte.io.reading import read_image, read_mask
 

@@ -1,9 +1,9 @@
 """The claims about networks, measured on this machine: their ends, overhead, precision.
 
-    python benchmarks/engines.py                            everything, about 5 minutes
-    python benchmarks/engines.py --quick                    U2-NetP only, about 2 minutes
-    python benchmarks/engines.py --smoke                    tiny images: does it run at all
-    python benchmarks/engines.py --only ends,overhead --json FILE --markdown FILE
+    python -m benchmarks.engines                            everything, about 5 minutes
+    python -m benchmarks.engines --quick                    U2-NetP only, about 2 minutes
+    python -m benchmarks.engines --smoke                    tiny images: does it run at all
+    python -m benchmarks.engines --only ends,overhead --json FILE --markdown FILE
 
 Prints each section and whether its bars are met; exits with 1 where one is missed. Runtimes that
 are not installed and photographs that are not there are named. Weights are seeded: times are those
@@ -25,10 +25,10 @@ import numpy as np
 from PIL import Image
 from trimatte.engines.onnx_files.quantize import quantize
 
-import alphamatting
 import trimatte
-from measuring import Array, calls, load, others_share, processor_seconds, take_turns
-from reporting import Bar, Program, Section
+from benchmarks import alphamatting
+from benchmarks.measuring import Array, calls, load, others_share, processor_seconds, take_turns
+from benchmarks.reporting import Bar, Program, Section
 from trimatte import engines
 
 MOST_TURNS = 15

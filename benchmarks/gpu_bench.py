@@ -1,8 +1,8 @@
 """trimatte on a GPU: each operation's share of the copy bandwidth, the whole chain, and peers.
 
-    python benchmarks/gpu_bench.py                    4K uint8, about 2 minutes
-    python benchmarks/gpu_bench.py --quick            tiny images: does it run at all
-    python benchmarks/gpu_bench.py --json FILE
+    python -m benchmarks.gpu_bench                    4K uint8, about 2 minutes
+    python -m benchmarks.gpu_bench --quick            tiny images: does it run at all
+    python -m benchmarks.gpu_bench --json FILE
 
 Every result is compared with the CPU's first: one that is wrong is named, not timed. Exits with 1
 where a result is wrong or a bar is missed. Needs trimatte and, for times by CUDA events, PyTorch or
@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import scenes
 import trimatte
+from benchmarks import scenes
 
 Array = npt.NDArray[Any]
 

@@ -66,6 +66,6 @@ step pytest 120 "$python" -m pytest -m gpu -q -o addopts= -p no:cacheprovider "$
 sanitizers
 quick=()
 [ "$TRIMATTE_CUDA" != SHIM ] || quick=(--quick)
-step bench 100 "$python" benchmarks/gpu_bench.py "${quick[@]}" \
+step bench 100 "$python" -m benchmarks.gpu_bench "${quick[@]}" \
   --json "$work/bench.json" --markdown "$work/bench.md"
-"$python" benchmarks/gpu_record.py "$work" "$results"
+"$python" -m benchmarks.gpu_record "$work" "$results"

@@ -1,6 +1,6 @@
 """Puts the outcome of gpu_check.sh's steps into one JSON file and one Markdown page.
 
-    python benchmarks/gpu_record.py WORK RESULTS
+    python -m benchmarks.gpu_record WORK RESULTS
 
 WORK has steps.tsv (name, status, seconds), NAME.log of each step, and bench.json and bench.md where
 the benchmark ended. Exits with 1 where a step failed, 2 where the device is the tests' stand-in:

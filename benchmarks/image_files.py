@@ -1,9 +1,9 @@
 """The claims about reading and writing image files, measured on this machine.
 
-    python benchmarks/image_files.py                        everything, about 3 minutes
-    python benchmarks/image_files.py --quick                at 2 megapixels, under a minute
-    python benchmarks/image_files.py --smoke                tiny images: does it run at all
-    python benchmarks/image_files.py --only png --json FILE --markdown FILE
+    python -m benchmarks.image_files                        everything, about 3 minutes
+    python -m benchmarks.image_files --quick                at 2 megapixels, under a minute
+    python -m benchmarks.image_files --smoke                tiny images: does it run at all
+    python -m benchmarks.image_files --only png --json FILE --markdown FILE
 
 Prints each section and whether its bars are met; exits with 1 where one is missed. What is written
 is read by Pillow, and what is read is compared with what Pillow reads, before either is timed.
@@ -25,10 +25,9 @@ from unittest import mock
 import numpy as np
 from PIL import Image, ImageOps
 
-import alphamatting
-import scenes
 import trimatte
-from measuring import (
+from benchmarks import alphamatting, scenes
+from benchmarks.measuring import (
     NOT_INSTALLED,
     Array,
     calls,
@@ -38,7 +37,7 @@ from measuring import (
     processor_seconds,
     take_turns,
 )
-from reporting import Bar, Program, Section
+from benchmarks.reporting import Bar, Program, Section
 from trimatte.io import codecs
 from trimatte.io.reading import read_image
 from trimatte.io.writing import COMPRESSION, encode_image, encode_png

@@ -1,9 +1,9 @@
 """The claims about keying, measured on this machine: alpha before screens, photographs, speed.
 
-    python benchmarks/keying.py                             everything, about 3 minutes
-    python benchmarks/keying.py --quick                     half of the scenes, about 2 minutes
-    python benchmarks/keying.py --smoke                     tiny images: does it run at all
-    python benchmarks/keying.py --only real --sheet FILE    a contact sheet of the photographs
+    python -m benchmarks.keying                             everything, about 3 minutes
+    python -m benchmarks.keying --quick                     half of the scenes, about 2 minutes
+    python -m benchmarks.keying --smoke                     tiny images: does it run at all
+    python -m benchmarks.keying --only real --sheet FILE    a contact sheet of the photographs
 
 Prints each section and whether its bars are met; exits with 1 where one is missed. PyAV that is not
 installed and images that are not there are named. README.md in this folder describes what is
@@ -26,10 +26,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-import alphamatting
-import screens
 import trimatte
-from measuring import (
+from benchmarks import alphamatting, screens
+from benchmarks.measuring import (
     Array,
     calls,
     copy_bandwidth,
@@ -39,7 +38,7 @@ from measuring import (
     processor_seconds,
     take_turns,
 )
-from reporting import Bar, Cell, Program, Section
+from benchmarks.reporting import Bar, Cell, Program, Section
 from trimatte.io.reading import read_image, read_mask
 
 MOST_TURNS = 15

@@ -1,9 +1,9 @@
 """The claims about matting, measured on this machine: speed, memory, quality, colours, GPU.
 
-    python benchmarks/matting.py                            everything, about 12 minutes
-    python benchmarks/matting.py --quick                    without 12 and 100 MP, about 4 minutes
-    python benchmarks/matting.py --smoke                    tiny images: does it run at all
-    python benchmarks/matting.py --only speed,memory --json FILE --markdown FILE
+    python -m benchmarks.matting                            everything, about 12 minutes
+    python -m benchmarks.matting --quick                    without 12 and 100 MP, about 4 minutes
+    python -m benchmarks.matting --smoke                    tiny images: does it run at all
+    python -m benchmarks.matting --only speed,memory --json FILE --markdown FILE
 
 Prints each section and whether its bars are met; exits with 1 where one is missed. A peer that is
 not installed, data that are not there and a GPU that cannot be used are named. README.md in this
@@ -28,11 +28,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-import alphamatting
-import gpu_bench
-import scenes
 import trimatte
-from measuring import (
+from benchmarks import alphamatting, gpu_bench, scenes
+from benchmarks.measuring import (
     FEWEST_TURNS,
     NOT_INSTALLED,
     Array,
@@ -43,7 +41,7 @@ from measuring import (
     processor_seconds,
     take_turns,
 )
-from reporting import Bar, Cell, Program, Section
+from benchmarks.reporting import Bar, Cell, Program, Section
 
 QUALITIES = ("balanced", "fast")
 HUMANS = ("comp_human1", "comp_human2")
@@ -246,9 +244,9 @@ def save_scene(path: Path, size: Size, tiles: int = 1) -> None:
 
 
 def peak_memory(path: Path, side: str, threads: int) -> dict[str, float]:
-    script = Path(__file__).with_name("peak_memory.py")
-    command = [sys.executable, str(script), str(path), side, str(threads)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    command = [sys.executable, "-m", "benchmarks.peak_memory", str(path), side, str(threads)]
+    root = Path(__file__).resolve().parent.parent
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=root)
     return {name: float(value) for name, value in json.loads(done.stdout).items()}
 
 

@@ -1,6 +1,6 @@
 """The memory that one call takes, in a process of its own: bytes and seconds as JSON.
 
-    python benchmarks/peak_memory.py SCENE.npz SIDE THREADS
+    python -m benchmarks.peak_memory SCENE.npz SIDE THREADS
 
 SCENE.npz holds an image and a trimap, uint8; SIDE is one of trimatte's qualities or "pymatting".
 What counts is the peak during the call beyond what the process held before it: with the scene in
@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-import scenes
 import trimatte
-from measuring import Array, load, use_threads
+from benchmarks import scenes
+from benchmarks.measuring import Array, load, use_threads
 
 
 def resident(what: str) -> int:

@@ -1,8 +1,8 @@
 """trimatte beside what one would use instead, on this machine.
 
-    python benchmarks/peers.py                          every comparison
-    python benchmarks/peers.py --only key,trimap        some
-    python benchmarks/peers.py --json FILE --markdown FILE
+    python -m benchmarks.peers                          every comparison
+    python -m benchmarks.peers --only key,trimap        some
+    python -m benchmarks.peers --json FILE --markdown FILE
 
 Both sides get the same inputs. Their results are compared first, and only then timed: a
 comparison whose results disagree is reported and not timed, and the command exits with 1.
@@ -30,9 +30,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-import scenes
 import trimatte
-from measuring import (
+from benchmarks import scenes
+from benchmarks.measuring import (
     FEWEST_TURNS,
     NOT_INSTALLED,
     Machine,

@@ -1,9 +1,9 @@
 """`trimatte.compat.rembg` beside rembg itself: the same to the bit, and matting beside the truth.
 
     pip install rembg onnxruntime                           beside trimatte
-    python benchmarks/rembg_compat.py                       about 3 minutes
-    python benchmarks/rembg_compat.py --quick               one photograph
-    python benchmarks/rembg_compat.py --markdown FILE       the table as it stands in results/
+    python -m benchmarks.rembg_compat                       about 3 minutes
+    python -m benchmarks.rembg_compat --quick               one photograph
+    python -m benchmarks.rembg_compat --markdown FILE       the table as it stands in results/
 
 Both sides are called in one process, in turns, with as many threads. `same` gives them the same
 weights, those of the built-in network, and counts samples that differ; `matting` gives them the
@@ -29,11 +29,12 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 import trimatte
-from alphamatting import DATA
-from measuring import Array, calls, take_turns
-from reporting import Program, Section
-from throughput import network
+from benchmarks.alphamatting import DATA
+from benchmarks.measuring import Array, calls, take_turns
+from benchmarks.reporting import Program, Section
+from benchmarks.throughput import network
 from trimatte.compat import rembg as ours
+from trimatte.imageio import read_mask
 
 PHOTOS = ("lemur", "am_GT04", "am_GT10")
 SEEN_AT = 320  # the side of what a network sees, by which the true alpha is blurred
@@ -119,7 +120,7 @@ def matting(effort: Effort, options: argparse.Namespace) -> Section:
         return section
     section.details.append({"rembg": importlib.metadata.version("rembg")})
     for name, photo in photographs(effort, options):
-        truth = trimatte.imageio.read_mask(options.data / name / "alpha.png")
+        truth = read_mask(options.data / name / "alpha.png")
         known = truth / np.iinfo(truth.dtype).max
         given = Given(as_seen(known))
         how = {"session": given, "alpha_matting": True}

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from measuring import Machine, describe_machine, start_with_threads, table, use_threads
+from benchmarks.measuring import Machine, describe_machine, start_with_threads, table, use_threads
 
 
 @dataclass(frozen=True)

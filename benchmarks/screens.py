@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-import scenes
+from benchmarks import scenes
 from trimatte.demo import scene as demo_scene
 from trimatte.io.reading import read_image, read_mask
 

@@ -1,8 +1,8 @@
 """The service at saturation, with bad requests among the good: is every one answered?
 
-    python benchmarks/service_soak.py                   10 minutes
-    python benchmarks/service_soak.py --seconds 30      a short one
-    python benchmarks/service_soak.py --replicas 2 --cpus 1 --clients 80
+    python -m benchmarks.service_soak                   10 minutes
+    python -m benchmarks.service_soak --seconds 30      a short one
+    python -m benchmarks.service_soak --replicas 2 --cpus 1 --clients 80
 
 Starts ``trimatte serve`` on a free port of the loopback interface, asks it from so many threads
 that some are always turned away, and ends it. Prints statuses by kind of request, latencies of
@@ -34,7 +34,7 @@ from typing import IO
 
 import numpy as np
 
-from measuring import describe_machine, table
+from benchmarks.measuring import describe_machine, table
 from trimatte.demo import scene
 from trimatte.io.writing import encode_png
 

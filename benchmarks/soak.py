@@ -1,8 +1,8 @@
 """Memory that stays flat: thousands of calls with images of mixed sizes, and bad ones among them.
 
-    python benchmarks/soak.py                       2,000 images, about 6 minutes
-    python benchmarks/soak.py --images 300          fewer
-    python benchmarks/soak.py --way stream --json FILE
+    python -m benchmarks.soak                       2,000 images, about 6 minutes
+    python -m benchmarks.soak --images 300          fewer
+    python -m benchmarks.soak --way stream --json FILE
 
 Memory that is kept for later calls grows with the most that was ever in use at once, so the
 largest images come first, in all threads. Then resident memory is looked at after every tenth
@@ -28,9 +28,9 @@ from typing import Any
 import numpy as np
 
 import trimatte
-from measuring import describe_machine
-from peak_memory import resident
-from throughput import as_png, jpeg
+from benchmarks.measuring import describe_machine
+from benchmarks.peak_memory import resident
+from benchmarks.throughput import as_png, jpeg
 
 GROWTH = 1.05
 EVERY = 10

@@ -1,9 +1,9 @@
 """From the bytes of a JPEG to the bytes of a PNG: images a second, latency, stages, beside rembg.
 
-    python benchmarks/throughput.py                         everything, about 6 minutes
-    python benchmarks/throughput.py --quick                 smaller images, about 2 minutes
-    python benchmarks/throughput.py --smoke                 tiny images: does it run at all
-    python benchmarks/throughput.py --only rembg --rembg OTHER/bin/python --json FILE
+    python -m benchmarks.throughput                         everything, about 6 minutes
+    python -m benchmarks.throughput --quick                 smaller images, about 2 minutes
+    python -m benchmarks.throughput --smoke                 tiny images: does it run at all
+    python -m benchmarks.throughput --only rembg --rembg OTHER/bin/python --json FILE
 
 Prints each section and whether its bars are met; exits with 1 where one is missed. Both sides of
 `rembg` have the same weights, the built-in network's, run as rembg runs a U²-Net, by ONNX Runtime
@@ -33,8 +33,8 @@ import numpy as np
 from PIL import Image
 
 import trimatte
-from measuring import Array, calls, take_turns
-from reporting import Bar, Program, Section
+from benchmarks.measuring import Array, calls, take_turns
+from benchmarks.reporting import Bar, Program, Section
 from trimatte import engines
 from trimatte.io.reading import read_image
 from trimatte.io.writing import encode_png

@@ -28,9 +28,9 @@ can be run again:
 <!-- not run: minutes each, and peers that are no part of trimatte -->
 ```sh
 pip install --group bench .
-python benchmarks/peers.py --quick       # beside NumPy, OpenCV, SciPy, Pillow and PyMatting
-python benchmarks/matting.py --quick     # alpha and foreground beside PyMatting
-python benchmarks/keying.py --quick      # keys beside FFmpeg's and OBS's
+python -m benchmarks.peers --quick       # beside NumPy, OpenCV, SciPy, Pillow and PyMatting
+python -m benchmarks.matting --quick     # alpha and foreground beside PyMatting
+python -m benchmarks.keying --quick      # keys beside FFmpeg's and OBS's
 bash benchmarks/gpu_check.sh             # on a machine with a GPU
 ```
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,11 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("scipy")
 
-import builtin
+from benchmarks import builtin
+from tests.helpers.benchmarks import run_benchmark
 from trimatte import engines
 from trimatte.demo import scene
 
-BENCHMARK = Path(builtin.__file__)
 CARD = """\
 [input]
 size = [320, 320]
@@ -65,9 +63,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def smoke(data: Path, model: Path, report: Path, only: str, *arguments: str | Path) -> Any:
     """The report's sections, by name."""
     files = ("--json", report, "--markdown", report.with_suffix(".md"))
-    command = [sys.executable, "-W", "error", BENCHMARK, "--smoke", "--only", only]
-    command += ["--data", data, "--model", model, *files, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    given = ("--smoke", "--only", only, "--data", data, "--model", model)
+    done = run_benchmark("builtin", *given, *files, *arguments)
     assert done.returncode == 0, done.stderr
     sections = json.loads(report.read_text(encoding="utf-8"))["sections"]
     for section in sections:

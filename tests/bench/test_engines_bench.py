@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.benchmarks import run_benchmark
+
 for package in ("onnx", "onnxruntime"):
     pytest.importorskip(package)
-
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "engines.py"
 
 
 def smoke(data: Path, report: Path, only: str) -> dict[str, Any]:
     """The report's only section."""
     files = ("--json", report, "--markdown", report.with_suffix(".md"))
-    command = [sys.executable, "-W", "error", BENCHMARK, "--smoke", "--only", only]
-    command += ["--data", data, *files]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_benchmark("engines", "--smoke", "--only", only, "--data", data, *files)
     assert done.returncode == 0, done.stderr
     (section,) = json.loads(report.read_text(encoding="utf-8"))["sections"]
     assert section["title"] in report.with_suffix(".md").read_text(encoding="utf-8")

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import trimatte
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from tests.helpers.benchmarks import run_benchmark
 
 pytestmark = pytest.mark.gpu
 
 
-def run(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", BENCHMARKS / script, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.skipif(not trimatte.cuda_available(), reason=trimatte.cuda_status())
 def test_every_operation_is_right(tmp_path: Path) -> None:
-    done = run("gpu_bench.py", "--quick", "--json", tmp_path / "bench.json")
+    done = run_benchmark("gpu_bench", "--quick", "--json", tmp_path / "bench.json")
     report = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
     assert len(report["lines"]) > 20
     assert [each["name"] for each in report["lines"] if not each["right"]] == [], done.stderr
@@ -35,6 +27,6 @@ def test_nothing_is_recorded_of_the_stand_in(tmp_path: Path) -> None:
     (tmp_path / "steps.tsv").write_text("build\t0\t3\n", encoding="utf-8")
     status = {"status": "The CUDA backend runs on CUDA shim (compute capability 9.0)."}
     (tmp_path / "bench.json").write_text(json.dumps(status), encoding="utf-8")
-    done = run("gpu_record.py", tmp_path, tmp_path / "results")
+    done = run_benchmark("gpu_record", tmp_path, tmp_path / "results")
     assert done.returncode == 2
     assert not (tmp_path / "results").exists()

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-import image_files
-
-BENCHMARK = Path(image_files.__file__)
+from benchmarks import image_files
+from tests.helpers.benchmarks import run_benchmark
 
 
 def test_every_section_measures(tmp_path: Path) -> None:
@@ -22,8 +19,7 @@ def test_every_section_measures(tmp_path: Path) -> None:
         (data / name).mkdir(parents=True)
         Image.fromarray(samples[:, :, :3]).save(data / name / "image.png")
         Image.fromarray(samples[:, :, 3]).save(data / name / "alpha.png")
-    command = [sys.executable, "-W", "error", BENCHMARK, "--smoke", "--data", data]
-    done = subprocess.run([*command, "--json", report], capture_output=True, text=True, check=False)
+    done = run_benchmark("image_files", "--smoke", "--data", data, "--json", report)
     assert done.returncode == 0, done.stderr
     sections = json.loads(report.read_text(encoding="utf-8"))["sections"]
     png, jpeg, levels = (section["rows"] for section in sections)
@@ -35,8 +31,7 @@ def test_every_section_measures(tmp_path: Path) -> None:
 
 
 def test_missing_photographs_are_named(tmp_path: Path) -> None:
-    command = [sys.executable, BENCHMARK, "--smoke", "--only", "png", "--data", tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_benchmark("image_files", "--smoke", "--only", "png", "--data", tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"left out: comp_human2: not in {tmp_path}" in done.stdout
     assert "drawn" in done.stdout

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import subprocess
-import sys
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,19 +15,15 @@ from PIL import Image
 
 pytest.importorskip("scipy")
 
-import keying
-import screens
 import trimatte
-
-BENCHMARK = Path(keying.__file__)
+from benchmarks import keying, screens
+from tests.helpers.benchmarks import run_benchmark
 
 
 def smoke(data: Path, report: Path, only: str, *arguments: str | Path) -> dict[str, Any]:
     """The report's only section."""
     files = ("--json", report, "--markdown", report.with_suffix(".md"))
-    command = [sys.executable, "-W", "error", BENCHMARK, "--smoke", "--only", only]
-    command += ["--data", data, *files, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_benchmark("keying", "--smoke", "--only", only, "--data", data, *files, *arguments)
     assert done.returncode == 0, done.stderr
     (section,) = json.loads(report.read_text(encoding="utf-8"))["sections"]
     assert section["title"] in report.with_suffix(".md").read_text(encoding="utf-8")

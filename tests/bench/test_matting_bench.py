@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +13,16 @@ from PIL import Image
 
 import trimatte
 from tests import cases
+from tests.helpers.benchmarks import run_benchmark
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SECTIONS = ("speed", "memory", "quality", "composites", "foreground", "gpu")
-
-
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", BENCHMARKS / "matting.py", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def smoke(data: Path, report: Path, *names: str) -> dict[str, dict[str, Any]]:
     """The report's sections by their names."""
     markdown = report.with_suffix(".md")
     files = ("--json", report, "--markdown", markdown)
-    done = run("--smoke", "--only", ",".join(names), "--data", data, *files)
+    done = run_benchmark("matting", "--smoke", "--only", ",".join(names), "--data", data, *files)
     assert done.returncode == 0, done.stderr
     sections = json.loads(report.read_text(encoding="utf-8"))["sections"]
     assert all(section["title"] in markdown.read_text(encoding="utf-8") for section in sections)
@@ -91,6 +84,6 @@ def test_the_gpu_is_measured(tmp_path: Path) -> None:
 
 
 def test_an_unknown_section_is_refused() -> None:
-    done = run("--only", "speed,sped")
+    done = run_benchmark("matting", "--only", "speed,sped")
     assert done.returncode == 2
     assert "sped" in done.stderr

@@ -13,7 +13,7 @@ from PIL import Image
 
 pytest.importorskip("onnxruntime")
 
-import rembg_compat
+from benchmarks import rembg_compat
 from trimatte.compat import rembg as ours
 from trimatte.demo import scene
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.benchmarks import run_benchmark
+
 pytest.importorskip("onnxruntime")
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 # Another rembg: the network's mask is black.
 STAND_IN = """
@@ -33,9 +34,7 @@ def remove(data, session, alpha_matting=False, only_mask=False):
 
 
 def smoke(report: Path, only: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", str(FOLDER / "throughput.py"), "--smoke"]
-    command += ["--only", only, "--json", str(report), *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return run_benchmark("throughput", "--smoke", "--only", only, "--json", report, *options)
 
 
 def section_of(report: Path) -> dict[str, Any]:
@@ -82,10 +81,7 @@ def test_sides_that_disagree_are_not_timed(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("way", [pytest.param("calls", marks=pytest.mark.slow), "stream", "async"])
 def test_the_soak_runs(tmp_path: Path, way: str) -> None:
     report = tmp_path / "soak.json"
-    command = [sys.executable, "-W", "error", str(FOLDER / "soak.py"), "--images", "8"]
-    done = subprocess.run(
-        [*command, "--way", way, "--json", str(report)], capture_output=True, text=True, check=False
-    )
+    done = run_benchmark("soak", "--images", 8, "--way", way, "--json", report)
     assert done.returncode in (0, 1), done.stderr  # so few images say nothing of memory
     found = json.loads(report.read_text(encoding="utf-8"))
     assert (found["way"], found["images"]) == (way, 8)

@@ -148,7 +148,13 @@ def test_wrong_python_is_found(text: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["trimatte keys a.jpg", "pip install '.[cup]'", "python benchmarks/none.py"]
+    "command",
+    [
+        "trimatte keys a.jpg",
+        "pip install '.[cup]'",
+        "python tools/none.py",
+        "python -m benchmarks.none",
+    ],
 )
 def test_wrong_commands_are_found(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (words,) = commands(Block(Path("page.md"), 1, "sh", command, "no reason", None))

@@ -286,6 +286,9 @@ def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         assert not unknown, f"{shlex.join(words)}: no such extras"
     elif words[0] in ("python", "bash") and not words[1].startswith("-"):
         assert (ROOT / words[1]).is_file(), f"{shlex.join(words)}: no such file"
+    elif words[:2] == ["python", "-m"] and words[2].startswith(("benchmarks.", "tests.")):
+        file = ROOT / f"{words[2].replace('.', '/')}.py"
+        assert file.is_file(), f"{shlex.join(words)}: no such module"
 
 
 def extras() -> set[str]:

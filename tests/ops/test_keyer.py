@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import screens
 import trimatte
+from benchmarks import screens
 from trimatte import ArgumentError, Remover
 from trimatte.demo import scene
 from trimatte.io.writing import write_image

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import screens
 import trimatte
+from benchmarks import screens
 from trimatte import ArgumentError, ScreenError
 
 Array = Any

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import scenes
 import trimatte
+from benchmarks import scenes
 from tests import cases
 from tests.helpers.flicker import Frame, Layers, dtssd, film, sad
 from trimatte.demo import scene as demo_scene

@@ -37,7 +37,7 @@ def test_an_exception_of_another_kind_comes_as_it_is(
     def fail(*_: object, **__: object) -> None:
         raise KeyError("of a library")
 
-    monkeypatch.setattr("trimatte.pipeline.remover.fit_screen", fail)
+    monkeypatch.setattr("trimatte.pipeline.frame.fit_screen", fail)
     (error,) = remover.cut([encode_png(IMAGE)])
     assert isinstance(error, KeyError)
     assert error.args == ("of a library",)
