@@ -16,6 +16,21 @@
 #include "device_image.hpp"
 #include "images.hpp"
 #include "ops.hpp"
+#include "pixel/choke.hpp"
+#include "pixel/classes.hpp"
+#include "pixel/composite.hpp"
+#include "pixel/despill.hpp"
+#include "pixel/feather.hpp"
+#include "pixel/foreground.hpp"
+#include "pixel/key.hpp"
+#include "pixel/key_soft.hpp"
+#include "pixel/matting.hpp"
+#include "pixel/project.hpp"
+#include "pixel/resize.hpp"
+#include "pixel/sampling.hpp"
+#include "pixel/stabilize.hpp"
+#include "pixel/tensor.hpp"
+#include "pixel/trimap.hpp"
 
 using namespace trimatte;
 using namespace trimatte::test;

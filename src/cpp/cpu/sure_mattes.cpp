@@ -6,6 +6,7 @@
 #include "core/parallel.hpp"
 #include "cpu/image_plane.hpp"
 #include "ops.hpp"
+#include "pixel/resize.hpp"
 #include "pixel/trimap.hpp"
 
 namespace trimatte {
