@@ -308,7 +308,7 @@ class Remover:
         results: Iterator[Any] = self.stream(
             images,
             on_error=on_error,
-            finish=finish,  # type: ignore[arg-type]  # the overloads above say which goes together
+            finish=finish,
             workers=workers,
             batch_size=batch_size,
             max_memory=max_memory,
