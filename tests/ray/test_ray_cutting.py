@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import trimatte
 from trimatte import ArgumentError, Remover, Result
 from trimatte.demo import scene
 from trimatte.io.writing import encode_png
@@ -16,7 +15,8 @@ IMAGE = scene(40, 60).image
 
 @pytest.fixture
 def remover(monkeypatch: pytest.MonkeyPatch) -> BatchRemover:
-    monkeypatch.setattr(trimatte, "set_num_threads", lambda count: None)  # of the whole process
+    # The number is of the whole process.
+    monkeypatch.setattr("trimatte.ray.cutting.set_num_threads", lambda count: None)
     return BatchRemover({"model": None, "key_color": np.array([0, 177, 64])}, cpus=1, gpus=0)
 
 
@@ -37,7 +37,7 @@ def test_an_exception_of_another_kind_comes_as_it_is(
     def fail(*_: object, **__: object) -> None:
         raise KeyError("of a library")
 
-    monkeypatch.setattr("trimatte.pipeline.remover.fit_screen", fail)
+    monkeypatch.setattr("trimatte.pipeline.frame.fit_screen", fail)
     (error,) = remover.cut([encode_png(IMAGE)])
     assert isinstance(error, KeyError)
     assert error.args == ("of a library",)
