@@ -9,24 +9,30 @@
 
 #include "core/device.hpp"
 #include "core/image_view.hpp"
-#include "pixel/choke.hpp"
-#include "pixel/classes.hpp"
-#include "pixel/composite.hpp"
-#include "pixel/despill.hpp"
-#include "pixel/feather.hpp"
-#include "pixel/foreground.hpp"
-#include "pixel/guided.hpp"
-#include "pixel/key.hpp"
-#include "pixel/key_soft.hpp"
-#include "pixel/matting.hpp"
-#include "pixel/project.hpp"
-#include "pixel/resize.hpp"
-#include "pixel/sampling.hpp"
-#include "pixel/stabilize.hpp"
-#include "pixel/tensor.hpp"
-#include "pixel/trimap.hpp"
 
 namespace trimatte {
+
+// Defined in pixel/. Declared only here: a change of one operation recompiles that operation alone.
+struct ChokeOptions;
+struct ClassSet;
+struct CompositeOptions;
+struct DespillOptions;
+struct FeatherOptions;
+struct ForegroundOptions;
+struct KeyOptions;
+struct MattingInfo;
+struct MattingOptions;
+struct PlateOptions;
+struct PostprocessOptions;
+struct PreprocessOptions;
+struct ProjectOptions;
+struct ResizeOptions;
+struct SamplingOptions;
+struct SoftKeyOptions;
+struct StabilizeOptions;
+struct SureOptions;
+struct TrimapOptions;
+struct TrimapRadii;
 
 // A result beside an image, as of make_trimap and estimate_alpha, is a pointer that may be null: on
 // a GPU, asking for it waits for the work to end. Nothing else here waits.

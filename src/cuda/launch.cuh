@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <source_location>
 #include <string>
+#include <string_view>
 
 #include "core/device.hpp"
 #include "core/error.hpp"
@@ -30,43 +32,59 @@ inline bool is_left_behind(cudaError_t status) {
   }
 }
 
-// Throws a DeviceError that says what failed and why; the error is not left to the next call.
-inline void check(cudaError_t status, const char* what) {
+// What a call of CUDA is for, and its place in our sources, for messages. Made from a string
+// literal, it has the place of that literal.
+struct Step {
+  Step(const char* name, std::source_location location = std::source_location::current())
+      : what(name), where(location) {}
+
+  std::string place() const {  // "runtime.cu:120"
+    const std::string_view path = where.file_name();
+    return std::string(path.substr(path.rfind('/') + 1)) + ":" + std::to_string(where.line());
+  }
+
+  const char* what;
+  std::source_location where;
+};
+
+// Throws a DeviceError that says what failed, why and where. The error is not left to the next
+// call.
+inline void check(cudaError_t status, const Step& step) {
   if (status == cudaSuccess) return;
   cudaGetLastError();
+  const std::string why = cudaGetErrorString(status), where = " (" + step.place() + ")";
   if (is_left_behind(status))
-    throw DeviceError(std::string("CUDA: an earlier failure has left this process's context "
-                                  "unusable (") +
-                      cudaGetErrorString(status) + "); a kernel that ran before this call failed");
-  throw DeviceError(std::string("CUDA: ") + what + ": " + cudaGetErrorString(status));
+    throw DeviceError("CUDA: an earlier failure has left this process's context unusable (" + why +
+                      "); a kernel that ran before this call failed" + where);
+  throw DeviceError(std::string("CUDA: ") + step.what + ": " + why + where);
 }
 
 inline cudaStream_t handle_of(Stream stream) {
   return static_cast<cudaStream_t>(stream.handle);
 }
 
-// kernel(args...) on a grid of blocks; `what` names it in a message. Nothing is launched for an
+// kernel(args...) on a grid of blocks; `step` names it in a message. Nothing is launched for an
 // empty grid.
 template <class... P, class... A>
-void launch(const char* what, void (*kernel)(P...), dim3 grid, dim3 block, Stream stream,
+void launch(const Step& step, void (*kernel)(P...), dim3 grid, dim3 block, Stream stream,
             A&&... args) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   cudaLaunchConfig_t config{};
   config.gridDim = grid;
   config.blockDim = block;
   config.stream = handle_of(stream);
-  check(cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...), what);
+  check(cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...), step);
 }
 
 // As many blocks as run at once on the current GPU, but not more than `most`: its blocks may wait
 // for each other (cooperative_groups::this_grid().sync()).
 template <class... P, class... A>
-void launch_cooperative(const char* what, void (*kernel)(P...), std::ptrdiff_t most, int threads,
+void launch_cooperative(const Step& step, void (*kernel)(P...), std::ptrdiff_t most, int threads,
                         Stream stream, A&&... args) {
   int device = 0, processors = 0, each = 0;
-  check(cudaGetDevice(&device), what);
-  check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device), what);
-  check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, threads, 0), what);
+  check(cudaGetDevice(&device), step);
+  check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device), step);
+  check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, kernel, threads, 0), step);
   const std::ptrdiff_t blocks = std::min<std::ptrdiff_t>(most, std::ptrdiff_t{processors} * each);
   if (blocks <= 0) return;
   cudaLaunchAttribute attribute{};
@@ -78,7 +96,7 @@ void launch_cooperative(const char* what, void (*kernel)(P...), std::ptrdiff_t m
   config.stream = handle_of(stream);
   config.attrs = &attribute;
   config.numAttrs = 1;
-  check(cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...), what);
+  check(cudaLaunchKernelEx(&config, kernel, static_cast<P>(args)...), step);
 }
 
 // Blocks of `block` threads that cover `count` items, at most as many as a grid's side y or z may
@@ -99,11 +117,11 @@ inline dim3 grid_over(std::ptrdiff_t width, std::ptrdiff_t height, dim3 block) {
 // A thread for each of width x height cells, in blocks of 64 x 4.
 inline constexpr int kBlockWidth = 64, kBlockHeight = 4;
 template <class... P, class... A>
-void launch_2d(const char* what, void (*kernel)(P...), std::ptrdiff_t width, std::ptrdiff_t height,
+void launch_2d(const Step& step, void (*kernel)(P...), std::ptrdiff_t width, std::ptrdiff_t height,
                Stream stream, A&&... args) {
   if (width <= 0 || height <= 0) return;
   const dim3 block(kBlockWidth, kBlockHeight);
-  launch(what, kernel, grid_over(width, height, block), block, stream, args...);
+  launch(step, kernel, grid_over(width, height, block), block, stream, args...);
 }
 
 // This thread's cell in a grid of grid_over; it may lie outside.

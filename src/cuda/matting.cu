@@ -8,6 +8,7 @@
 #include "matting_setup.cuh"
 #include "matting_solve.cuh"
 #include "ops.hpp"
+#include "pixel/sampling.hpp"
 
 namespace trimatte {
 namespace {

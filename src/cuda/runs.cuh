@@ -181,12 +181,12 @@ void flatten(Views&... views) {
 
 // A thread for each run of N pixels of a width x height image.
 template <int N, class... P, class... A>
-void launch_runs(const char* what, void (*kernel)(P...), std::ptrdiff_t width,
+void launch_runs(const Step& step, void (*kernel)(P...), std::ptrdiff_t width,
                  std::ptrdiff_t height, Stream stream, A&&... args) {
   if (width <= 0 || height <= 0) return;
   // Long rows: blocks along the row only.
   const dim3 block = height == 1 ? dim3(256) : dim3(kBlockWidth, 256 / kBlockWidth);
-  launch(what, kernel, grid_over((width + N - 1) / N, height, block), block, stream, args...);
+  launch(step, kernel, grid_over((width + N - 1) / N, height, block), block, stream, args...);
 }
 
 }  // namespace trimatte::cuda

@@ -2,6 +2,7 @@
 // along columns, for both classes at once.
 #include "buffer.cuh"
 #include "ops.hpp"
+#include "pixel/resize.hpp"
 #include "pixel/trimap.hpp"
 #include "runs.cuh"
 

@@ -49,20 +49,20 @@ ImageView<T> as_samples(ImageView<T> view) {
 }
 
 template <class Transfer, int C, class From, class To>
-void launch_transfer(const char* what, ImageView<const From> image, ImageView<To> out,
+void launch_transfer(const cuda::Step& step, ImageView<const From> image, ImageView<To> out,
                      Stream stream) {
   cuda::flatten(image, out);
-  cuda::launch_runs<kTransferRun<C, From, To>>(what, transfer_kernel<Transfer, C, From, To>,
+  cuda::launch_runs<kTransferRun<C, From, To>>(step, transfer_kernel<Transfer, C, From, To>,
                                                out.width, out.height, stream, image, out);
 }
 
 template <class Transfer, class From, class To>
-void transfer(const char* what, const ImageView<const From>& image, const ImageView<To>& out,
+void transfer(const cuda::Step& step, const ImageView<const From>& image, const ImageView<To>& out,
               Stream stream) {
   if (image.channels == 4)
-    launch_transfer<Transfer, 4, From, To>(what, image, out, stream);
+    launch_transfer<Transfer, 4, From, To>(step, image, out, stream);
   else
-    launch_transfer<Transfer, 1, From, To>(what, as_samples(image), as_samples(out), stream);
+    launch_transfer<Transfer, 1, From, To>(step, as_samples(image), as_samples(out), stream);
 }
 
 }  // namespace

@@ -11,6 +11,11 @@
 #include "check.hpp"
 #include "images.hpp"
 #include "ops.hpp"
+#include "pixel/composite.hpp"
+#include "pixel/despill.hpp"
+#include "pixel/foreground.hpp"
+#include "pixel/key.hpp"
+#include "pixel/trimap.hpp"
 
 using namespace trimatte;
 using namespace trimatte::test;

@@ -9,6 +9,11 @@
 #include "check.hpp"
 #include "images.hpp"
 #include "ops.hpp"
+#include "pixel/choke.hpp"
+#include "pixel/despill.hpp"
+#include "pixel/feather.hpp"
+#include "pixel/foreground.hpp"
+#include "pixel/stabilize.hpp"
 
 using namespace trimatte;
 using namespace trimatte::test;

@@ -9,6 +9,9 @@
 #include "check.hpp"
 #include "images.hpp"
 #include "ops.hpp"
+#include "pixel/despill.hpp"
+#include "pixel/key_soft.hpp"
+#include "pixel/project.hpp"
 
 using namespace trimatte;
 using namespace trimatte::test;

@@ -7,6 +7,7 @@
 #include "check.hpp"
 #include "images.hpp"
 #include "ops.hpp"
+#include "pixel/sampling.hpp"
 
 using namespace trimatte;
 using namespace trimatte::test;

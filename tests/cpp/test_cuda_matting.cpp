@@ -10,6 +10,7 @@
 #include "check.hpp"
 #include "images.hpp"
 #include "ops.hpp"
+#include "pixel/matting.hpp"
 
 using namespace trimatte;
 using namespace trimatte::test;

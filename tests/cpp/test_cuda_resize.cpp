@@ -10,6 +10,9 @@
 #include "check.hpp"
 #include "images.hpp"
 #include "ops.hpp"
+#include "pixel/classes.hpp"
+#include "pixel/resize.hpp"
+#include "pixel/tensor.hpp"
 
 using namespace trimatte;
 using namespace trimatte::test;

@@ -7,6 +7,17 @@
 #include "check.hpp"
 #include "images.hpp"
 #include "ops.hpp"
+#include "pixel/choke.hpp"
+#include "pixel/composite.hpp"
+#include "pixel/despill.hpp"
+#include "pixel/feather.hpp"
+#include "pixel/foreground.hpp"
+#include "pixel/key.hpp"
+#include "pixel/key_soft.hpp"
+#include "pixel/matting.hpp"
+#include "pixel/project.hpp"
+#include "pixel/stabilize.hpp"
+#include "pixel/trimap.hpp"
 
 using namespace trimatte;
 using namespace trimatte::test;

@@ -6,6 +6,9 @@
 #include "check.hpp"
 #include "images.hpp"
 #include "ops.hpp"
+#include "pixel/half.hpp"
+#include "pixel/resize.hpp"
+#include "pixel/tensor.hpp"
 
 using namespace trimatte;
 using namespace trimatte::test;

@@ -9,12 +9,28 @@
 #include <string>
 #include <vector>
 
+#include "../../src/cuda/launch.cuh"
 #include "check.hpp"
 #include "core/cuda.hpp"
 #include "core/error.hpp"
 #include "device_image.hpp"
 #include "images.hpp"
 #include "ops.hpp"
+#include "pixel/choke.hpp"
+#include "pixel/classes.hpp"
+#include "pixel/composite.hpp"
+#include "pixel/despill.hpp"
+#include "pixel/feather.hpp"
+#include "pixel/foreground.hpp"
+#include "pixel/key.hpp"
+#include "pixel/key_soft.hpp"
+#include "pixel/matting.hpp"
+#include "pixel/project.hpp"
+#include "pixel/resize.hpp"
+#include "pixel/sampling.hpp"
+#include "pixel/stabilize.hpp"
+#include "pixel/tensor.hpp"
+#include "pixel/trimap.hpp"
 
 using namespace trimatte;
 using namespace trimatte::test;
@@ -219,6 +235,25 @@ TEST(shim_a_context_that_a_kernel_has_broken_is_named) {
     CHECK(said_of(error).find("context unusable") != std::string::npos);
   for (const auto error : {cudaErrorInvalidValue, cudaErrorHostMemoryNotRegistered}) {
     CHECK(said_of(error).find("context unusable") == std::string::npos);
-    CHECK(said_of(error).find(cudaGetErrorString(error)) != std::string::npos);
+    const std::string start =
+        std::string("CUDA: work on the stream: ") + cudaGetErrorString(error) + " (runtime.cu:";
+    CHECK(said_of(error).rfind(start, 0) == 0);
+    CHECK(said_of(error).back() == ')');
   }
+}
+
+__global__ void never_launched_kernel() {}
+
+TEST(shim_a_launch_that_fails_says_where_it_is) {
+  cuda_shim::broken = cudaErrorInvalidValue;
+  std::string message;
+  const int line = __LINE__ + 2;
+  try {
+    cuda::launch("test", never_launched_kernel, dim3(1), dim3(1), Stream{});
+  } catch (const DeviceError& raised) {
+    message = raised.what();
+  }
+  cuda_shim::broken = cudaSuccess;
+  CHECK(message == std::string("CUDA: test: ") + cudaGetErrorString(cudaErrorInvalidValue) +
+                       " (test_shim_operations.cpp:" + std::to_string(line) + ")");
 }

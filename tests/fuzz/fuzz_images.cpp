@@ -1,6 +1,12 @@
 // Edges, compositing, transfer curves, resizing, and the two ends of a network.
 #include "fuzz.hpp"
 #include "ops.hpp"
+#include "pixel/choke.hpp"
+#include "pixel/classes.hpp"
+#include "pixel/composite.hpp"
+#include "pixel/feather.hpp"
+#include "pixel/resize.hpp"
+#include "pixel/tensor.hpp"
 
 using namespace trimatte;
 using namespace trimatte::fuzz;

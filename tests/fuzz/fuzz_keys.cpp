@@ -1,6 +1,10 @@
 // Keys, soft keys, de-spill and what decodes colours for them.
 #include "fuzz.hpp"
 #include "ops.hpp"
+#include "pixel/despill.hpp"
+#include "pixel/foreground.hpp"
+#include "pixel/key.hpp"
+#include "pixel/key_soft.hpp"
 
 using namespace trimatte;
 using namespace trimatte::fuzz;

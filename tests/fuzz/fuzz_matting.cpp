@@ -1,6 +1,11 @@
 // From masks to colours: trimaps, alpha by every method, steadied and projected alpha, foregrounds.
 #include "fuzz.hpp"
 #include "ops.hpp"
+#include "pixel/foreground.hpp"
+#include "pixel/matting.hpp"
+#include "pixel/project.hpp"
+#include "pixel/stabilize.hpp"
+#include "pixel/trimap.hpp"
 
 using namespace trimatte;
 using namespace trimatte::fuzz;
@@ -35,7 +40,7 @@ void of_mask(Input& in) {
     TrimapRadii used;
     make_trimap<kCpu, T>(mask.read(), out.view(), options, in.flag() ? &used : nullptr, {});
     REQUIRE(out.all([](std::uint8_t v) { return v == 0 || v == 128 || v == 255; }));
-    const MaskBounds<T> bounds(options);
+    const MaskBounds<T> bounds(options.low, options.high);
     for (std::ptrdiff_t y = 0; y < s.height; ++y)
       for (std::ptrdiff_t x = 0; x < s.width; ++x) {
         REQUIRE(out.at(y, x) != 255 || bounds.is_foreground(mask.at(y, x)));

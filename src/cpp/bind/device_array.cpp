@@ -6,10 +6,10 @@
 #include <optional>
 #include <utility>
 
-#include "bind/dlpack.hpp"
 #include "bind/kept.hpp"
 #include "core/cuda.hpp"
 #include "core/error.hpp"
+#include "third_party/dlpack/dlpack.h"
 
 namespace trimatte::bind {
 namespace {
@@ -92,31 +92,31 @@ class CapsuleMemory : public Memory {
   Managed* managed_;
 };
 
-std::optional<Depth> depth_named(const dlpack::DataType& type) {
+std::optional<Depth> depth_named(const DLDataType& type) {
   if (type.lanes != 1) return std::nullopt;
-  if (type.code == dlpack::kBool && type.bits == 8) return Depth::kBool;
-  if (type.code == dlpack::kUInt && type.bits == 8) return Depth::kUint8;
-  if (type.code == dlpack::kUInt && type.bits == 16) return Depth::kUint16;
-  if (type.code == dlpack::kFloat && type.bits == 16) return Depth::kFloat16;
-  if (type.code == dlpack::kFloat && type.bits == 32) return Depth::kFloat32;
+  if (type.code == kDLBool && type.bits == 8) return Depth::kBool;
+  if (type.code == kDLUInt && type.bits == 8) return Depth::kUint8;
+  if (type.code == kDLUInt && type.bits == 16) return Depth::kUint16;
+  if (type.code == kDLFloat && type.bits == 16) return Depth::kFloat16;
+  if (type.code == kDLFloat && type.bits == 32) return Depth::kFloat32;
   return std::nullopt;
 }
 
-dlpack::DataType type_of(Depth depth) {
+DLDataType type_of(Depth depth) {
   const auto bits = static_cast<std::uint8_t>(8 * size_of(depth));
   switch (depth) {
-    case Depth::kBool: return {dlpack::kBool, bits, 1};
+    case Depth::kBool: return {kDLBool, bits, 1};
     case Depth::kFloat16:
-    case Depth::kFloat32: return {dlpack::kFloat, bits, 1};
-    default: return {dlpack::kUInt, bits, 1};
+    case Depth::kFloat32: return {kDLFloat, bits, 1};
+    default: return {kDLUInt, bits, 1};
   }
 }
 
-std::string words_for(const dlpack::DataType& type) {
-  const char* kind = type.code == dlpack::kInt     ? "int"
-                     : type.code == dlpack::kUInt  ? "uint"
-                     : type.code == dlpack::kFloat ? "float"
-                                                   : "type ";
+std::string words_for(const DLDataType& type) {
+  const char* kind = type.code == kDLInt     ? "int"
+                     : type.code == kDLUInt  ? "uint"
+                     : type.code == kDLFloat ? "float"
+                                             : "type ";
   return kind + std::to_string(type.bits);
 }
 
@@ -135,22 +135,22 @@ py::object export_capsule(const DeviceArray& array, const char* name, bool read_
     out->shape.push_back(array.shape()[i]);
     out->strides.push_back(array.strides()[i] / size_of(array.depth()));
   }
-  dlpack::Tensor& tensor = out->managed.tensor;
+  DLTensor& tensor = out->managed.dl_tensor;
   tensor.data = array.data();
-  tensor.device = {dlpack::kCUDA, array.device()};
+  tensor.device = {kDLCUDA, array.device()};
   tensor.ndim = static_cast<std::int32_t>(out->shape.size());
   tensor.dtype = type_of(array.depth());
   tensor.shape = out->shape.data();
   tensor.strides = out->strides.data();
-  if constexpr (std::is_same_v<Managed, dlpack::VersionedTensor>) {
-    out->managed.version = dlpack::kVersion;
-    out->managed.flags = read_only ? dlpack::kReadOnly : 0;
+  if constexpr (std::is_same_v<Managed, DLManagedTensorVersioned>) {
+    out->managed.version = {DLPACK_MAJOR_VERSION, DLPACK_MINOR_VERSION};
+    out->managed.flags = read_only ? DLPACK_FLAG_BITMASK_READ_ONLY : 0;
   }
-  out->managed.context = out.get();
+  out->managed.manager_ctx = out.get();
   out->managed.deleter = [](Managed* managed) {  // from any thread, with or without the GIL
     if (!Py_IsInitialized()) return;             // the process is about to end
     const py::gil_scoped_acquire gil;
-    delete static_cast<Exported<Managed>*>(managed->context);
+    delete static_cast<Exported<Managed>*>(managed->manager_ctx);
   };
   const auto destroy = [](PyObject* capsule) {  // unless somebody has taken it
     const char* now = PyCapsule_GetName(capsule);
@@ -236,19 +236,21 @@ DeviceArray DeviceArray::from_dlpack(const py::object& other, const StreamArgume
   const cuda::DeviceScope scope(other.attr("__dlpack_device__")()[py::int_(1)].cast<int>());
   py::object capsule;
   try {
-    capsule = other.attr("__dlpack__")("stream"_a = number, "max_version"_a = py::make_tuple(1, 1));
+    capsule = other.attr("__dlpack__")(
+        "stream"_a = number,
+        "max_version"_a = py::make_tuple(DLPACK_MAJOR_VERSION, DLPACK_MINOR_VERSION));
   } catch (const py::error_already_set& error) {
     if (!error.matches(PyExc_TypeError)) throw;
     capsule = other.attr("__dlpack__")("stream"_a = number);  // older than version 1
   }
   DeviceArray array;
-  const auto take = [&](const dlpack::Tensor& tensor) {
+  const auto take = [&](const DLTensor& tensor) {
     const auto depth = depth_named(tensor.dtype);
     if (!depth)
       throw ArgumentError(wanted + "must be bool, uint8, uint16, float16 or float32, got " +
                           words_for(tensor.dtype));
     array.depth_ = *depth;
-    array.device_ = tensor.device.index;
+    array.device_ = tensor.device.device_id;
     array.data_ = static_cast<std::byte*>(tensor.data) + tensor.byte_offset;
     array.shape_.assign(tensor.shape, tensor.shape + tensor.ndim);
     array.strides_ = packed_strides(array.shape_, size_of(*depth));
@@ -257,21 +259,20 @@ DeviceArray DeviceArray::from_dlpack(const py::object& other, const StreamArgume
   };
   // From the moment that the capsule is renamed its tensor is ours to delete.
   if (PyCapsule_IsValid(capsule.ptr(), "dltensor_versioned")) {
-    auto* managed = static_cast<dlpack::VersionedTensor*>(
+    auto* managed = static_cast<DLManagedTensorVersioned*>(
         PyCapsule_GetPointer(capsule.ptr(), "dltensor_versioned"));
-    if (managed->version.major != dlpack::kVersion.major)
+    if (managed->version.major != DLPACK_MAJOR_VERSION)
       throw ArgumentError(wanted + "comes as DLPack " + std::to_string(managed->version.major) +
                           ", and version 1 is understood");
     PyCapsule_SetName(capsule.ptr(), "used_dltensor_versioned");
-    array.memory_ = std::make_shared<CapsuleMemory<dlpack::VersionedTensor>>(managed);
-    array.read_only_ = (managed->flags & dlpack::kReadOnly) != 0;
-    take(managed->tensor);
+    array.memory_ = std::make_shared<CapsuleMemory<DLManagedTensorVersioned>>(managed);
+    array.read_only_ = (managed->flags & DLPACK_FLAG_BITMASK_READ_ONLY) != 0;
+    take(managed->dl_tensor);
   } else if (PyCapsule_IsValid(capsule.ptr(), "dltensor")) {
-    auto* managed =
-        static_cast<dlpack::ManagedTensor*>(PyCapsule_GetPointer(capsule.ptr(), "dltensor"));
+    auto* managed = static_cast<DLManagedTensor*>(PyCapsule_GetPointer(capsule.ptr(), "dltensor"));
     PyCapsule_SetName(capsule.ptr(), "used_dltensor");
-    array.memory_ = std::make_shared<CapsuleMemory<dlpack::ManagedTensor>>(managed);
-    take(managed->tensor);
+    array.memory_ = std::make_shared<CapsuleMemory<DLManagedTensor>>(managed);
+    take(managed->dl_tensor);
   } else {
     throw ArgumentError(wanted + "must give a DLPack capsule that nobody has taken yet");
   }
@@ -446,7 +447,7 @@ py::dict DeviceArray::cuda_array_interface() const {
 
 py::object DeviceArray::dlpack(const py::object& stream, const py::object& max_version,
                                const py::object& device, const py::object& copy) const {
-  if (!device.is_none() && !device.equal(py::make_tuple(int{dlpack::kCUDA}, device_)))
+  if (!device.is_none() && !device.equal(py::make_tuple(int{kDLCUDA}, device_)))
     throw py::buffer_error("__dlpack__: the array stays on cuda:" + std::to_string(device_) +
                            "; to_host() copies it to the host");
   if (!copy.is_none() && copy.cast<bool>())
@@ -465,8 +466,8 @@ py::object DeviceArray::dlpack(const py::object& stream, const py::object& max_v
     order(stream_.stream, stream_of(static_cast<std::uintptr_t>(*number)));
   }
   return versioned
-             ? export_capsule<dlpack::VersionedTensor>(*this, "dltensor_versioned", read_only_)
-             : export_capsule<dlpack::ManagedTensor>(*this, "dltensor", read_only_);
+             ? export_capsule<DLManagedTensorVersioned>(*this, "dltensor_versioned", read_only_)
+             : export_capsule<DLManagedTensor>(*this, "dltensor", read_only_);
 }
 
 void define_device_array(py::module_& m) {
@@ -526,7 +527,7 @@ void define_device_array(py::module_& m) {
                              "CUDA Array Interface, version 3.")
       .def(
           "__dlpack_device__",
-          [](const DeviceArray& a) { return py::make_tuple(int{dlpack::kCUDA}, a.device()); },
+          [](const DeviceArray& a) { return py::make_tuple(int{kDLCUDA}, a.device()); },
           "(2, index of the GPU).")
       .def("__dlpack__", &DeviceArray::dlpack, py::kw_only(), arg("stream") = py::none(),
            arg("max_version") = py::none(), arg("dl_device") = py::none(), arg("copy") = py::none(),

@@ -8,6 +8,10 @@
 #include "bind/arrays.hpp"
 #include "bind/operations.hpp"
 #include "ops.hpp"
+#include "pixel/choke.hpp"
+#include "pixel/feather.hpp"
+#include "pixel/resize.hpp"
+#include "pixel/trimap.hpp"
 
 namespace trimatte::bind {
 namespace {

@@ -8,6 +8,7 @@
 #include "bind/interrupt.hpp"
 #include "bind/kept.hpp"
 #include "bind/operations.hpp"
+#include "core/cpu_count.hpp"
 #include "core/cuda.hpp"
 #include "core/error.hpp"
 #include "core/parallel.hpp"
@@ -76,6 +77,7 @@ PYBIND11_MODULE(_core, m) {
 
   m.def("set_num_threads", &trimatte::set_thread_count, py::arg("count"));
   m.def("get_num_threads", &trimatte::thread_count);
+  m.def("cpu_count", &trimatte::cpu_count, "Cores that this thread may use, within its quota.");
   m.def("cpu_target", &trimatte::cpu_target_name);
   m.def("cuda_status", [] {
     const trimatte::CudaStatus status = trimatte::cuda_status();
@@ -98,7 +100,6 @@ PYBIND11_MODULE(_core, m) {
     trimatte::free_work_memory();
     trimatte::cuda::trim_pools();
   });
-  m.def("device_count", &trimatte::cuda::device_count);
   trimatte::bind::define_cancellation(m);
   trimatte::bind::define_operations(m);
   trimatte::bind::define_edge_operations(m);

@@ -1,5 +1,14 @@
 // One m.def per operation: check the arguments, choose the device, make the result, run.
 #include "ops.hpp"
+#include "pixel/composite.hpp"
+#include "pixel/despill.hpp"
+#include "pixel/foreground.hpp"
+#include "pixel/key.hpp"
+#include "pixel/key_soft.hpp"
+#include "pixel/matting.hpp"
+#include "pixel/sampling.hpp"
+#include "pixel/stabilize.hpp"
+#include "pixel/trimap.hpp"
 
 #include <pybind11/stl.h>
 

@@ -8,6 +8,9 @@
 #include "bind/arrays.hpp"
 #include "bind/operations.hpp"
 #include "ops.hpp"
+#include "pixel/classes.hpp"
+#include "pixel/resize.hpp"
+#include "pixel/tensor.hpp"
 
 namespace trimatte::bind {
 namespace {

@@ -7,6 +7,7 @@
 #include "bind/arrays.hpp"
 #include "bind/operations.hpp"
 #include "ops.hpp"
+#include "pixel/project.hpp"
 
 namespace trimatte::bind {
 namespace {

@@ -6,9 +6,11 @@
 #include <cstdlib>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "core/cpu_count.hpp"
 #include "core/interrupt.hpp"
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -62,10 +64,7 @@ class Pool {
   void run(Job& job, int helpers) {
     {
       std::lock_guard lock(mutex_);
-      while (static_cast<int>(threads_) < helpers) {
-        std::thread([this] { loop(); }).detach();
-        ++threads_;
-      }
+      start_threads(helpers);
       jobs_.push_back(&job);
     }
     epoch_.fetch_add(1, std::memory_order_release);
@@ -89,6 +88,15 @@ class Pool {
   }
 
  private:
+  // As many threads as are wanted, or as the system allows: the caller works in any case.
+  void start_threads(int wanted) {
+    try {
+      for (; static_cast<int>(threads_) < wanted; ++threads_)
+        std::thread([this] { loop(); }).detach();
+    } catch (const std::system_error&) {
+    }
+  }
+
   Job* take() {
     std::lock_guard lock(mutex_);
     for (Job* job : jobs_) {
@@ -152,7 +160,7 @@ int default_threads() {
     const int count = std::atoi(text);
     if (count > 0) return count;
   }
-  return std::max(1u, std::thread::hardware_concurrency());
+  return cpu_count();
 }
 
 }  // namespace

@@ -10,8 +10,8 @@
 namespace trimatte {
 
 int thread_count();
-void set_thread_count(
-    int count);  // >= 1; 0 asks for the default (TRIMATTE_NUM_THREADS or all cores)
+// >= 1; 0 asks for the default: TRIMATTE_NUM_THREADS, or cpu_count().
+void set_thread_count(int count);
 
 namespace detail {
 using ChunkFunction = void (*)(void* context, std::ptrdiff_t begin, std::ptrdiff_t end);

@@ -10,6 +10,9 @@
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
 
 namespace trimatte {
 namespace {
@@ -26,7 +29,7 @@ WorkMemory from_system(std::size_t bytes) {
   void* memory = std::calloc(bytes, 1);
   if (!memory) throw std::bad_alloc();
 #endif
-  return {memory, bytes, true, false};
+  return {memory, bytes, true};
 }
 
 void to_system(const WorkMemory& memory) noexcept {
@@ -37,31 +40,42 @@ void to_system(const WorkMemory& memory) noexcept {
 #endif
 }
 
-// Nobody waits for its lock: who does not get it goes to the system. So a child forked while
-// another thread held it works as well.
+// Guarded by `mutex`.
 struct Kept {
   static constexpr std::size_t kMost = 64;  // pieces
   std::mutex mutex;
   std::size_t bytes = 0, count = 0, in_use = 0, most_in_use = 0;
   WorkMemory pieces[kMost];
 
-  // A piece of this size, or an empty one.
   WorkMemory take(std::size_t size) {
+    WorkMemory memory = find(size);
+    if (!memory.data) memory = from_system(size);  // may throw: what failed was never in use
     in_use += size;
     most_in_use = std::max(most_in_use, in_use);
-    for (std::size_t i = count; i-- > 0;)
-      if (pieces[i].bytes == size) return remove(i);
-    while (count > 0 && in_use + bytes > most_in_use + kSpareWorkMemory) to_system(remove(0));
-    return {};
+    return memory;
   }
-  bool keep(const WorkMemory& piece) {
-    if (piece.counted) in_use -= piece.bytes;
-    if (piece.bytes > kKeptWorkMemory) return false;
+
+  void give_back(const WorkMemory& piece) {
+    in_use -= piece.bytes;
+    if (piece.bytes > kKeptWorkMemory) return to_system(piece);
     // What was used last is likely to be asked for again: others go first.
     while (count == kMost || bytes + piece.bytes > kKeptWorkMemory) to_system(remove(0));
     pieces[count++] = piece;
     bytes += piece.bytes;
-    return true;
+  }
+
+  void clear() {
+    while (count > 0) to_system(remove(0));
+  }
+
+ private:
+  // A piece of this size, or an empty one, once there is room for another.
+  WorkMemory find(std::size_t size) {
+    for (std::size_t i = count; i-- > 0;)
+      if (pieces[i].bytes == size) return remove(i);
+    const std::size_t then = in_use + size, most = std::max(most_in_use, then) + kSpareWorkMemory;
+    while (count > 0 && then + bytes > most) to_system(remove(0));
+    return {};
   }
 
   WorkMemory remove(std::size_t i) {
@@ -72,37 +86,49 @@ struct Kept {
   }
 };
 
+Kept* make_kept();
+
 Kept& kept() {
-  static Kept* const all = new Kept;  // outlives static destructors, as pool threads do
+  static Kept* const all = make_kept();  // outlives static destructors, as pool threads do
   return *all;
+}
+
+// A process forks while no thread is inside: else the lock would stay locked in the child.
+Kept* make_kept() {
+#if defined(__unix__) || defined(__APPLE__)
+  pthread_atfork([] { kept().mutex.lock(); }, [] { kept().mutex.unlock(); },
+                 [] { kept().mutex.unlock(); });
+#endif
+  return new Kept;
 }
 
 }  // namespace
 
 WorkMemory take_work_memory(std::size_t bytes) {
-  // Powers of two, so that pieces fit again; pages that are never touched cost nothing.
-  bytes = std::bit_ceil(std::max(bytes, kPiece));
   Kept& all = kept();
-  const std::unique_lock lock(all.mutex, std::try_to_lock);
-  if (!lock) return from_system(bytes);
-  WorkMemory memory = all.take(bytes);
-  if (!memory.data) memory = from_system(bytes);
-  memory.counted = true;
-  return memory;
+  const std::lock_guard lock(all.mutex);
+  // Powers of two, so that pieces fit again; pages that are never touched cost nothing.
+  return all.take(std::bit_ceil(std::max(bytes, kPiece)));
 }
 
 void give_back_work_memory(WorkMemory memory) noexcept {
   if (!memory.data) return;
   memory.zeroed = false;
   Kept& all = kept();
-  const std::unique_lock lock(all.mutex, std::try_to_lock);
-  if (!lock || !all.keep(memory)) to_system(memory);
+  const std::lock_guard lock(all.mutex);
+  all.give_back(memory);
 }
 
 void free_work_memory() noexcept {
   Kept& all = kept();
   const std::lock_guard lock(all.mutex);
-  while (all.count > 0) to_system(all.remove(0));
+  all.clear();
+}
+
+WorkMemoryUse work_memory_use() {
+  Kept& all = kept();
+  const std::lock_guard lock(all.mutex);
+  return {all.in_use, all.bytes};
 }
 
 }  // namespace trimatte

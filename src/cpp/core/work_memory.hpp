@@ -9,8 +9,7 @@ namespace trimatte {
 struct WorkMemory {
   void* data = nullptr;
   std::size_t bytes = 0;
-  bool zeroed = false;   // fresh from the system
-  bool counted = false;  // among what is in use
+  bool zeroed = false;  // fresh from the system
 };
 
 // What is kept for the next call, at most; and how much more than was ever in use at once may be
@@ -24,5 +23,10 @@ void give_back_work_memory(WorkMemory memory) noexcept;
 
 // Gives what is kept and not in use back to the system.
 void free_work_memory() noexcept;
+
+struct WorkMemoryUse {
+  std::size_t in_use = 0, kept = 0;  // bytes
+};
+WorkMemoryUse work_memory_use();
 
 }  // namespace trimatte

@@ -25,6 +25,7 @@
 #include "ops.hpp"
 #include "pixel/depth.hpp"
 #include "pixel/matting.hpp"
+#include "pixel/sampling.hpp"
 #include "pixel/trimap.hpp"
 
 TRIMATTE_TARGET_BEGIN

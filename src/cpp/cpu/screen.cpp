@@ -16,8 +16,9 @@
 #include "core/parallel.hpp"
 #include "cpu/image_plane.hpp"
 #include "ops.hpp"
-#include "pixel/transfer.hpp"
 #include "pixel/depth.hpp"
+#include "pixel/transfer.hpp"
+#include "pixel/trimap.hpp"
 
 namespace trimatte {
 namespace {

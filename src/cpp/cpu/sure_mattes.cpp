@@ -4,8 +4,9 @@
 #include <cstring>
 
 #include "core/parallel.hpp"
-#include "cpu/map.hpp"
+#include "cpu/image_plane.hpp"
 #include "ops.hpp"
+#include "pixel/resize.hpp"
 #include "pixel/trimap.hpp"
 
 namespace trimatte {
@@ -13,8 +14,8 @@ namespace {
 
 // 255 where all of the square around a sample is in a class.
 template <class T, class IsIn>
-Map<std::uint8_t> sure_of(const ImageView<const T>& mask, int reach, const IsIn& is_in) {
-  Map<std::uint8_t> sure(mask.height, mask.width);
+ImagePlane<std::uint8_t> sure_of(const ImageView<const T>& mask, int reach, const IsIn& is_in) {
+  ImagePlane<std::uint8_t> sure(mask.height, mask.width);
   parallel_rows(mask.height, mask.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
     for (std::ptrdiff_t y = begin; y < end; ++y) {
       const T* from = mask.row(y);
@@ -25,7 +26,7 @@ Map<std::uint8_t> sure_of(const ImageView<const T>& mask, int reach, const IsIn&
   return reach > 0 ? erode_square(sure, reach) : std::move(sure);
 }
 
-void write_matte(const Map<std::uint8_t>& sure, const ImageView<std::uint8_t>& matte) {
+void write_matte(const ImagePlane<std::uint8_t>& sure, const ImageView<std::uint8_t>& matte) {
   const ImageView<const std::uint8_t> view{sure.row(0), sure.height, sure.width, 1, sure.width};
   resize<DeviceKind::kCPU, std::uint8_t>(view, matte, {ResizeFilter::kBilinear}, {});
   parallel_rows(matte.height, matte.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {

@@ -36,8 +36,9 @@ struct GuideGrid {
   TRIMATTE_HD std::ptrdiff_t cells() const { return rows * columns; }
 };
 
-// Whole numbers, and so exact: pixels of a class, and sums of their colours of ten bits.
-enum GuideCount { kGuideFront, kGuideBack = 4, kGuideCounts = 8 };
+// Of the foreground, then of the background: pixels, and sums of their colours of ten bits. Whole
+// numbers, and so exact.
+inline constexpr int kGuideCounts = 8;
 
 // Of each class: number, sums of colours, sums of their products.
 inline constexpr int kGuideClassMoments = 10, kGuideMoments = 2 * kGuideClassMoments;

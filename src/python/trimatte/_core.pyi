@@ -11,7 +11,7 @@ class ArgumentError(Error, ValueError): ...
 class DeviceError(Error, RuntimeError): ...
 class EngineError(Error, RuntimeError): ...
 
-__all__: list[str] = ['ArgumentError', 'Cancellation', 'DeviceArray', 'DeviceError', 'EngineError', 'Error', 'Event', 'Graph', 'WorkStream', 'borrow', 'check', 'choke', 'chroma_key', 'class_probability', 'collect', 'compiler', 'composite', 'cpu_target', 'cuda_architectures', 'cuda_status', 'cutout', 'decode', 'despill', 'device_count', 'estimate_alpha', 'estimate_foreground', 'feather', 'fit_screen', 'free_memory', 'get_num_threads', 'gpu_facts', 'gpu_named', 'guide_alpha', 'hold_mattes', 'key_cutout', 'limit_alpha', 'make_trimap', 'place', 'plate_image', 'postprocess', 'premultiply', 'preprocess', 'project_alpha', 'resize', 'sample_alpha', 'set_num_threads', 'soft_key', 'soft_key_cutout', 'stabilize_alpha', 'subtract_plate', 'sure_mattes', 'to_device', 'to_linear', 'to_srgb', 'wait_for', 'window']
+__all__: list[str] = ['ArgumentError', 'Cancellation', 'DeviceArray', 'DeviceError', 'EngineError', 'Error', 'Event', 'Graph', 'WorkStream', 'borrow', 'check', 'choke', 'chroma_key', 'class_probability', 'collect', 'compiler', 'composite', 'cpu_count', 'cpu_target', 'cuda_architectures', 'cuda_status', 'cutout', 'decode', 'despill', 'estimate_alpha', 'estimate_foreground', 'feather', 'fit_screen', 'free_memory', 'get_num_threads', 'gpu_facts', 'gpu_named', 'guide_alpha', 'hold_mattes', 'key_cutout', 'limit_alpha', 'make_trimap', 'place', 'plate_image', 'postprocess', 'premultiply', 'preprocess', 'project_alpha', 'resize', 'sample_alpha', 'set_num_threads', 'soft_key', 'soft_key_cutout', 'stabilize_alpha', 'subtract_plate', 'sure_mattes', 'to_device', 'to_linear', 'to_srgb', 'trusted', 'wait_for', 'window']
 class DeviceArray:
     """
     An array in GPU memory: what operations return for arrays on a GPU.
@@ -112,6 +112,20 @@ class Cancellation:
         """
         Let operations that this thread calls heed it.
         """
+class trusted:
+    """
+    Context manager: operations that this thread calls inside do not scan float samples.
+    
+    For arrays that were made, or already checked, by trimatte. Shapes and dtypes are still
+    checked. Scopes nest: trusted(False) scans again, for a caller's function. Other threads
+    are not affected, so do not await or yield inside.
+    """
+    def __enter__(self) -> None:
+        ...
+    def __exit__(self, kind: typing.Any, error: typing.Any, trace: typing.Any) -> None:
+        ...
+    def __init__(self, values: bool = True) -> None:
+        ...
 class Event:
     """
     A point in a stream's work.
@@ -201,6 +215,10 @@ def collect(wait: bool) -> None:
     ...
 def composite(foreground: typing.Any, alpha: typing.Any, background: typing.Any, color: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(3)"], linear: bool, device: typing.Any, stream: typing.Any) -> typing.Any:
     ...
+def cpu_count() -> int:
+    """
+    Cores that this thread may use, within its quota.
+    """
 def cpu_target() -> str:
     ...
 def cuda_status() -> tuple[bool, str]:
@@ -212,8 +230,6 @@ def decode(image: typing.Any, linear: bool, operation: str, name: str, device: t
     Colours in float, in linear light or as they are encoded.
     """
 def despill(image: typing.Any, channel: typing.SupportsInt | typing.SupportsIndex, method: typing.SupportsInt | typing.SupportsIndex, strength: typing.SupportsFloat | typing.SupportsIndex, restore: typing.SupportsFloat | typing.SupportsIndex, kept: typing.Any, device: typing.Any, stream: typing.Any) -> typing.Any:
-    ...
-def device_count() -> int:
     ...
 def estimate_alpha(image: typing.Any, trimap: typing.Any, quality: typing.SupportsInt | typing.SupportsIndex, want_info: bool, progress: typing.Any, device: typing.Any, stream: typing.Any) -> tuple[typing.Any, tuple[int, int, float, int, list[float]] | None]:
     ...

@@ -158,12 +158,6 @@ def window_on_host(array: Array, rows: slice, columns: slice) -> Array:
     return array[rows, columns]
 
 
-def as_mask(value: ArrayLike, operation: str, name: str, stream: Any = None) -> Array:
-    """Like `as_array`; a bool mask becomes uint8 of 0 and 1, sharing its memory."""
-    array = as_array(value, operation, name, stream)
-    return array.view(np.uint8) if array.dtype == np.bool_ else array
-
-
 def as_alpha(value: ArrayLike, operation: str, name: str, stream: Any = None) -> Array:
     """Like `as_array`; a bool alpha becomes uint8 of 0 and 255."""
     array = as_array(value, operation, name, stream)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from trimatte._core import Cancellation
+from trimatte._core import Cancellation, cpu_count
 from trimatte.arrays import check_count
 from trimatte.devices import get_num_threads
 from trimatte.errors import ArgumentError, EngineError, Error, QueueFullError
@@ -76,7 +76,7 @@ class Plan:
         """
         for name, value in (("workers", workers), ("batch_size", batch_size)):
             check_count(value, operation, name, optional=True)
-        return cls(workers or max(1, _cores() // get_num_threads()), batch_size or 1)
+        return cls(workers or max(1, cpu_count() // get_num_threads()), batch_size or 1)
 
     @property
     def beside(self) -> int:
@@ -480,9 +480,3 @@ def _text_of(error: Exception) -> str:
 
 def _closed_error() -> EngineError:
     return EngineError("Remover: it is closed")
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
