@@ -1,8 +1,8 @@
 """The cost of `Remover` over calling its operations by hand, on this machine.
 
-    python benchmarks/overhead.py                   under a minute
-    python benchmarks/overhead.py --smoke           tiny images: does it run at all
-    python benchmarks/overhead.py --json FILE --markdown FILE
+    python -m benchmarks.overhead                   under a minute
+    python -m benchmarks.overhead --smoke           tiny images: does it run at all
+    python -m benchmarks.overhead --json FILE --markdown FILE
 
 Both sides make the same cutout, which is checked before anything is timed. README.md in this
 folder describes how times are taken.
@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from measuring import Array, calls, take_turns
-from reporting import Bar, Program, Section
 
 import trimatte
+from benchmarks.measuring import Array, calls, take_turns
+from benchmarks.reporting import Bar, Program, Section
 from trimatte.demo import scene
 
 RADIUS = (6.0, 3.0)

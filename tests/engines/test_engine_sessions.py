@@ -29,8 +29,7 @@ from trimatte.engines.sessions import (
 )
 from trimatte.engines.sessions import onnxruntime as onnxruntime_session
 
-import trimatte
-from trimatte import ArgumentError, EngineError
+from trimatte import ArgumentError, EngineError, _core
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -445,8 +444,7 @@ def test_other_wishes_are_refused(name: str, value: Any) -> None:
 def test_without_a_gpu_none_is_used(
     monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(trimatte, "cuda_available", lambda: False)
-    monkeypatch.setattr(trimatte, "cuda_status", lambda: "There is no driver.")
+    monkeypatch.setattr(_core, "cuda_status", lambda: (False, "There is no driver."))
     for device in ("cuda", "cuda:1"):
         with pytest.raises(EngineError, match=r"no GPU: There is no driver\."):
             open_session(a_network(), device=device)
@@ -464,7 +462,7 @@ def test_a_gpu_that_no_runtime_can_use_is_said_aloud(
     monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
 ) -> None:
     """This onnxruntime may be one for the CPU, or one whose CUDA finds no GPU."""
-    monkeypatch.setattr(trimatte, "cuda_available", lambda: True)
+    monkeypatch.setattr(_core, "cuda_status", lambda: (True, "There is a GPU."))
     monkeypatch.setitem(
         sys.modules,
         "trimatte.engines.sessions.tensorrt",
@@ -502,7 +500,7 @@ def test_tensorrt_comes_first_on_a_gpu(
 
     def progress(what: str, share: float) -> None: ...
 
-    monkeypatch.setattr(trimatte, "cuda_available", lambda: True)
+    monkeypatch.setattr(_core, "cuda_status", lambda: (True, "There is a GPU."))
     monkeypatch.setitem(
         sys.modules, "trimatte.engines.sessions.tensorrt", fake("x", TensorRTSession=session_of)
     )
@@ -581,8 +579,8 @@ class FakeArray:
 def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
     def put(*, works: bool) -> FakeGpu:
         module = FakeGpu(works=works)
-        monkeypatch.setattr(trimatte, "cuda_available", lambda: True)
-        monkeypatch.setattr(trimatte, "DeviceArray", FakeArray)
+        monkeypatch.setattr(_core, "cuda_status", lambda: (True, "There is a GPU."))
+        monkeypatch.setattr("trimatte.engines.sessions.base.DeviceArray", FakeArray)
         monkeypatch.setattr(onnxruntime_session, "require", lambda *_, **__: module)
         return module
 
@@ -719,7 +717,7 @@ def test_why_onnxruntime_cannot_use_a_gpu(
     problem: str | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(trimatte, "cuda_available", lambda: True)
+    monkeypatch.setattr(_core, "cuda_status", lambda: (True, "There is a GPU."))
     monkeypatch.setattr(status, "cuda_complaint", lambda: complaint)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
     monkeypatch.setattr(status, "_wheels", dict)

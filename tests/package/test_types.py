@@ -12,7 +12,7 @@ import pytest
 
 import trimatte
 
-PROGRAMS = Path(__file__).parent / "type_checks"
+PROGRAMS = Path(__file__).parents[1] / "type_checks"
 
 CHECKERS = {
     "mypy": ["--strict", "--follow-imports=silent", "--no-error-summary", "--cache-dir"],

@@ -389,7 +389,7 @@ def test_images_are_checked_before_the_network_runs(models: Callable[[str], Path
 
 def test_nothing_heavy_is_imported_for_a_session() -> None:
     """Of what stands on the way from a card to a mask, only the runtime weighs."""
-    module = importlib.import_module("test_packaging")
+    module = importlib.import_module("tests.package.test_packaging")
     code = (
         "import sys, trimatte.engines\n"
         "print([m for m in ('onnx', 'torch', 'pooch', 'scipy', 'onnxruntime', 'openvino') "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import trimatte
 from trimatte import ArgumentError, Remover, Result
 from trimatte.demo import scene
 from trimatte.io.writing import encode_png
@@ -16,7 +15,8 @@ IMAGE = scene(40, 60).image
 
 @pytest.fixture
 def remover(monkeypatch: pytest.MonkeyPatch) -> BatchRemover:
-    monkeypatch.setattr(trimatte, "set_num_threads", lambda count: None)  # of the whole process
+    # The number is of the whole process.
+    monkeypatch.setattr("trimatte.ray.cutting.set_num_threads", lambda count: None)
     return BatchRemover({"model": None, "key_color": np.array([0, 177, 64])}, cpus=1, gpus=0)
 
 
