@@ -19,10 +19,10 @@ CpuTarget best_target(bool (*has)(const char* instruction_set));
   FIRST("avx2")                         \
   NEXT("fma") NEXT("f16c") NEXT("bmi") NEXT("bmi2") NEXT("lzcnt") NEXT("popcnt") NEXT("movbe")
 // Ice Lake and Zen 4 onwards: the byte permutes (VBMI) are what the pixel shuffles are built on.
-#define TRIMATTE_AVX512_SETS(FIRST, NEXT)                                             \
-  TRIMATTE_AVX2_SETS(FIRST, NEXT)                                                     \
-  NEXT("avx512f") NEXT("avx512bw") NEXT("avx512dq") NEXT("avx512vl") NEXT("avx512cd") \
-      NEXT("avx512vbmi")
+#define TRIMATTE_AVX512_SETS(FIRST, NEXT) \
+  TRIMATTE_AVX2_SETS(FIRST, NEXT)         \
+  NEXT("avx512f")                         \
+  NEXT("avx512bw") NEXT("avx512dq") NEXT("avx512vl") NEXT("avx512cd") NEXT("avx512vbmi")
 
 #if !defined(TRIMATTE_ALL_TARGETS)
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
