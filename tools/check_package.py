@@ -24,7 +24,8 @@ COMMANDS = {"imports": [*LINTER, "--no-cache"], "types": ["-m", "mypy"]}
 
 def lay_out() -> None:
     package = FOLDER / "trimatte"
-    shutil.rmtree(package, ignore_errors=True)
+    if package.exists():
+        shutil.rmtree(package)
     package.mkdir(parents=True)
     for part in (ROOT / "src/python/trimatte").iterdir():
         (package / part.name).symlink_to(part)

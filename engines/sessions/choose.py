@@ -18,7 +18,7 @@ from ..session import Progress, Session, gpu_index
 from .onnxruntime import OnnxRuntimeSession
 from .openvino import OpenVinoSession
 
-__all__ = ["open_session"]
+__all__ = ["check_runtime", "open_session"]
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 # Of a device, and for bf16 or int8 or not: the best first.
@@ -75,10 +75,7 @@ def open_session(
             gives the cause for each, and what to install.
     """
     operation = "open_session"
-    openers = {**_OPENERS, "auto": None}
-    choice(openers, runtime, operation, "runtime")
-    if precision is not None:
-        choice(dict.fromkeys(PRECISIONS), precision, operation, "precision")
+    check_runtime(operation, runtime, precision)
     if device != "auto":
         gpu_index(device)
     wish = _Wish(model_file(model), precision, threads, batch, size, cache, progress)
@@ -104,6 +101,13 @@ def open_session(
             _say(session, hoped_for_gpu=hoped)
             return session
     raise EngineError(f"no runtime can load {wish.model.name}: {'; '.join(passed_over)}")
+
+
+def check_runtime(operation: str, runtime: str, precision: str | None) -> None:
+    """Raises ArgumentError unless runtime and precision are among the names of `open_session`."""
+    choice({**_OPENERS, "auto": None}, runtime, operation, "runtime")
+    if precision is not None:
+        choice(dict.fromkeys(PRECISIONS), precision, operation, "precision")
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def test_green_clothes_survive_beside_a_network(drawn: Any, monkeypatch: Any) ->
     monkeypatch.setattr(
         "trimatte.pipeline.frame.trimap_of_mask", lambda given, image, **_: (given, known)
     )
-    remover.segmenter = FakeSegmenter()  # type: ignore[assignment]
+    remover._segmenter = FakeSegmenter()  # type: ignore[assignment]
     result = remover(image)
     assert result.alpha[inside].min() == 1
     assert result.alpha[rig].max() == 0

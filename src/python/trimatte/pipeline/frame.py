@@ -26,6 +26,7 @@ from trimatte.ops.compositing import cutout, limit_alpha
 from trimatte.ops.edges import hold_mattes
 from trimatte.ops.matting import estimate_foreground
 from trimatte.ops.refining import Adjust, Refined, beside, solve, trimap_of_mask
+from trimatte.ops.resizing import resize
 from trimatte.ops.screen_matting import Mattes, finish_alpha, screen_key, solve_before_screen
 from trimatte.ops.screens import Screen, fit_screen
 from trimatte.ops.trimap import make_trimap
@@ -97,11 +98,11 @@ class Frame:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Times a stage, in which every array has been checked."""
+        """Times a stage, which may come twice, and in which every array has been checked."""
         start = time.perf_counter()
         with _core.trusted(True):
             yield
-        self.timings[name] = time.perf_counter() - start
+        self.timings[name] = self.timings.get(name, 0.0) + time.perf_counter() - start
 
 
 # --- reading ---
@@ -178,7 +179,8 @@ def segment_frames(frames: Sequence[Frame], classes: Classes | None) -> None:
     segmenter = frames[0].segmenter
     assert segmenter is not None
     start = time.perf_counter()
-    masks = segmenter.batch([frame.pixels for frame in frames], classes=classes)
+    with _core.trusted():
+        masks = segmenter.batch([frame.pixels for frame in frames], classes=classes)
     share = (time.perf_counter() - start) / len(frames)
     for frame, mask in zip(frames, masks, strict=True):
         frame.mask = mask
@@ -247,9 +249,10 @@ def cut(
 
 def _given(frame: Frame, recipe: Recipe, finish: Adjust | None) -> _Cut:
     """By a trimap or a mask, given or the network's."""
-    mask, trimap = _trimap(frame, recipe.matting)
     if not recipe.matting.solve:
-        return _Cut(_unsolved(frame, trimap if mask is None else mask, finish), mask)
+        alone = _sized_mask(frame) if frame.trimap is None else frame.trimap
+        return _Cut(_unsolved(frame, alone, finish), alone)
+    mask, trimap = _trimap(frame, recipe.matting)
     return _Cut(_solved(frame, trimap, recipe.matting, finish), mask)
 
 
@@ -258,7 +261,7 @@ def _keyed(frame: Frame, recipe: Recipe, known: Screen | None, finish: Adjust | 
     key, matting = recipe.key, recipe.matting
     assert key is not None
     mattes = frame.mattes
-    if frame.segmenter is not None and key.learns_screen:
+    if frame.segmenter is not None:
         _, trimap = _trimap(frame, matting)
         mattes = mattes.within(trimap)  # in the key; the last word is the caller's own
     if key.learns_screen:
@@ -309,6 +312,14 @@ def _trimap(frame: Frame, matting: Matting) -> tuple[Array | None, Array]:
         return trimap_of_mask(
             frame.mask, frame.pixels, network_size=network_size, radius=matting.radius
         )
+
+
+def _sized_mask(frame: Frame) -> Array:
+    """The mask in the image's size."""
+    mask, size = frame.mask, frame.pixels.shape[:2]
+    assert mask is not None
+    with frame.stage("mask"):
+        return mask if mask.shape == size else resize(mask, (size[0], size[1]))
 
 
 def _solved(frame: Frame, trimap: Array, matting: Matting, finish: Adjust | None) -> Refined:

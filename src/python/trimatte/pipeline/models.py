@@ -17,13 +17,13 @@ from trimatte.pipeline.segmenter import BUILT_IN_MODEL, Classes, Model, Segmente
 __all__ = ["as_segmenter", "forget_models", "refuse_options", "release_models", "segment"]
 
 
-# Loaded models that `segment` and `Remover` share; a user of more of them keeps Segmenters.
+# Loaded models kept for later calls besides those that a Remover uses.
 _MODELS_KEPT = 2
 
 _shared: dict[Any, _Slot] = {}
 _LOCK = threading.Lock()  # of _shared; never held while a model loads
 
-# Options of the making of a Segmenter besides the device, which others have a use for too.
+# Segmenter options, except device, that have no effect without a model.
 _DEFAULTS = {
     "card": None,
     "classes": None,
@@ -57,6 +57,11 @@ class _Slot:
             self._outlives_users = True
         else:
             self._users.add(user)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a user keeps it."""
+        return bool(self._users)
 
     def is_left_by(self, user: object) -> bool:
         """Takes a user away; True where that was the last one."""
@@ -148,8 +153,9 @@ def as_segmenter(
             slot = _Slot()
         slot.use(user)
         _shared[key] = slot  # the last used comes last
-        while len(_shared) > _MODELS_KEPT:
-            del _shared[next(iter(_shared))]
+        unused = [key for key, slot in _shared.items() if not slot.in_use]
+        for old in unused[: max(0, len(unused) - _MODELS_KEPT)]:
+            del _shared[old]
     make = partial(Segmenter, name, card=described, batch_size=batch_size, **options)
     return slot.loaded(make)
 

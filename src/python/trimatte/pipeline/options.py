@@ -13,7 +13,15 @@ from typing import Any, TypedDict
 import numpy as np
 
 from trimatte import _core
-from trimatte.arrays import Array, KeyColor, KeyColorLike, as_key_color, choice, is_whole
+from trimatte.arrays import (
+    Array,
+    KeyColor,
+    KeyColorLike,
+    as_key_color,
+    check_count,
+    choice,
+    is_whole,
+)
 from trimatte.errors import ArgumentError
 from trimatte.io.metadata import METADATA
 from trimatte.io.sources import ImageSource
@@ -26,7 +34,6 @@ from trimatte.ops.screens import check_screen_options, fit_screen
 from trimatte.ops.trimap import make_trimap
 from trimatte.pipeline.budget import Bytes, number_of_bytes
 from trimatte.pipeline.models import as_segmenter, refuse_options
-from trimatte.pipeline.scheduler import Plan
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL, Classes, Model, Segmenter
 
 __all__ = [
@@ -128,7 +135,7 @@ class Network:
     precision: str | None
     accept_license: bool | str
     batch_size: int | None
-    lazy: bool  # loaded when first needed: the built-in one, whose options need no judging
+    lazy: bool  # the built-in one is loaded when it is first needed
 
     @classmethod
     def chosen(
@@ -154,6 +161,10 @@ class Network:
             refuse_options("Remover", "without a model", classes=classes, card=card, **session)
         elif built_in:
             refuse_options("Remover", "with the built-in model", classes=classes, card=card)
+            if session["runtime"] != "auto" or session["precision"] is not None:
+                from trimatte.engines.sessions import check_runtime  # heavy, and seldom needed
+
+                check_runtime("Remover", session["runtime"], session["precision"])
         return cls(model, card, batch_size=batch_size, lazy=built_in, **session)
 
     def load(self, device: str, user: object) -> Segmenter:
@@ -317,7 +328,8 @@ class Resources:
         max_queue: int,
     ) -> Resources:
         """Raises ArgumentError where one is out of range."""
-        Plan.of(workers, batch_size, operation)
+        check_count(workers, operation, "workers", optional=True)
+        check_count(batch_size, operation, "batch_size", optional=True)
         if not is_whole(max_queue) or max_queue < 1:
             raise ArgumentError(
                 f"{operation}: max_queue must be a whole number of at least 1, "

@@ -10,7 +10,6 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import numpy as np
@@ -44,7 +43,6 @@ Raises = Literal["raise"]
 Returns = Literal["return"]
 
 _NOTHING = Given()
-_SERVING = threading.Lock()  # a Remover's threads behind `aremove` are made once
 
 
 class Remover:
@@ -141,7 +139,9 @@ class Remover:
         max_memory: Bytes | None = None,
         max_queue: int = 64,
     ) -> None:
+        self._lifetime = threading.Lock()  # of the next four
         self._closed = False
+        self._segmenter: Segmenter | None = None
         self._schedulers: set[Scheduler] = set()
         self._serving: Scheduler | None = None
         self._gpu_streams = GpuStreams()
@@ -192,13 +192,16 @@ class Remover:
         """Where images from the host are worked on; None: on the CPU."""
         return self.recipe.device
 
-    @cached_property
+    @property
     def segmenter(self) -> Segmenter | None:
         """The network that makes the coarse mask, or None; loaded when it is first asked for."""
         self._check_open()
-        if self._network.model is None:
-            return None
-        return self._network.load(self.recipe.device or "cpu", user=self)
+        if self._segmenter is None and self._network.model is not None:
+            loaded = self._network.load(self.recipe.device or "cpu", user=self)
+            with self._lifetime:
+                self._check_open()  # another thread may have closed it meanwhile
+                self._segmenter = loaded
+        return self._segmenter
 
     def __call__(
         self,
@@ -223,7 +226,8 @@ class Remover:
             garbage: matte of the image's size and any depth, 1 (white) where there is never
                 foreground.
             core: matte of the image's size and any depth, 1 (white) where there is always
-                foreground. The two mattes have the last word; core wins over garbage.
+                foreground. The two mattes have the last word within the image's own alpha; core
+                wins over garbage.
             screen: the screen of an earlier frame of the same shot, which `fit_screen` then
                 follows.
             adjust: changes alpha before it is used to estimate the foreground: adjust(pixels,
@@ -407,7 +411,7 @@ class Remover:
         _check_given(mask, trimap)
         given = load_given(
             {"mask": mask, "trimap": trimap, "garbage": garbage, "core": core},
-            self.resources.max_memory,
+            resources.max_memory,
         )
         return self._results(images, self._stages(given), resources, finish, keep_errors)
 
@@ -470,14 +474,14 @@ class Remover:
         Images behind `aremove` that are begun are done; all others get an EngineError, as does
         every call from now on.
         """
-        with _SERVING:
+        with self._lifetime:
             self._closed = True
             serving, self._serving = self._serving, None
+            self._segmenter = None
         if serving is not None:
             serving.close()
         for scheduler in tuple(self._schedulers):
             scheduler.close(drop=True)
-        self.__dict__.pop("segmenter", None)
         release_models(self)
         self._gpu_streams = GpuStreams()
 
@@ -545,7 +549,8 @@ class Remover:
         return cut(frame, self.recipe, **options)
 
     def _segmenter_for(self, pixels: Array) -> Segmenter | None:
-        """The network; for an array on a GPU one that may run there, or here and come back."""
+        """The network; for an array on a GPU, one on that GPU, or one on the CPU whose mask returns
+        to the GPU."""
         model, device = self._network.model, self.recipe.device
         follows = device is None and not isinstance(model, Segmenter)
         if model is None or not follows or not isinstance(pixels, DeviceArray):
@@ -566,10 +571,11 @@ class Remover:
         finish: Callable[[Result], Any] | None,
         keep_errors: bool,
     ) -> Iterator[Any]:
-        self._check_open()
         plan = self._plan(resources)
-        scheduler = Scheduler(plan, Budget(resources.max_memory))
-        self._schedulers.add(scheduler)
+        with self._lifetime:
+            self._check_open()
+            scheduler = Scheduler(plan, Budget(resources.max_memory))
+            self._schedulers.add(scheduler)
         try:
             yield from in_order(
                 scheduler,
@@ -585,7 +591,7 @@ class Remover:
 
     def _server(self) -> Scheduler:
         """The threads behind `aremove`; they end when nobody has the Remover any more."""
-        with _SERVING:
+        with self._lifetime:
             self._check_open()
             if self._serving is None:
                 budget = Budget(self.resources.max_memory)
