@@ -383,8 +383,8 @@ class Remover:
             garbage: as in a call, the same for every image.
             core: as in a call, the same for every image.
             on_error: ``"return"``: an image that fails gives its exception, as the call would raise
-                it, with the image's number from 0 in front, and the rest go on. ``"raise"``: it is
-                raised, and the rest are dropped.
+                it, with the image's number from 0 in front and as its ``image_index``, and the rest
+                go on. ``"raise"``: it is raised, and the rest are dropped.
             finish: gets each Result, on a thread of its own; its return value comes instead of the
                 Result: ``lambda result: result.encode()`` encodes while other images are worked on.
             workers: as for Remover; None: its own.
