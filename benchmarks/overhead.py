@@ -15,6 +15,7 @@ import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,11 +50,12 @@ def overhead(effort: Effort, options: argparse.Namespace) -> Section:
         if not effort.judge and size != "64 x 64":
             continue
         for dtype in ("uint8", "float32"):
-            image = as_dtype(scene(height, width).image, dtype)
-            mask = as_dtype(255 - 255 * (scene(height, width).alpha < 0.5).astype(np.uint8), dtype)
+            drawn = scene(height, width)
+            image = as_dtype(drawn.image, dtype)
+            mask = as_dtype(255 * (drawn.alpha > 0.5).astype(np.uint8), dtype)
             for name, by_hand, remover in (
-                ("mask", lambda: from_mask(image, mask), lambda: REMOVER(image, mask=mask).rgba),  # noqa: B023
-                ("green", lambda: from_green(image), lambda: GREEN_REMOVER(image).rgba),  # noqa: B023
+                ("mask", partial(from_mask, image, mask), partial(removed, MASKED, image, mask)),
+                ("green", partial(from_green, image), partial(removed, GREEN, image, None)),
             ):
                 row = compared(by_hand, remover, effort)
                 section.rows.append((name, f"{size}, {dtype}", *row))
@@ -63,10 +65,14 @@ def overhead(effort: Effort, options: argparse.Namespace) -> Section:
     return section
 
 
-REMOVER = trimatte.Remover(model=None, radius=RADIUS, quality="fast")
-GREEN_REMOVER = trimatte.Remover(
+MASKED = trimatte.Remover(model=None, radius=RADIUS, quality="fast")
+GREEN = trimatte.Remover(
     model=None, key_color="green", method="difference", radius=RADIUS, quality="fast"
 )
+
+
+def removed(remover: trimatte.Remover, image: Array, mask: Array | None) -> Array:
+    return remover(image, mask=mask).rgba
 
 
 def from_mask(image: Array, mask: Array) -> Array:
