@@ -36,7 +36,7 @@ ray: Any = pytest.importorskip("ray", reason="test_ray: pip install 'trimatte[ra
 serve: Any = pytest.importorskip("ray.serve", reason="test_ray: pip install 'trimatte[ray]'")
 fs: Any = pytest.importorskip("pyarrow.fs")
 fsspec_local: Any = pytest.importorskip("fsspec.implementations.local")
-DeadlyFiles: Any = pytest.importorskip("deadly_files").DeadlyFiles
+DeadlyFiles: Any = pytest.importorskip("tests.helpers.deadly_files").DeadlyFiles
 
 # Ray Data sets what it has deprecated itself when it makes its settings.
 pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\.data\.context")
