@@ -31,7 +31,7 @@ from trimatte.ops.screen_matting import Mattes, finish_alpha, screen_key, solve_
 from trimatte.ops.screens import Screen, fit_screen
 from trimatte.ops.trimap import make_trimap
 from trimatte.pipeline.budget import check_fits
-from trimatte.pipeline.options import Matting, Recipe
+from trimatte.pipeline.options import Key, Matting, Recipe
 from trimatte.pipeline.result import Result
 from trimatte.pipeline.segmenter import Classes, Segmenter
 
@@ -210,11 +210,14 @@ def cut(
     Raises ArgumentError: a screen is given where none is learnt; adjust returned no alpha.
     """
     pixels = frame.pixels
-    keyed = recipe.key is not None and not frame.is_given
-    if screen is not None and not (keyed and recipe.key and recipe.key.learns_screen):
+    key = None if frame.is_given else recipe.key
+    if screen is not None and not (key and key.learns_screen):
         raise ArgumentError("Remover: screen must be left out where none is learnt")
     finish = _finish(recipe.matting, frame.mattes, adjust)
-    made = _keyed(frame, recipe, screen, finish) if keyed else _given(frame, recipe, finish)
+    if key is None:
+        made = _given(frame, recipe.matting, finish)
+    else:
+        made = _keyed(frame, key, recipe.matting, screen, finish)
     alpha, foreground = made.refined.alpha, made.refined.foreground
     if made.key_color is not None and recipe.matting.despill is not None:
         # A bare key tells too little of the edge to spare colours by their distance from it.
@@ -247,19 +250,19 @@ def cut(
     return result
 
 
-def _given(frame: Frame, recipe: Recipe, finish: Adjust | None) -> _Cut:
+def _given(frame: Frame, matting: Matting, finish: Adjust | None) -> _Cut:
     """By a trimap or a mask, given or the network's."""
-    if not recipe.matting.solve:
+    if not matting.solve:
         alone = _sized_mask(frame) if frame.trimap is None else frame.trimap
         return _Cut(_unsolved(frame, alone, finish), alone)
-    mask, trimap = _trimap(frame, recipe.matting)
-    return _Cut(_solved(frame, trimap, recipe.matting, finish), mask)
+    mask, trimap = _trimap(frame, matting)
+    return _Cut(_solved(frame, trimap, matting, finish), mask)
 
 
-def _keyed(frame: Frame, recipe: Recipe, known: Screen | None, finish: Adjust | None) -> _Cut:
-    """By a key; what a network says of the image limits it."""
-    key, matting = recipe.key, recipe.matting
-    assert key is not None
+def _keyed(
+    frame: Frame, key: Key, matting: Matting, known: Screen | None, finish: Adjust | None
+) -> _Cut:
+    """By a key, within the limits that a network sets, if there is one."""
     mattes = frame.mattes
     if frame.segmenter is not None:
         _, trimap = _trimap(frame, matting)
