@@ -208,7 +208,9 @@ def table(kernels: list[Kernel]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--log", type=Path, help="output of a build with TRIMATTE_KERNEL_REPORT=ON")
-    parser.add_argument("--architectures", type=int, nargs="+", default=ARCHITECTURES)
+    parser.add_argument(
+        "--architectures", type=int, nargs="+", help="default: all, or those of the log"
+    )
     parser.add_argument("--check", action="store_true", help="fail where the budget is exceeded")
     parser.add_argument("--write", action="store_true", help="make the budget what was found")
     arguments = parser.parse_args()
@@ -217,12 +219,13 @@ def main() -> int:
             log = arguments.log.read_text(encoding="utf-8", errors="replace")
         else:
             with tempfile.TemporaryDirectory() as build:
-                log = build_log(arguments.architectures, Path(build))
+                log = build_log(arguments.architectures or ARCHITECTURES, Path(build))
         kernels = list(kernels_in(log))
     except ReportError as error:
         print(error, file=sys.stderr)
         return 2
-    missing = set(arguments.architectures) - {each.architecture for each in kernels}
+    wanted = arguments.architectures or (() if arguments.log and kernels else ARCHITECTURES)
+    missing = set(wanted) - {each.architecture for each in kernels}
     if missing:
         print(f"no kernel was compiled for {sorted(missing)}", file=sys.stderr)
         return 2

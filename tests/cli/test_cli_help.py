@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from trimatte import Remover
-from trimatte.cli import inspect
+from trimatte.cli import options
 from trimatte.cli.main import _parser
-from trimatte.cli.options import network_remover
+from trimatte.cli.options import key_remover, network_remover, remover_options
 from trimatte.inspector.view import MAX_PIXELS
 from trimatte.ops.key_rules import KEY_DEFAULTS
+from trimatte.pipeline.options import RemoverOptions
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL
 
 
@@ -44,6 +45,10 @@ def parsed(*words: str) -> argparse.Namespace:
     return _parser()[0].parse_args(words)
 
 
+def options_of(*words: str) -> dict[str, Any]:
+    return {"model": "auto"} | remover_options(parsed(*words))
+
+
 @pytest.mark.parametrize("option", OPTIONS)
 def test_a_default_that_the_parser_has_is_the_one_in_the_help(option: str) -> None:
     default = OPTIONS[option][1].default
@@ -64,7 +69,7 @@ def test_matte_and_only_mask_state_no_default_for_a_required_output() -> None:
 def test_inspect_runs_the_network_that_its_help_names_unless_it_keys() -> None:
     words = help_of("trimatte inspect --model")
     assert f"(default: {BUILT_IN_MODEL}; none, but a key, where " in words
-    assert Remover(**inspect._options(parsed("inspect", "photo.jpg"))).recipe.key is None
+    assert Remover(**options_of("inspect", "photo.jpg")).recipe.key is None
     given = {
         "--key-color": "auto",
         "--method": "plate",
@@ -74,8 +79,8 @@ def test_inspect_runs_the_network_that_its_help_names_unless_it_keys() -> None:
     }
     for option, value in given.items():
         assert option in words
-        options = inspect._options(parsed("inspect", "photo.jpg", option, value))
-        assert Remover(**options).recipe.key is not None
+        keyed = options_of("inspect", "photo.jpg", option, value)
+        assert Remover(**keyed).recipe.key is not None
 
 
 def test_the_other_defaults_of_inspect_and_of_keys() -> None:
@@ -100,3 +105,71 @@ def test_a_video_with_network_and_key_is_despilled_as_asked(given: str, despill:
     recipe = network_remover(arguments).recipe
     assert recipe.key is not None
     assert (recipe.matting.despill, recipe.matting.despill_strength) == (despill, 0.5)
+
+
+VALUES: dict[str, tuple[str, Any]] = {
+    "key_color": ("0,177,64", (0.0, 177.0, 64.0)),
+    "method": ("ffmpeg", "ffmpeg"),
+    "tolerance": ("7", 7.0),
+    "softness": ("3", 3.0),
+    "transfer": ("linear", "linear"),
+    "choke": ("1.5", 1.5),
+    "feather": ("2.5", 2.5),
+    "despill": ("none", None),
+    "despill_strength": ("0.5", 0.5),
+    "model": ("modnet", "modnet"),
+    "card": ("u2net", "u2net"),
+    "accept_license": ("", True),
+    "classes": ("cat,3", ["cat", 3]),
+    "runtime": ("openvino", "openvino"),
+    "precision": ("bf16", "bf16"),
+    "radius": ("9,4", (9.0, 4.0)),
+    "quality": ("fast", "fast"),
+    "device": ("auto", "auto"),
+    "workers": ("3", 3),
+    "max_memory": ("2GiB", "2GiB"),
+}
+"""As typed, and as a Remover is given it."""
+COMMANDS = {
+    "key": ["in.png"],
+    "remove": ["in.png"],
+    "matte": ["in.png", "-o", "out.png", "--mask", "m.png"],
+    "video": ["in.mp4", "-o", "out.mov"],
+    "inspect": ["in.png"],
+    "serve": [],
+}
+
+
+def all_given(command: str) -> tuple[argparse.Namespace, dict[str, Any]]:
+    """A command line with every option of the Remover that the command has, and their values."""
+    words, expected = [command, *COMMANDS[command]], {}
+    for action in PARSERS[f"trimatte {command}"]._actions:
+        if action.dest in RemoverOptions.__optional_keys__ and action.option_strings:
+            typed, expected[action.dest] = VALUES[action.dest]
+            words += [action.option_strings[-1], *([typed] if typed else [])]
+    return parsed(*words), expected
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_that_a_command_has_is_given_to_the_remover(command: str) -> None:
+    arguments, expected = all_given(command)
+    assert len(expected) >= 3
+    assert remover_options(arguments) == expected
+
+
+@pytest.mark.parametrize("command", ["remove", "video", "serve"])
+def test_every_option_reaches_the_network_and_its_remover(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments, expected = all_given(command)
+    monkeypatch.setattr(options, "Segmenter", lambda model, **named: {"model": model} | named)
+    monkeypatch.setattr(options, "Remover", lambda **named: named)
+    arguments.quiet, arguments.verbose = True, False
+    given: Any = network_remover(arguments)
+    assert given | given["model"] == expected | {"progress": None}
+
+
+def test_options_of_a_network_without_one_are_refused() -> None:
+    arguments = parsed("video", "in.mp4", "-o", "out.mov", "--classes", "cat")
+    with pytest.raises(options.UsageError, match="classes"):
+        key_remover(arguments)

@@ -1,7 +1,7 @@
 """No kernel takes more registers or shared memory than benchmarks/kernel_budget.toml allows.
 
-TRIMATTE_KERNEL_LOG names the output of a build with -DTRIMATTE_KERNEL_REPORT=ON: so CI, which
-builds the package for every architecture, compiles nothing twice.
+TRIMATTE_KERNEL_LOG names the output of a build with -DTRIMATTE_KERNEL_REPORT=ON: so CI compiles
+nothing twice. The budget holds for each architecture of that build.
 """
 
 from __future__ import annotations

@@ -43,6 +43,13 @@ def test_without_matting_a_small_mask_is_resized() -> None:
     np.testing.assert_allclose(result.alpha, expected / 255, atol=1e-6)
 
 
+def test_without_matting_a_trimap_is_the_alpha_and_no_mask() -> None:
+    trimap = trimatte.make_trimap(MASK, 2)
+    result = Remover(model=None, matting=False)(DRAWN.image, trimap=trimap)
+    np.testing.assert_allclose(result.alpha, trimap / 255, atol=1e-6)
+    assert result.mask is None
+
+
 @pytest.mark.parametrize("method", ["difference", "plate"])
 def test_without_matting_the_key_is_the_alpha(method: str) -> None:
     result = Remover(model=None, matting=False, method=method)(DRAWN.image)

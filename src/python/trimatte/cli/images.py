@@ -207,7 +207,7 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
     )
     results.add_argument(
         "--format",
-        choices=["png", "webp", "tif", "jpg"],
+        choices=[suffix.removeprefix(".") for suffix in FORMATS],
         help="of OUT (default: by its suffix; png in folders and to standard output); jpg only "
         "with --background or --only-mask",
     )
@@ -251,13 +251,13 @@ def _margin(text: str) -> str:
 
 
 def _key(arguments: argparse.Namespace) -> int:
-    method = arguments.despill or ("none" if arguments.hard else "average")
     if arguments.hard:
         _check_hard(arguments)
         arguments.method = "difference"
+        arguments.despill = arguments.despill or "none"
     return _run(
         arguments,
-        lambda: key_remover(arguments, method, matting=not arguments.hard),
+        lambda: key_remover(arguments, matting=not arguments.hard),
         "garbage",
         "core",
     )
@@ -287,9 +287,7 @@ def _matte(arguments: argparse.Namespace) -> int:
         raise UsageError("--radius is for --mask: a trimap says itself what is unknown")
     return _run(
         arguments,
-        lambda: Remover(
-            model=None, radius=arguments.radius, quality=arguments.quality, device=arguments.device
-        ),
+        lambda: key_remover(arguments),
         "mask",
         "trimap",
     )

@@ -13,8 +13,7 @@ from trimatte.cli.options import (
     add_matting,
     add_network,
     add_screen,
-    classes_of,
-    despill_of,
+    remover_options,
 )
 from trimatte.cli.progress import fetch
 from trimatte.errors import ArgumentError
@@ -93,7 +92,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
     from trimatte.inspector import serve, write_page  # a server too: not for every command
 
-    options = _options(arguments)
+    options = {"model": "auto"} | remover_options(arguments)
     shown: dict[str, Any] = {"region": arguments.region}
     if arguments.max_pixels is not None:
         shown["max_pixels"] = arguments.max_pixels
@@ -134,22 +133,8 @@ def _remover(arguments: argparse.Namespace, options: dict[str, Any]) -> Remover:
     """The Remover of the options, whose network has been fetched."""
     try:
         if options["model"] != "auto":
-            card = engines.find_card(options["model"], card=options["card"])
+            card = engines.find_card(options["model"], card=options.get("card"))
             fetch(card, options["accept_license"])
         return Remover(**options)
     except ArgumentError as error:
         raise UsageError(str(error)) from error
-
-
-def _options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options of a Remover."""
-    names = (
-        *("key_color", "method", "tolerance", "softness", "transfer"),
-        *("choke", "feather", "despill_strength", "radius", "quality", "device"),
-        *("card", "runtime", "precision", "accept_license"),
-    )
-    options = {name: getattr(arguments, name) for name in names}
-    options["model"] = arguments.model or "auto"
-    options["despill"] = despill_of(arguments.despill)
-    options["classes"] = classes_of(arguments)
-    return options

@@ -14,6 +14,7 @@ from trimatte.cli.progress import add_terms, progress
 from trimatte.errors import ArgumentError
 from trimatte.ops.key_rules import KEY_DEFAULTS, KEY_METHODS
 from trimatte.ops.matting import QUALITIES
+from trimatte.pipeline.options import RemoverOptions
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.segmenter import Segmenter
 
@@ -25,10 +26,9 @@ __all__ = [
     "add_screen",
     "background_of",
     "check_linear",
-    "classes_of",
-    "despill_of",
     "key_remover",
     "network_remover",
+    "remover_options",
 ]
 
 
@@ -197,52 +197,45 @@ def _key_color(text: str) -> str | tuple[float, float, float]:
     return text if text in ("auto", "green", "blue", "red") else _colour(text)
 
 
-def key_remover(arguments: argparse.Namespace, despill: str, *, matting: bool = True) -> Remover:
-    """The Remover that the options of the screen ask for; despill: a method, or none."""
+def remover_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options of `Remover` that were given, or that the command has a default for.
+
+    An option of the command line has the name of the Remover's: here is the only place that knows
+    which there are.
+    """
+    options = {
+        name: value
+        for name, value in vars(arguments).items()
+        if name in RemoverOptions.__optional_keys__ and value is not None
+    }
+    if "despill" in arguments:
+        options["despill"] = _despill(arguments.despill)
+    if "classes" in options:
+        options["classes"] = _classes(options["classes"])
+    return options
+
+
+def key_remover(arguments: argparse.Namespace, *, matting: bool = True) -> Remover:
+    """The Remover that the options of the screen ask for."""
     try:
-        return Remover(
-            model=None,
-            matting=matting,
-            key_color=arguments.key_color,
-            method=arguments.method,
-            tolerance=arguments.tolerance,
-            softness=arguments.softness,
-            transfer=arguments.transfer,
-            choke=arguments.choke,
-            feather=arguments.feather,
-            radius=arguments.radius,
-            quality=arguments.quality,
-            despill=despill_of(despill),
-            despill_strength=arguments.despill_strength,
-            device=arguments.device,
-            **_bounds(arguments),
-        )
+        return Remover(model=None, matting=matting, **remover_options(arguments))
     except ArgumentError as error:
         raise UsageError(str(error)) from error
 
 
 def network_remover(arguments: argparse.Namespace) -> Remover:
     """The Remover that the options of the network ask for."""
+    options = remover_options(arguments)
+    session = {"card", "runtime", "precision", "accept_license"} & options.keys()
     try:
         with progress() as report:
             segmenter = Segmenter(
-                arguments.model,
-                card=arguments.card,
+                options.pop("model"),
                 device=arguments.device,
-                runtime=arguments.runtime,
-                precision=arguments.precision,
-                accept_license=arguments.accept_license,
                 progress=None if arguments.quiet else report,
+                **{name: options.pop(name) for name in session},
             )
-        remover = Remover(
-            model=segmenter,
-            classes=classes_of(arguments),
-            **_beside_network(arguments),
-            radius=arguments.radius,
-            quality=arguments.quality,
-            device=arguments.device,
-            **_bounds(arguments),
-        )
+        remover = Remover(model=segmenter, **options)
     except ArgumentError as error:
         raise UsageError(str(error)) from error
     if arguments.verbose:
@@ -250,34 +243,15 @@ def network_remover(arguments: argparse.Namespace) -> Remover:
     return remover
 
 
-def classes_of(arguments: argparse.Namespace) -> list[int | str] | None:
-    """--classes: numbers and names, or None."""
-    if not arguments.classes:
-        return None
-    parts = arguments.classes.split(",")
+def _classes(given: str) -> list[int | str]:
+    """--classes: numbers and names."""
+    parts = given.split(",")
     return [int(part) if part.strip().isdecimal() else part.strip() for part in parts]
 
 
-def _beside_network(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options of a key that a network's Remover takes, where the command has them."""
-    names = ("key_color", "method", "tolerance", "softness", "transfer")
-    given = {name: getattr(arguments, name, None) for name in names}
-    edges = {name: getattr(arguments, name, 0.0) for name in ("choke", "feather")}
-    given = {name: value for name, value in given.items() if value is not None} | edges
-    if "despill" in arguments:
-        given["despill"] = despill_of(arguments.despill)
-        given["despill_strength"] = arguments.despill_strength
-    return given
-
-
-def despill_of(given: str | None) -> str | None:
+def _despill(given: str | None) -> str | None:
     """--despill as a Remover takes it; given: None without the option."""
     return None if given == "none" else given or "average"
-
-
-def _bounds(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What a command on many images may take, where it has options for that."""
-    return {name: getattr(arguments, name, None) for name in ("workers", "max_memory")}
 
 
 def check_linear(arguments: argparse.Namespace) -> None:

@@ -6,7 +6,13 @@ import argparse
 from threading import Event
 from typing import Any
 
-from trimatte.cli.options import UsageError, add_matting, add_network, classes_of, network_remover
+from trimatte.cli.options import (
+    UsageError,
+    add_matting,
+    add_network,
+    network_remover,
+    remover_options,
+)
 from trimatte.cli.signals import sigterm_calls
 from trimatte.errors import ArgumentError, EngineError
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL
@@ -152,7 +158,7 @@ def _serve(arguments: argparse.Namespace) -> int:
             limits=Limits(
                 arguments.max_bytes, arguments.max_pixels, arguments.timeout, arguments.queue
             ),
-            **_options(arguments),
+            **_replica_options(arguments),
         )
     except ArgumentError as error:
         raise UsageError(str(error)) from error
@@ -166,15 +172,12 @@ def _serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options of the replicas' `Remover`."""
-    names = ("model", "card", "runtime", "precision", "accept_license", "radius", "quality")
-    options = {name: getattr(arguments, name) for name in names} | {
-        "classes": classes_of(arguments),
-        "max_memory": arguments.max_memory,
-        "device": None if arguments.gpus and arguments.device == "cpu" else arguments.device,
-    }
-    return {name: value for name, value in options.items() if value is not None}
+def _replica_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options of the replicas' `Remover`; with a GPU each, the replica knows which."""
+    options = remover_options(arguments)
+    if arguments.gpus and arguments.device == "cpu":
+        del options["device"]
+    return options
 
 
 def _run(application: Any, arguments: argparse.Namespace, stop: Event) -> None:

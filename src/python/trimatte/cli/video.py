@@ -103,10 +103,7 @@ def _seconds(text: str) -> float:
 def _video(arguments: argparse.Namespace) -> int:
     check_linear(arguments)
     background = None if arguments.background is None else background_of(arguments.background)
-    if arguments.model is None:
-        remover = key_remover(arguments, arguments.despill or "average")
-    else:
-        remover = network_remover(arguments)
+    remover = key_remover(arguments) if arguments.model is None else network_remover(arguments)
     before = _stamp(arguments.output)
     with _progress(arguments.quiet) as report:
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -73,7 +72,7 @@ def adding_to(folder: Path) -> Iterator[Path]:
 
 
 def _part_name() -> str:
-    return f".trimatte-{secrets.token_hex(8)}.part"
+    return f".trimatte-{os.urandom(8).hex()}.part"
 
 
 def _move(names: Sequence[str], partial: Path, folder: Path) -> None:

@@ -10,7 +10,6 @@ import zlib
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -84,6 +83,8 @@ def decode_jpeg(data: bytes) -> NDArray[np.uint8] | None:
 
 
 def _named(library: str, codec: FastCodec) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # a fifth of `import trimatte`
+
     try:
         return f"{library} ({codec.package} {version(codec.package)})"
     except PackageNotFoundError:  # It can be imported, from a place without metadata.

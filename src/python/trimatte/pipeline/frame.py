@@ -254,7 +254,7 @@ def _given(frame: Frame, matting: Matting, finish: Adjust | None) -> _Cut:
     """By a trimap or a mask, given or the network's."""
     if not matting.solve:
         alone = _sized_mask(frame) if frame.trimap is None else frame.trimap
-        return _Cut(_unsolved(frame, alone, finish), alone)
+        return _Cut(_unsolved(frame, alone, finish), alone if frame.trimap is None else None)
     mask, trimap = _trimap(frame, matting)
     return _Cut(_solved(frame, trimap, matting, finish), mask)
 

@@ -11,9 +11,9 @@ from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.result import Result
 from trimatte.pipeline.scheduler import unnamed
 
-__all__ = ["FORMATS", "BatchRemover", "checked_format"]
+__all__ = ["MEDIA_TYPES", "BatchRemover", "checked_format"]
 
-FORMATS = {"png": "image/png", "webp": "image/webp", "tiff": "image/tiff"}
+MEDIA_TYPES = {"png": "image/png", "webp": "image/webp", "tiff": "image/tiff"}
 """What cutouts can be encoded as, and its media type; the first is the default."""
 
 
@@ -44,8 +44,8 @@ class BatchRemover:
 
 def checked_format(format: Any, caller: str) -> str:
     """format, if cutouts can be encoded as it."""
-    if format not in FORMATS:
+    if format not in MEDIA_TYPES:
         raise ArgumentError(
-            f"{caller}: format must be one of {', '.join(FORMATS)}, got {format!r:.80}"
+            f"{caller}: format must be one of {', '.join(MEDIA_TYPES)}, got {format!r:.80}"
         )
     return str(format)

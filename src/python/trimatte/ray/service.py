@@ -15,7 +15,7 @@ from trimatte.errors import ArgumentError
 from trimatte.optional import require
 from trimatte.pipeline.result import Result
 from trimatte.ray.cluster import checked_cpus, checked_gpus, load
-from trimatte.ray.cutting import FORMATS, BatchRemover
+from trimatte.ray.cutting import MEDIA_TYPES, BatchRemover
 from trimatte.ray.limits import Limits
 from trimatte.ray.meter import Meter, ReplicaState, content_type, resident_bytes
 
@@ -177,7 +177,7 @@ class _Replica:
             data = await asyncio.wait_for(self._file(request, format), seconds)
         except asyncio.TimeoutError:
             raise _Refused(504, f"it is not done within {seconds:g} s") from None
-        return self._responses.Response(data, media_type=FORMATS[format])
+        return self._responses.Response(data, media_type=MEDIA_TYPES[format])
 
     async def _file(self, request: Any, format: str) -> bytes:
         """The cutout's file."""
@@ -239,18 +239,18 @@ def _only(request: Any, *methods: str) -> None:
 
 def _format_of(request: Any) -> str:
     """The format that a request asks for."""
-    known = ", ".join(FORMATS)
+    known = ", ".join(MEDIA_TYPES)
     asked = request.query_params.get("format")
     if asked is not None:
-        if asked not in FORMATS:
+        if asked not in MEDIA_TYPES:
             raise _Refused(400, f"format must be one of {known}, got {asked!r:.80}")
         return str(asked)
     liked, refused = _accepted(request.headers.get("accept") or "*/*")
     for kind in liked:
-        for format, media_type in FORMATS.items():
+        for format, media_type in MEDIA_TYPES.items():
             if media_type not in refused and kind in (media_type, "image/*", "*/*"):
                 return format
-    raise _Refused(406, f"Accept must allow one of {', '.join(FORMATS.values())}")
+    raise _Refused(406, f"Accept must allow one of {', '.join(MEDIA_TYPES.values())}")
 
 
 def _accepted(header: str) -> tuple[list[str], set[str]]:
