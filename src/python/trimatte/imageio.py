@@ -1,5 +1,6 @@
 """Images in and out of files: the public functions of `trimatte.io`."""
 
+from trimatte.io.frames import Frames, ImageFrame, read_frames
 from trimatte.io.reading import IMAGE_SUFFIXES, read_image, read_mask
 from trimatte.io.sources import ImageSource
 from trimatte.io.writing import (
@@ -16,9 +17,12 @@ __all__ = [
     "FORMATS",
     "IMAGE_SUFFIXES",
     "Compression",
+    "Frames",
+    "ImageFrame",
     "ImageSource",
     "encode_image",
     "encode_png",
+    "read_frames",
     "read_image",
     "read_mask",
     "write_image",

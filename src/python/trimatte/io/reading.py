@@ -15,8 +15,8 @@ import os
 import struct
 import sys
 import zlib
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -42,7 +42,11 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "Header",
     "Picture",
+    "check_size",
+    "encoded",
+    "identified",
     "load_picture",
+    "pixels_of",
     "read_header",
     "read_image",
     "read_mask",
@@ -241,29 +245,46 @@ def _decode_source(
         raise ArgumentError(
             f"{caller}: max_pixels must be a number of at least 1, or None, got {max_pixels!r:.80}"
         )
-    name = name_of(source)
-    decode = partial(_decode, max_pixels=max_pixels, managed=managed)
-    try:
-        if isinstance(source, Image.Image):
-            _check_size(source, max_pixels)
-            return _pixels_of(source, managed)
-        if isinstance(source, (str, os.PathLike)):
-            with opened(source) as file:
-                return decode(file)
-        if isinstance(source, (bytes, bytearray, memoryview)):
-            return decode(io.BytesIO(source))
-        if hasattr(source, "read"):
+    if isinstance(source, Image.Image):
+        with _naming(source, caller):
+            check_size(source, max_pixels)
+            return pixels_of(source, managed)
+    with encoded(source, caller) as file:
+        return _decode(file, max_pixels=max_pixels, managed=managed)
+
+
+@contextmanager
+def encoded(source: object, caller: str) -> Iterator[BinaryIO]:
+    """A path, bytes or the rest of a file object as a seekable file; what fails while it is open
+    names the source."""
+    if isinstance(source, (str, os.PathLike)):
+        with _naming(source, caller), opened(source) as file:
+            yield file
+    elif isinstance(source, (bytes, bytearray, memoryview, Spooled)):
+        with _naming(source, caller):
+            yield io.BytesIO(source.getbuffer() if isinstance(source, Spooled) else source)
+    elif hasattr(source, "read"):
+        with _naming(source, caller):
             # To the end: it may be a pipe, and 16 bits need two passes.
-            return decode(io.BytesIO(rest_of(source)))
+            yield io.BytesIO(rest_of(source))
+    else:
+        raise ArgumentError(
+            f"{caller}: an image must be a path, bytes, a binary file object, a Pillow image or an "
+            f"array, got {type(source).__name__}"
+        )
+
+
+@contextmanager
+def _naming(source: object, caller: str) -> Iterator[None]:
+    try:
+        yield
     except _DECODER_ERRORS as error:
-        raise ArgumentError(f"{caller}: cannot read {name}: {cause_of(error)}") from error
-    raise ArgumentError(
-        f"{caller}: an image must be a path, bytes, a binary file object, a Pillow image or an "
-        f"array, got {type(source).__name__}"
-    )
+        raise ArgumentError(
+            f"{caller}: cannot read {name_of(source)}: {cause_of(error)}"
+        ) from error
 
 
-def _identified(file: BinaryIO) -> Image.Image:
+def identified(file: BinaryIO) -> Image.Image:
     """The picture of a file, of which only the head is read."""
     try:
         return Image.open(file)
@@ -277,7 +298,7 @@ def _identified(file: BinaryIO) -> Image.Image:
         raise
 
 
-def _check_size(picture: Image.Image, max_pixels: int | None) -> None:
+def check_size(picture: Image.Image, max_pixels: int | None) -> None:
     width, height = picture.size
     if max_pixels is not None and width * height > max_pixels:
         raise ValueError(f"it has {width} x {height} pixels; max_pixels is {max_pixels}")
@@ -285,14 +306,14 @@ def _check_size(picture: Image.Image, max_pixels: int | None) -> None:
 
 def _decode(file: BinaryIO, *, max_pixels: int | None = None, managed: bool = True) -> Picture:
     """Decode an encoded image from a seekable file."""
-    with _identified(file) as picture:
-        _check_size(picture, max_pixels)
+    with identified(file) as picture:
+        check_size(picture, max_pixels)
         jpeg = _decode_jpeg(file, picture, managed)
         if jpeg is not None:
             return jpeg
         raw = _raw_mode(picture)
         if ";16" not in raw or picture.mode.startswith("I"):
-            return _pixels_of(picture, managed)
+            return pixels_of(picture, managed)
         transparent = picture.info.get("transparency")
     if raw.startswith("LA;16"):
         # Four bytes a pixel: read as RGBA they are both bytes of grey and both of alpha.
@@ -312,7 +333,7 @@ def _decode(file: BinaryIO, *, max_pixels: int | None = None, managed: bool = Tr
 
 
 def _decode_jpeg(file: BinaryIO, picture: Image.Image, managed: bool) -> Picture | None:
-    """What `_pixels_of` would give of a JPEG file, sooner; None for what is left to it: other
+    """What `pixels_of` would give of a JPEG file, sooner; None for what is left to it: other
     formats, CMYK, files that are damaged, and all where there is no fast decoder.
 
     picture: what Pillow has read of the file's head; it has judged its size, too.
@@ -373,7 +394,7 @@ def _decode_raw(file: BinaryIO, raw_mode: str) -> tuple[Array, Metadata]:
         return np.array(upright), metadata_of(picture, upright.size)
 
 
-def _pixels_of(picture: Image.Image, managed: bool) -> Picture:
+def pixels_of(picture: Image.Image, managed: bool = True) -> Picture:
     """The pixels of a Pillow image as RGB or RGBA, upright."""
     tags = getattr(picture, "tag_v2", None) or {}
     if _SIGNED in np.atleast_1d(tags.get(_SAMPLE_FORMAT, ())):
