@@ -18,12 +18,12 @@ SECONDS = [0.1, 0.2, 0.3, 0.4]
 
 
 def moving(opaque: bool = True) -> list[Image.Image]:
-    """Four frames of a square that moves, over green or over nothing."""
+    """Four frames of a disk that moves, over green or over nothing."""
     frames = []
     for i in range(4):
         pixels = np.zeros((24, 40, 4), np.uint8)
         pixels[:] = (0, 190, 60, 255) if opaque else 0
-        pixels[6:18, 2 + 8 * i : 12 + 8 * i] = (200, 40, 40, 255)
+        pixels[np.hypot(*np.ogrid[-12:12, -8 - 8 * i : 32 - 8 * i]) < 6] = (200, 40, 40, 255)
         frames.append(Image.fromarray(pixels))
     return frames
 
