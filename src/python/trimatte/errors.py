@@ -13,6 +13,7 @@ __all__ = [
     "DeviceError",
     "EngineError",
     "Error",
+    "FramesWarning",
     "QueueFullError",
     "ScreenError",
     "TrimapWarning",
@@ -26,6 +27,10 @@ class ScreenError(ArgumentError):
 
 class QueueFullError(Error):
     """As many images wait for a `Remover` as may."""
+
+
+class FramesWarning(UserWarning):
+    """An image has frames or pages besides the first, which are not read."""
 
 
 class TrimapWarning(UserWarning):

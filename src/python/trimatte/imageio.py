@@ -1,7 +1,7 @@
 """Images in and out of files: the public functions of `trimatte.io`."""
 
 from trimatte.io.frames import Frames, ImageFrame, read_frames
-from trimatte.io.reading import IMAGE_SUFFIXES, read_image, read_mask
+from trimatte.io.reading import read_image, read_mask
 from trimatte.io.sources import ImageSource
 from trimatte.io.writing import (
     COMPRESSION,
@@ -15,7 +15,6 @@ from trimatte.io.writing import (
 __all__ = [
     "COMPRESSION",
     "FORMATS",
-    "IMAGE_SUFFIXES",
     "Compression",
     "Frames",
     "ImageFrame",

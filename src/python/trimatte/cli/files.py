@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from trimatte.cli.options import UsageError
-from trimatte.io.reading import IMAGE_SUFFIXES
+from trimatte.io.kinds import has_image_name
 
 __all__ = [
     "FileJob",
@@ -198,7 +198,7 @@ def images_in(folder: Path, recursive: bool, skipped: set[Path], plan: FilePlan)
             if not name.startswith(".") and (place / name).resolve() not in skipped
         ]
         for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
+            if not name.startswith(".") and has_image_name(name):
                 yield place / name
         if not recursive:
             below = len(folders)

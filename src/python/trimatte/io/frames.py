@@ -8,20 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from trimatte.io.kinds import first_frame, frame_count
+from trimatte.io.limits import MAX_PIXELS, Pixels, check_size, number_of_pixels
 from trimatte.io.metadata import Metadata, metadata_of, upright_size
-from trimatte.io.reading import (
-    check_size,
-    encoded,
-    identified,
-    load_picture,
-    pixels_of,
-)
+from trimatte.io.reading import encoded, identified, load_picture, pixels_of
 from trimatte.io.sources import Array, ImageSource, measurable
 
 __all__ = ["Frames", "ImageFrame", "read_frames"]
-
-_ANIMATED = frozenset({"GIF", "PNG", "WEBP", "AVIF", "FLI"})
-"""Formats whose further pictures are frames in time, not pages, views or sizes."""
 
 
 class ImageFrame(NamedTuple):
@@ -45,10 +38,10 @@ class Frames:
         metadata: what is stored beside their pixels.
     """
 
-    def __init__(self, source: ImageSource, *, max_pixels: int | None = None) -> None:
+    def __init__(self, source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> None:
         self._source = measurable(source)
         with encoded(self._source, "read_frames") as file, identified(file) as picture:
-            check_size(picture, max_pixels)
+            check_size(picture.size, number_of_pixels(max_pixels, "read_frames"))
             self.count: int = frame_count(picture)
             self.loops: int = _loops(picture) if self.count > 1 else 1
             width, height = upright_size(picture)
@@ -63,14 +56,13 @@ class Frames:
             yield ImageFrame(load_picture(self._source).pixels, 0.0)
             return
         with encoded(self._source, "read_frames") as file, identified(file) as picture:
-            first = _first(picture)
-            for number in range(first, first + self.count):
-                picture.seek(number)
+            for number in range(self.count):
+                picture.seek(first_frame(picture) + number)
                 pixels = _with_alpha(pixels_of(picture).pixels)
                 yield ImageFrame(pixels, picture.info.get("duration", 0) / 1000)
 
 
-def read_frames(source: ImageSource, *, max_pixels: int | None = None) -> Frames:
+def read_frames(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> Frames:
     """The frames of an animated GIF, PNG (APNG), WebP or AVIF image.
 
     source: a path, an encoded file's bytes or a binary file object. max_pixels: as for read_image,
@@ -80,18 +72,6 @@ def read_frames(source: ImageSource, *, max_pixels: int | None = None) -> Frames
     Raises ArgumentError naming the source and the cause, where a frame is broken when it comes.
     """
     return Frames(source, max_pixels=max_pixels)
-
-
-def frame_count(picture: Image.Image) -> int:
-    """The number of frames of an animation; 1 of any other image."""
-    if picture.format not in _ANIMATED:
-        return 1
-    return int(getattr(picture, "n_frames", 1)) - _first(picture)
-
-
-def _first(picture: Image.Image) -> int:
-    """The number of the first frame: an APNG's picture for viewers that know no APNG is none."""
-    return int(getattr(picture, "default_image", False))
 
 
 def _loops(picture: Image.Image) -> int:

@@ -14,6 +14,7 @@ import io
 import os
 import struct
 import sys
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,9 +24,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from trimatte.arrays import is_number, plain_array
-from trimatte.errors import ArgumentError
+from trimatte.arrays import plain_array
+from trimatte.errors import ArgumentError, FramesWarning
 from trimatte.io.codecs import decode_jpeg
+from trimatte.io.kinds import (
+    check_no_preview,
+    frame_count,
+    load_plugin,
+    page_count,
+    unread_because,
+)
+from trimatte.io.limits import MAX_PIXELS, Pixels, number_of_pixels, unlimited_pillow, within_limits
 from trimatte.io.metadata import Metadata, metadata_of, orientation_of
 from trimatte.io.sources import (
     Array,
@@ -39,10 +48,8 @@ from trimatte.io.sources import (
 )
 
 __all__ = [
-    "IMAGE_SUFFIXES",
     "Header",
     "Picture",
-    "check_size",
     "encoded",
     "identified",
     "load_picture",
@@ -52,12 +59,6 @@ __all__ = [
     "read_mask",
 ]
 
-
-IMAGE_SUFFIXES = {
-    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm"),
-    *(".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
-}
-"""The files of a folder that are taken for images."""
 
 # What a broken file can make a decoder raise.
 _DECODER_ERRORS = (
@@ -122,7 +123,7 @@ class Header(NamedTuple):
     itemsize: int
 
 
-def read_image(source: ImageSource, *, max_pixels: int | None = None) -> Array:
+def read_image(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> Array:
     """Read an image as straight RGB or RGBA.
 
     source: a path, an encoded file's bytes, a binary file object, a Pillow image or an array.
@@ -130,12 +131,12 @@ def read_image(source: ImageSource, *, max_pixels: int | None = None) -> Array:
     colour: uint8, or uint16 where the file holds 16 bits per channel (PNG, TIFF). Values are as
     stored (display-referred); only what is not RGB is converted: CMYK and grey through their colour
     profile if they have one. The EXIF orientation is applied. Of an animation, or of a file of
-    several pages, the first is read; of a Pillow image the one that it shows. Arrays are passed
+    several pages, the first is read, with a FramesWarning (`read_frames` reads all frames); of a
+    Pillow image the one that it shows. Arrays are passed
     on without a copy, (H, W) ones as three equal channels.
 
-    max_pixels: more than these are refused, before there is memory for them; of an array any number
-    is taken. None: Pillow's own limit, twice ``PIL.Image.MAX_IMAGE_PIXELS`` (178 956 970), which
-    always holds.
+    max_pixels: a number, or text such as ``"200M"``; images of more are refused before they are
+    decoded, arrays are not. None: no limit. Pillow's own limit does not apply.
 
     Raises ArgumentError naming the source and the cause: missing, a folder, truncated, no image,
     too large, of a kind that would lose something.
@@ -143,7 +144,7 @@ def read_image(source: ImageSource, *, max_pixels: int | None = None) -> Array:
     return load_picture(source, max_pixels=max_pixels).pixels
 
 
-def read_mask(source: ImageSource, *, max_pixels: int | None = None) -> Array:
+def read_mask(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> Array:
     """Read a mask, trimap or alpha matte as (H, W).
 
     source: as for read_image. An image with an alpha channel that is not opaque everywhere
@@ -173,7 +174,7 @@ def read_mask(source: ImageSource, *, max_pixels: int | None = None) -> Array:
     return np.asarray((weighted + 0x8000) >> 16, pixels.dtype)
 
 
-def load_picture(source: ImageSource, *, max_pixels: int | None = None) -> Picture:
+def load_picture(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> Picture:
     """read_image, with what is stored beside the pixels of the source."""
     array = _as_array(source, "read_image")
     if array is None:
@@ -205,10 +206,10 @@ def read_header(source: object) -> Header | None:
             return _header_of(source)
         if isinstance(source, (bytes, bytearray, memoryview, Spooled)):
             data = source.getbuffer() if isinstance(source, Spooled) else source
-            with Image.open(io.BytesIO(data)) as picture:
+            with identified(io.BytesIO(data)) as picture:
                 return _header_of(picture)
         if is_path(source):
-            with opened(source) as file, Image.open(file) as picture:  # type: ignore[arg-type]
+            with opened(source) as file, identified(file) as picture:  # type: ignore[arg-type]
                 return _header_of(picture)
     except Exception:  # of decoders, and of what only looks like an array
         return None
@@ -235,22 +236,35 @@ def _as_array(source: object, caller: str) -> Array | None:
 
 
 def _decode_source(
-    source: object, caller: str, max_pixels: int | None, *, managed: bool = True
+    source: object, caller: str, max_pixels: Pixels | None, *, managed: bool = True
 ) -> Picture:
     """Decode a path, bytes, file object or Pillow image; every failure names the source.
 
     managed: whether a profile of greys is applied.
     """
-    if max_pixels is not None and not (is_number(max_pixels) and max_pixels >= 1):
-        raise ArgumentError(
-            f"{caller}: max_pixels must be a number of at least 1, or None, got {max_pixels!r:.80}"
-        )
+    most = number_of_pixels(max_pixels, caller)
     if isinstance(source, Image.Image):
-        with _naming(source, caller):
-            check_size(source, max_pixels)
+        with _naming(source, caller), within_limits(source.size, most):
             return pixels_of(source, managed)
-    with encoded(source, caller) as file:
-        return _decode(file, max_pixels=max_pixels, managed=managed)
+    with (
+        encoded(source, caller) as file,
+        identified(file) as picture,
+        within_limits(picture.size, most),
+    ):
+        _warn_of_others(picture, name_of(source))
+        return _decode(file, picture, managed)
+
+
+def _warn_of_others(picture: Image.Image, name: str) -> None:
+    frames, pages = frame_count(picture), page_count(picture)
+    if frames > 1:
+        told = f"{frames - 1} of the {frames} frames of {name} are left out"
+        message = f"{told}: trimatte.imageio.read_frames reads all"
+    elif pages > 1:
+        message = f"{pages - 1} of the {pages} pages of {name} are left out: only the first is read"
+    else:
+        return
+    warnings.warn(message, FramesWarning, stacklevel=2)
 
 
 @contextmanager
@@ -285,36 +299,42 @@ def _naming(source: object, caller: str) -> Iterator[None]:
 
 
 def identified(file: BinaryIO) -> Image.Image:
-    """The picture of a file, of which only the head is read."""
-    try:
-        return Image.open(file)
-    except UnidentifiedImageError:
-        file.seek(0)
-        if file.read(4) in _TIFF_HEADS:
-            raise ValueError(
-                "a TIFF of a kind that Pillow does not know, as floats in colour are; give the "
-                "array that another reader makes of it, or save it with 16 bits"
-            ) from None
-        raise
+    """The picture of a file, of which only the head is read.
+
+    Raises ValueError or UnidentifiedImageError: it is of a kind that nothing here reads.
+    """
+    with unlimited_pillow():
+        try:
+            picture = Image.open(file)
+        except UnidentifiedImageError:
+            if not load_plugin(file):
+                raise _unidentified(file) from None
+            picture = Image.open(file)
+    check_no_preview(picture)
+    return picture
 
 
-def check_size(picture: Image.Image, max_pixels: int | None) -> None:
-    width, height = picture.size
-    if max_pixels is not None and width * height > max_pixels:
-        raise ValueError(f"it has {width} x {height} pixels; max_pixels is {max_pixels}")
+def _unidentified(file: BinaryIO) -> Exception:
+    """What to say of a file that Pillow does not know."""
+    because = unread_because(file)
+    file.seek(0)
+    if because is None and file.read(4) in _TIFF_HEADS:
+        because = (
+            "a TIFF of a kind that Pillow does not know, as floats in colour are; give the array "
+            "that another reader makes of it, or save it with 16 bits"
+        )
+    return UnidentifiedImageError() if because is None else ValueError(because)
 
 
-def _decode(file: BinaryIO, *, max_pixels: int | None = None, managed: bool = True) -> Picture:
-    """Decode an encoded image from a seekable file."""
-    with identified(file) as picture:
-        check_size(picture, max_pixels)
-        jpeg = _decode_jpeg(file, picture, managed)
-        if jpeg is not None:
-            return jpeg
-        raw = _raw_mode(picture)
-        if ";16" not in raw or picture.mode.startswith("I"):
-            return pixels_of(picture, managed)
-        transparent = picture.info.get("transparency")
+def _decode(file: BinaryIO, picture: Image.Image, managed: bool) -> Picture:
+    """Decode an encoded image from a seekable file, of which the head is read."""
+    jpeg = _decode_jpeg(file, picture, managed)
+    if jpeg is not None:
+        return jpeg
+    raw = _raw_mode(picture)
+    if ";16" not in raw or picture.mode.startswith("I"):
+        return pixels_of(picture, managed)
+    transparent = picture.info.get("transparency")
     if raw.startswith("LA;16"):
         # Four bytes a pixel: read as RGBA they are both bytes of grey and both of alpha.
         both, metadata = _decode_raw(file, "RGBA")
@@ -381,7 +401,7 @@ def _tiff_depth(picture: Image.Image) -> int | None:
 def _decode_raw(file: BinaryIO, raw_mode: str) -> tuple[Array, Metadata]:
     """Decode the file's pixels as if they were stored as raw_mode; upright."""
     file.seek(0)
-    with Image.open(file) as opened:
+    with identified(file) as opened:
         picture: Any = opened
         tiles = []
         for tile in picture.tile:
