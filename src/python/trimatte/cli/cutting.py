@@ -164,7 +164,12 @@ def background_behind(arguments: argparse.Namespace) -> Behind | None:
     if arguments.only_mask:
         raise UsageError("--only-mask has nothing to put --background behind: drop one of them")
     if given == "blur" and not Path(given).is_file():
-        return lambda result, source: blurred_background(load_picture(source).pixels, result.alpha)
+        most: int = arguments.max_pixels
+
+        def blurred(result: Result, source: ImageSource) -> NDArray[Any]:
+            return blurred_background(load_picture(source, max_pixels=most).pixels, result.alpha)
+
+        return blurred
     fitted = fitted_background(background_of(given))
     return lambda result, source: fitted(result.alpha.shape[:2], result.rgba.dtype)
 

@@ -19,10 +19,12 @@ from trimatte.cli.options import (
     add_screen,
     key_remover,
     network_remover,
+    pixels,
 )
 from trimatte.cli.report import Report, reporting
 from trimatte.cli.watch import watch, watched_folders
 from trimatte.errors import ArgumentError
+from trimatte.io.limits import MAX_PIXELS
 from trimatte.io.writing import COMPRESSION, FORMATS, Compression
 from trimatte.ops.cropping import read_margin
 from trimatte.pipeline.remover import Remover
@@ -100,6 +102,7 @@ def add_images(commands: Any) -> None:
     add_matting(key)
     _add_results(key)
     _add_folders(key)
+    _add_limits(key)
     key.set_defaults(run=_key)
 
     remove = commands.add_parser(
@@ -114,6 +117,7 @@ def add_images(commands: Any) -> None:
     add_matting(remove)
     _add_results(remove)
     _add_folders(remove)
+    _add_limits(remove)
     remove.set_defaults(run=_remove)
 
     matte = commands.add_parser(
@@ -130,6 +134,7 @@ def add_images(commands: Any) -> None:
     add_output(matte, "OUT", "image (.png, .webp, .tif), or - for standard output")
     add_matting(matte)
     _add_results(matte)
+    _add_limits(matte)
     matte.set_defaults(run=_matte, watch=False, recursive=False)
 
 
@@ -169,6 +174,17 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
         "--max-memory",
         metavar="SIZE",
         help="what all images in flight may take together, as 2GiB (default: few are in flight)",
+    )
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument_group("limits").add_argument(
+        "--max-pixels",
+        type=pixels,
+        default=MAX_PIXELS,
+        metavar="N",
+        help="the largest image that is read, as 200M or 1.5G; of an animation all frames count "
+        "(default: %(default)s)",
     )
 
 

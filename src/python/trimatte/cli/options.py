@@ -12,6 +12,7 @@ from PIL import ImageColor
 from trimatte.arrays import DESPILL_METHODS
 from trimatte.cli.progress import add_terms, progress
 from trimatte.errors import ArgumentError
+from trimatte.io.limits import number_of_pixels
 from trimatte.ops.key_rules import KEY_DEFAULTS, KEY_METHODS
 from trimatte.ops.matting import QUALITIES
 from trimatte.pipeline.options import RemoverOptions
@@ -28,6 +29,7 @@ __all__ = [
     "check_linear",
     "key_remover",
     "network_remover",
+    "pixels",
     "remover_options",
 ]
 
@@ -176,6 +178,19 @@ def _numbers(text: str, counts: tuple[int, ...], lowest: float, highest: float) 
     if len(values) not in counts or not all(lowest <= value <= highest for value in values):
         raise ValueError(text)
     return values
+
+
+def pixels(text: str) -> int:
+    """--max-pixels."""
+    try:
+        count = number_of_pixels(text, "--max-pixels")
+    except ArgumentError:
+        count = None
+    if count is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of pixels of at least 1, such as 50000000, 200M or 1.5G"
+        )
+    return count
 
 
 def _radius(text: str) -> float | tuple[float, float]:
