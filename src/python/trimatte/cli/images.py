@@ -24,6 +24,7 @@ from trimatte.cli.options import (
 from trimatte.cli.report import Report, reporting
 from trimatte.cli.watch import watch, watched_folders
 from trimatte.errors import ArgumentError
+from trimatte.io.frames import FRAME_FORMATS
 from trimatte.io.limits import MAX_PIXELS
 from trimatte.io.writing import COMPRESSION, FORMATS, Compression
 from trimatte.ops.cropping import read_margin
@@ -223,9 +224,16 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
     )
     results.add_argument(
         "--format",
-        choices=[suffix.removeprefix(".") for suffix in FORMATS],
+        choices=[suffix.removeprefix(".") for suffix in {**FORMATS, **FRAME_FORMATS}],
         help="of OUT (default: by its suffix; png in folders and to standard output); jpg only "
         "with --background or --only-mask",
+    )
+    results.add_argument(
+        "--frames",
+        choices=["all", "first"],
+        help="of an animated image: all frames, with their times, or the first alone (default: all "
+        "where OUT is .gif, .webp or .png, else the first, with a warning). Every pixel of a GIF "
+        "is opaque or transparent",
     )
     results.add_argument(
         "--compression",
@@ -317,7 +325,7 @@ def _run(arguments: argparse.Namespace, remover: Callable[[], Remover], *beside:
     _check_standard(arguments)
     folders = watched_folders(arguments) if arguments.watch else None
     plan = FilePlan(makes_folders=True) if folders else plan_jobs(arguments)
-    _check_alpha_has_room(arguments, plan)
+    _check_formats(arguments, plan)
     behind = background_behind(arguments)
     given = {name: getattr(arguments, name) for name in beside}
     writer = CutoutWriter(
@@ -327,22 +335,23 @@ def _run(arguments: argparse.Namespace, remover: Callable[[], Remover], *beside:
         beside={name: path for name, path in given.items() if path is not None},
         makes_folders=plan.makes_folders,
     )
+    several = plan.makes_folders or len(plan.jobs) > 1
     with reporting(arguments, None if folders else len(plan.jobs)) as report:
         if folders is not None:
             watch(arguments, folders, writer, report)
-            report.note(f"{report.done} images cut out")
         else:
             try:
                 _run_plan(plan, writer, report)
             except KeyboardInterrupt:
-                report.summary()
+                report.summary(counts=several)
                 raise
-    return report.summary()
+    return report.summary(counts=several)
 
 
 def _run_plan(plan: FilePlan, writer: CutoutWriter, report: Report) -> None:
     for note in plan.notes:
         report.note(note)
+    report.pass_over(plan.others)
     for path, cause in plan.failures:
         report.refuse(path, cause)
     with closing(writer(plan.jobs)) as outcomes:  # type: ignore[type-var]
@@ -364,12 +373,16 @@ def _check_standard(arguments: argparse.Namespace) -> None:
         raise UsageError("--json and -o - would mix on standard output: use --json-file")
 
 
-def _check_alpha_has_room(arguments: argparse.Namespace, plan: FilePlan) -> None:
-    """Whether the format of cutouts with alpha can hold it."""
-    if arguments.background is not None or arguments.only_mask:
-        return
+def _check_formats(arguments: argparse.Namespace, plan: FilePlan) -> None:
+    """Whether the format of cutouts can hold their alpha, and the frames that are asked for."""
     suffixes = {job.output.suffix.lower() for job in plan.jobs if job.output is not None}
     if arguments.format is not None:
         suffixes = {f".{arguments.format}"}
+    if arguments.frames == "all" and (still := suffixes - FRAME_FORMATS.keys()):
+        raise UsageError(
+            f"--frames all: {', '.join(sorted(still))} holds one picture: write .gif, .webp or .png"
+        )
+    if arguments.background is not None or arguments.only_mask:
+        return
     if any(FORMATS.get(suffix) == "jpeg" for suffix in suffixes):
         raise UsageError("JPEG has no alpha: write .png, .webp or .tif, or give --bg or -om")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +17,8 @@ from trimatte.errors import ArgumentError
 from trimatte.io.atomic import replacing
 from trimatte.io.kinds import first_frame, frame_count
 from trimatte.io.limits import MAX_PIXELS, Pixels, check_size, number_of_pixels
-from trimatte.io.metadata import Metadata, metadata_of, upright_size
-from trimatte.io.reading import encoded, identified, load_picture, pixels_of
+from trimatte.io.metadata import Metadata, upright_size
+from trimatte.io.reading import encoded, identified, load_picture, naming, pixels_of
 from trimatte.io.sources import (
     PATH_ERRORS,
     Array,
@@ -28,7 +29,16 @@ from trimatte.io.sources import (
 )
 from trimatte.io.writing import WEBP_EFFORT, Compression, level_of, target_of, to_pillow
 
-__all__ = ["FRAME_FORMATS", "Frames", "ImageFrame", "encode_frames", "read_frames", "write_frames"]
+__all__ = [
+    "FRAME_FORMATS",
+    "Frames",
+    "ImageFrame",
+    "encode_frames",
+    "frame_format",
+    "frames_in",
+    "read_frames",
+    "write_frames",
+]
 
 FRAME_FORMATS = {".gif": "gif", ".png": "png", ".apng": "png", ".webp": "webp"}
 """What holds several frames, by its suffix."""
@@ -59,7 +69,6 @@ class Frames:
         count: how many there are.
         loops: how often they are shown; 0: for ever.
         size: (height, width) of each.
-        metadata: what is stored beside their pixels.
     """
 
     def __init__(self, source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> None:
@@ -70,7 +79,18 @@ class Frames:
             self.loops: int = _loops(picture) if self.count > 1 else 1
             width, height = upright_size(picture)
             self.size: tuple[int, int] = (height, width)
-            self.metadata: Metadata = metadata_of(picture, (width, height))
+
+    @cached_property
+    def metadata(self) -> Metadata:
+        """What is stored beside their pixels."""
+        with encoded(self._source, "read_frames") as file, identified(file) as picture:
+            return pixels_of(picture).metadata
+
+    def check_total(self, max_pixels: int | None) -> None:
+        """Raises ArgumentError where all frames together have more pixels, as they have to be in
+        memory to be written as an animation."""
+        with naming(self._source, "read_frames"):
+            check_size(self.size[::-1], max_pixels, self.count)
 
     def __len__(self) -> int:
         return self.count
@@ -84,6 +104,15 @@ class Frames:
                 picture.seek(first_frame(picture) + number)
                 pixels = _with_alpha(pixels_of(picture).pixels)
                 yield ImageFrame(pixels, picture.info.get("duration", 0) / 1000)
+
+
+def frames_in(source: ImageSource) -> int:
+    """How many frames an encoded image has, by its header; 1 of what cannot be read, too."""
+    try:
+        with encoded(source, "read_frames") as file, identified(file) as picture:
+            return frame_count(picture)
+    except ArgumentError:
+        return 1
 
 
 def read_frames(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> Frames:
@@ -138,7 +167,7 @@ def write_frames(
     Raises ArgumentError where there are no frames or they differ in size, where the format cannot
     hold them, and where the file cannot be written.
     """
-    kind = _frame_format(path, format, "write_frames")
+    kind = frame_format(path, format, "write_frames")
     data = _encoded(frames, kind, loops, compression, metadata, "write_frames")
     try:
         with replacing(target_of(path)) as file:
@@ -158,11 +187,15 @@ def encode_frames(
     metadata: Metadata | None = None,
 ) -> bytes:
     """Encode an animated image as the bytes of a file; arguments and errors as for write_frames."""
-    kind = _frame_format("", format, "encode_frames")
+    kind = frame_format("", format, "encode_frames")
     return _encoded(frames, kind, loops, compression, metadata, "encode_frames")
 
 
-def _frame_format(path: str | os.PathLike[str], format: str | None, caller: str) -> str:
+def frame_format(path: str | os.PathLike[str], format: str | None, caller: str) -> str:
+    """The format of frames that is meant, by its name or else by the suffix of a path.
+
+    Raises ArgumentError: it does not hold frames.
+    """
     suffix = Path(os.fsdecode(path)).suffix if format is None else f".{str(format).lstrip('.')}"
     kind = FRAME_FORMATS.get(suffix.lower())
     if kind is None:

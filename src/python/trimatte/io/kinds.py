@@ -95,7 +95,7 @@ _KINDS = (
         "a camera's raw file",
         ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf "
         ".pef .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f",
-        lambda head: head.startswith(_RAW_HEADS) or _is_brand(head, b"crx"),
+        lambda head: head.startswith(_RAW_HEADS) or head[8:10] == b"CR" or _is_brand(head, b"crx"),
         _DEVELOP,
     ),
     _Kind(
@@ -130,6 +130,8 @@ def begins_like_a_photo(path: Path) -> bool:
     if path.suffix.lower() in _PARTIAL_SUFFIXES:
         return False
     try:
+        if not path.is_file():  # to open a pipe might be to wait for ever
+            return False
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except OSError:
@@ -151,10 +153,13 @@ def unread_because(file: BinaryIO) -> str | None:
     return None if kind is None else f"it is {kind.name}, which Pillow does not read: {kind.remedy}"
 
 
-def check_no_preview(picture: Image.Image) -> None:
+def check_no_preview(file: BinaryIO, picture: Image.Image) -> None:
     """Raises ValueError where Pillow would read the small preview of a camera's raw file."""
-    tags = getattr(picture, "tag_v2", None) or {}
-    if _DNG_VERSION in tags or _TIFF_EP in tags or tags.get(_SUBFILE, 0) & _REDUCED:
+    if picture.format != "TIFF":
+        return
+    tags = picture.tag_v2  # type: ignore[attr-defined]
+    is_dng = _DNG_VERSION in tags or _TIFF_EP in tags
+    if is_dng or tags.get(_SUBFILE, 0) & _REDUCED or _head_of(file)[8:10] == b"CR":
         raise ValueError(
             f"it is a camera's raw file, of which Pillow reads the preview only: {_DEVELOP}"
         )

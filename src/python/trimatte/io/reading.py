@@ -53,6 +53,7 @@ __all__ = [
     "encoded",
     "identified",
     "load_picture",
+    "naming",
     "pixels_of",
     "read_header",
     "read_image",
@@ -244,7 +245,7 @@ def _decode_source(
     """
     most = number_of_pixels(max_pixels, caller)
     if isinstance(source, Image.Image):
-        with _naming(source, caller), within_limits(source.size, most):
+        with naming(source, caller), within_limits(source.size, most):
             return pixels_of(source, managed)
     with (
         encoded(source, caller) as file,
@@ -259,7 +260,7 @@ def _warn_of_others(picture: Image.Image, name: str) -> None:
     frames, pages = frame_count(picture), page_count(picture)
     if frames > 1:
         told = f"{frames - 1} of the {frames} frames of {name} are left out"
-        message = f"{told}: trimatte.imageio.read_frames reads all"
+        message = f"{told}; .gif, .webp and .png hold all (in Python: imageio.read_frames)"
     elif pages > 1:
         message = f"{pages - 1} of the {pages} pages of {name} are left out: only the first is read"
     else:
@@ -272,13 +273,13 @@ def encoded(source: object, caller: str) -> Iterator[BinaryIO]:
     """A path, bytes or the rest of a file object as a seekable file; what fails while it is open
     names the source."""
     if isinstance(source, (str, os.PathLike)):
-        with _naming(source, caller), opened(source) as file:
+        with naming(source, caller), opened(source) as file:
             yield file
     elif isinstance(source, (bytes, bytearray, memoryview, Spooled)):
-        with _naming(source, caller):
+        with naming(source, caller):
             yield io.BytesIO(source.getbuffer() if isinstance(source, Spooled) else source)
     elif hasattr(source, "read"):
-        with _naming(source, caller):
+        with naming(source, caller):
             # To the end: it may be a pipe, and 16 bits need two passes.
             yield io.BytesIO(rest_of(source))
     else:
@@ -289,7 +290,8 @@ def encoded(source: object, caller: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _naming(source: object, caller: str) -> Iterator[None]:
+def naming(source: object, caller: str) -> Iterator[None]:
+    """What a decoder raises is raised as an ArgumentError that names the source."""
     try:
         yield
     except _DECODER_ERRORS as error:
@@ -310,7 +312,7 @@ def identified(file: BinaryIO) -> Image.Image:
             if not load_plugin(file):
                 raise _unidentified(file) from None
             picture = Image.open(file)
-    check_no_preview(picture)
+    check_no_preview(file, picture)
     return picture
 
 
