@@ -184,13 +184,40 @@ class Disc(Constant):
         return np.broadcast_to(disc, (len(batch), 1, 320, 320)).astype(np.float32)
 
 
-@pytest.mark.parametrize("value", [0.0, 0.5, 1.0, np.nan])
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_constant_prediction_has_no_foreground(
     models: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
     monkeypatch.setattr(engines, "open_session", lambda *_, **__: Constant(value))
     segmenter = trimatte.Segmenter(models("u2netp"), card="u2netp")
     np.testing.assert_array_equal(segmenter(a_photo(30, 40)), 0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_predictions_that_are_no_numbers_are_an_error(
+    models: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    monkeypatch.setattr(engines, "open_session", lambda *_, **__: Constant(value))
+    segmenter = trimatte.Segmenter(models("u2netp"), card="u2netp")
+    with pytest.raises(trimatte.EngineError, match=r"102400 of the 102400 numbers .* are NaN or"):
+        segmenter(a_photo(30, 40))
+
+
+def test_a_segmenter_is_copied_by_its_options(models: Callable[[str], Path]) -> None:
+    segmenter = trimatte.Segmenter(models("u2netp"), card="u2netp", device="cpu", progress=print)
+    again = pickle.loads(pickle.dumps(segmenter))  # a function of the session cannot go along
+    image = a_photo(30, 40)
+    np.testing.assert_array_equal(again(image), segmenter(image))
+
+
+def test_a_network_that_finds_nothing_is_told(
+    models: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "open_session", lambda *_, **__: Constant(0.0))
+    remover = trimatte.Remover(model=trimatte.Segmenter(models("u2netp"), card="u2netp"))
+    with pytest.warns(trimatte.CutoutWarning, match="u2netp found no foreground") as told:
+        remover(a_photo(30, 40))
+    assert {warning.filename for warning in told} == {__file__}
 
 
 def test_models_are_loaded_once_and_let_go(
@@ -311,8 +338,6 @@ def test_options_that_a_segmenter_has_are_not_given_twice(models: Callable[[str]
             trimatte.segment(a_photo(9, 9), segmenter, **options)
         with pytest.raises(trimatte.ArgumentError, match="must be left out with a Segmenter"):
             trimatte.Remover(model=segmenter, **options)
-    with pytest.raises(TypeError, match="make one in each process"):
-        pickle.dumps(segmenter)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from trimatte.devices import (
 )
 from trimatte.errors import (
     ArgumentError,
+    CutoutWarning,
     DeviceError,
     EngineError,
     Error,
@@ -56,6 +57,7 @@ from trimatte.pipeline.segmenter import Segmenter
 
 __all__ = [
     "ArgumentError",
+    "CutoutWarning",
     "DeviceArray",
     "DeviceError",
     "EngineError",

@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 from trimatte._core import ArgumentError, DeviceError, EngineError, Error
 
 __all__ = [
     "ArgumentError",
+    "CutoutWarning",
     "DeviceError",
     "EngineError",
     "Error",
@@ -17,6 +21,7 @@ __all__ = [
     "ScreenError",
     "TrimapWarning",
     "VideoWarning",
+    "warn",
 ]
 
 
@@ -28,9 +33,22 @@ class QueueFullError(Error):
     """As many images wait for a `Remover` as may."""
 
 
+class CutoutWarning(UserWarning):
+    """A cutout is probably not the one that was meant: it is empty, nothing was keyed out, or a
+    mask looks like a map of labels."""
+
+
 class TrimapWarning(UserWarning):
     """A trimap could not be made as asked without losing all sure foreground or background."""
 
 
 class VideoWarning(UserWarning):
     """A video has something that its cutout will not look right with."""
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warns at the line that called trimatte, from however deep within it."""
+    caller, level = sys._getframe(1), 2
+    while caller.f_back and caller.f_globals.get("__name__", "").partition(".")[0] == "trimatte":
+        caller, level = caller.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

@@ -21,6 +21,7 @@ from trimatte.cli.options import (
     network_remover,
 )
 from trimatte.cli.report import Report, reporting
+from trimatte.cli.standard import is_missing
 from trimatte.cli.watch import watch, watched_folders
 from trimatte.errors import ArgumentError
 from trimatte.io.writing import COMPRESSION, FORMATS, Compression
@@ -338,6 +339,12 @@ def _check_standard(arguments: argparse.Namespace) -> None:
     """Whether standard input and output can be used as is asked."""
     reads = "-" in arguments.input
     writes = arguments.output == "-" or (reads and arguments.output is None)
+    if reads and is_missing(sys.stdin):
+        raise UsageError("'-' is standard input, which is closed")
+    if writes and is_missing(sys.stdout):
+        raise UsageError("-o - is standard output, which is closed: name a file")
+    if arguments.json and is_missing(sys.stdout):
+        raise UsageError("--json writes to standard output, which is closed: use --json-file")
     if reads and sys.stdin.isatty():
         raise UsageError("'-' is standard input, and nothing is piped into it")
     if writes and sys.stdout.isatty():

@@ -18,6 +18,7 @@ from trimatte.cli.images import add_images
 from trimatte.cli.inspect import add_inspect
 from trimatte.cli.options import UsageError
 from trimatte.cli.serve import add_serve
+from trimatte.cli.standard import standard_streams
 from trimatte.cli.video import add_video
 from trimatte.errors import Error
 
@@ -53,6 +54,11 @@ def main(argv: list[str] | None = None) -> int:
 
     argv: the arguments without the program's name; None takes sys.argv's.
     """
+    with standard_streams():
+        return _main(argv)
+
+
+def _main(argv: list[str] | None) -> int:
     parser, commands = _parser()
     try:
         words = sys.argv[1:] if argv is None else argv
