@@ -91,10 +91,16 @@ def plain_array(value: Any, operation: str, name: str) -> Array:
             f"{name}.filled(0) gives them one"
         )
     try:
-        return np.asarray(value)
-    except (TypeError, ValueError):
+        only_lent = hasattr(value, "__dlpack__") and not hasattr(value, "__array__")
+        return np.from_dlpack(value) if only_lent else np.asarray(value)
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        if getattr(value, "requires_grad", False):
+            raise ArgumentError(
+                f"{operation}: {name} must not require a gradient; {name}.detach() does not"
+            ) from None
         raise ArgumentError(
-            f"{operation}: {name} must be an array of uint8, uint16 or float32, got {value!r:.80}"
+            f"{operation}: {name} must be an array of uint8, uint16 or float32, got {value!r:.80} "
+            f"({error})"
         ) from None
 
 

@@ -74,6 +74,7 @@ class CutoutWriter:
         self._beside = beside or {}
         self._makes_folders = makes_folders
         self._crop: str | None = arguments.crop
+        self._shows: float = arguments.crop_threshold
         self._only_mask: bool = arguments.only_mask
         self._linear: bool = arguments.linear
         self._format: str | None = arguments.format
@@ -113,8 +114,8 @@ class CutoutWriter:
         start = time.perf_counter()
         plate = None if self._behind is None else self._behind(result, self._source(job))
         if self._crop is not None:
-            box = crop_box(result.alpha, self._crop)
-            result = result.crop(self._crop)
+            box = crop_box(result.alpha, self._crop, threshold=self._shows)
+            result = result.crop(self._crop, threshold=self._shows)
             plate = plate[box] if isinstance(plate, np.ndarray) and plate.ndim > 1 else plate
         if self._makes_folders:
             for path in job.targets():

@@ -25,7 +25,7 @@ from trimatte.cli.standard import is_missing
 from trimatte.cli.watch import watch, watched_folders
 from trimatte.errors import ArgumentError
 from trimatte.io.writing import COMPRESSION, FORMATS, Compression
-from trimatte.ops.cropping import read_margin
+from trimatte.ops.cropping import SHOWS, read_margin
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL
 
@@ -201,6 +201,13 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
         "much of its longer side",
     )
     results.add_argument(
+        "--crop-threshold",
+        type=_opacity,
+        default=SHOWS,
+        metavar="A",
+        help="with --crop: the opacity, 0..1, above which a pixel shows (default: %(default)s)",
+    )
+    results.add_argument(
         "--alpha", metavar="FILE", help="write the alpha matte as well (a folder where OUT is one)"
     )
     results.add_argument(
@@ -246,6 +253,13 @@ def _margin(text: str) -> str:
             f"{text!r} is neither pixels nor percent; before IN, write --crop=0"
         ) from None
     return text
+
+
+def _opacity(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise ValueError(text)
+    return value
 
 
 # --- the commands ---
