@@ -105,8 +105,7 @@ def _check_license(card: Card, accepted: bool | str) -> None:
         return
     raise EngineError(
         f"{card.name}: its weights may not be used commercially ({card.license}, "
-        f"{card.license_url}). If you accept that: accept_license={card.license!r} (on the "
-        "command line --accept-license), or "
+        f"{card.license_url}). If you accept that: accept_license={card.license!r}, or "
         f"{card.name} in the environment's TRIMATTE_ACCEPT_LICENSE"
     )
 

@@ -61,7 +61,7 @@ def test_remove(run: Run, models: Callable[[str], Path], tmp_path: Path) -> None
         (("--model", "nowhere.onnx"), 1, "no such file"),
         (("--model", "~nosuchuser/mine.onnx"), 2, "there is no such user"),
         (("--model", "bria-rmbg-2.0"), 1, "CC-BY-NC-4.0"),
-        (("--runtime", "caffe"), 2, "invalid choice"),
+        (("--runtime", "caffe"), 2, "--runtime must be one of auto, "),
     ],
 )
 def test_remove_says_what_is_wrong(

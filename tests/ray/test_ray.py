@@ -332,7 +332,7 @@ def test_what_workers_cannot_do_is_said(source: Path, tmp_path: Path) -> None:
         remove_dataset(source, sink, cpus=3, **QUICK)
     with pytest.raises(ArgumentError, match="got 1 CPU, 1 GPU a worker"):
         remove_dataset(source, sink, gpus=1, **QUICK)
-    with pytest.raises(ArgumentError, match="there is no model 'nonesuch'"):
+    with pytest.raises(ArgumentError, match="the name of a model, got 'nonesuch'"):
         remove_dataset(source, sink, model="nonesuch")
     assert not sink.exists()
 

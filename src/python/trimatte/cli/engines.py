@@ -248,8 +248,7 @@ def _export(arguments: argparse.Namespace) -> int:
         card = engines.cards().get(arguments.network)
         if arguments.seed is not None or card is None or card.urls:
             raise ArgumentError(
-                "engines export: give -o FILE; only weights that are offered nowhere have a place "
-                "of their own"
+                "give -o FILE; only weights that are offered nowhere have a place of their own"
             )
         engines.models_folder().mkdir(parents=True, exist_ok=True)
         output = engines.models_folder() / f"{arguments.network}.onnx"
@@ -270,7 +269,7 @@ def _quantize(arguments: argparse.Namespace) -> int:
     card = engines.find_card(arguments.model, card=arguments.card)
     path = fetch(card, arguments.accept_license)
     if arguments.output.resolve() == path.resolve():
-        raise ArgumentError("engines quantize: -o must be another file than the model")
+        raise ArgumentError("-o must be another file than the model")
     batches = (network_input(read_image(photo), card.input) for photo in arguments.photos)
     engines.write_model(engines.quantize(path, batches), arguments.output)
     print(arguments.output)

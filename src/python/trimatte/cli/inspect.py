@@ -15,6 +15,7 @@ from trimatte.cli.options import (
     add_screen,
     remover_options,
 )
+from trimatte.cli.parsing import reader
 from trimatte.cli.progress import fetch
 from trimatte.errors import ArgumentError
 from trimatte.ops.key_rules import KEY_DEFAULTS
@@ -63,7 +64,10 @@ def add_inspect(commands: Any) -> None:
     )
     shown = parser.add_argument_group("what is shown")
     shown.add_argument(
-        "--region", type=_region, metavar="X,Y,W,H", help="this part of the image (default: all)"
+        "--region",
+        type=reader(_region, "X,Y,W,H, four whole numbers"),
+        metavar="X,Y,W,H",
+        help="this part of the image (default: all)",
     )
     shown.add_argument(
         "--max-pixels",

@@ -10,6 +10,7 @@ from typing import Any
 from PIL import ImageColor
 
 from trimatte.arrays import DESPILL_METHODS
+from trimatte.cli.parsing import UsageError, reader
 from trimatte.cli.progress import add_terms, progress
 from trimatte.errors import ArgumentError
 from trimatte.ops.key_rules import KEY_DEFAULTS, KEY_METHODS
@@ -32,10 +33,6 @@ __all__ = [
 ]
 
 
-class UsageError(Exception):
-    """What was asked for makes no sense; no file has been touched."""
-
-
 def add_output(
     parser: argparse.ArgumentParser, metavar: str, text: str, *, required: bool = True
 ) -> None:
@@ -52,7 +49,7 @@ def add_screen(parser: argparse.ArgumentParser) -> Any:
     screen = parser.add_argument_group("the screen")
     screen.add_argument(
         "--key-color",
-        type=_key_color,
+        type=reader(_key_color, "auto, green, blue, red, r,g,b or #rrggbb"),
         metavar="COLOR",
         help="auto, green, blue, red, or the screen's colour as r,g,b or #rrggbb (default: auto, "
         "the commonest of the borders, for the method plate; green for the others)",
@@ -148,7 +145,7 @@ def add_matting(parser: argparse.ArgumentParser) -> None:
     matting = parser.add_argument_group("matting")
     matting.add_argument(
         "--radius",
-        type=_radius,
+        type=reader(_radius, "N, or N,N: outside and inside, in 0..1000000"),
         metavar="N[,N]",
         help="pixels around the rough outline to solve, or those outside,inside of it "
         "(default: grows with the image; of a mask, as wide as its softness asks for)",

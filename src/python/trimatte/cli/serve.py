@@ -13,6 +13,7 @@ from trimatte.cli.options import (
     network_remover,
     remover_options,
 )
+from trimatte.cli.parsing import reader
 from trimatte.cli.signals import sigterm_calls
 from trimatte.errors import ArgumentError, EngineError
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL
@@ -56,7 +57,11 @@ def add_serve(commands: Any) -> None:
         help="address to listen on (default: %(default)s)",
     )
     parser.add_argument(
-        "--port", type=_port, default=8000, metavar="N", help="(default: %(default)s)"
+        "--port",
+        type=reader(_port, "a whole number in 1..65535"),
+        default=8000,
+        metavar="N",
+        help="(default: %(default)s)",
     )
     workers = parser.add_argument_group("the workers")
     workers.add_argument(
@@ -137,7 +142,7 @@ def add_serve(commands: Any) -> None:
 def _port(text: str) -> int:
     value = int(text)
     if not 1 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"{value} is not in 1..65535")
+        raise ValueError(text)
     return value
 
 

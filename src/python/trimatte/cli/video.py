@@ -22,6 +22,7 @@ from trimatte.cli.options import (
     key_remover,
     network_remover,
 )
+from trimatte.cli.parsing import reader
 from trimatte.cli.progress import find_tqdm
 from trimatte.video import remove_video
 
@@ -44,6 +45,8 @@ examples:
 Every frame gives one frame, with its time. Ctrl-C leaves what is done so far, playable.
 """
 
+_TIME = "seconds, m:ss or h:mm:ss"
+
 
 def add_video(commands: Any) -> None:
     """Adds the command to the command line's."""
@@ -58,9 +61,12 @@ def add_video(commands: Any) -> None:
     add_output(parser, "OUT", "video (.mov, .webm, .mkv, .mp4), or folder for PNG files")
     video = parser.add_argument_group("the video")
     video.add_argument(
-        "--start", type=_seconds, metavar="T", help="begin at: seconds, m:ss or h:mm:ss"
+        "--start",
+        type=reader(_seconds, _TIME),
+        metavar="T",
+        help=f"begin at: {_TIME}",
     )
-    video.add_argument("--end", type=_seconds, metavar="T", help="end before")
+    video.add_argument("--end", type=reader(_seconds, _TIME), metavar="T", help="end before")
     video.add_argument("--no-audio", action="store_true", help="leave the sound out")
     video.add_argument(
         "--codec",
