@@ -7,14 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from PIL import ImageColor
-
 from trimatte.arrays import DESPILL_METHODS
 from trimatte.cli.parsing import UsageError, reader
 from trimatte.cli.progress import add_terms, progress
 from trimatte.errors import ArgumentError
 from trimatte.ops.key_rules import KEY_DEFAULTS, KEY_METHODS
 from trimatte.ops.matting import QUALITIES
+from trimatte.pipeline.backgrounds import read_colour
 from trimatte.pipeline.options import RemoverOptions
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.segmenter import Segmenter
@@ -180,18 +179,8 @@ def _radius(text: str) -> float | tuple[float, float]:
     return values[0] if len(values) == 1 else (values[0], values[1])
 
 
-def _colour(text: str) -> tuple[float, float, float]:
-    if "," in text and "(" not in text:
-        red, green, blue = _numbers(text, (3,), 0, 255)
-        return red, green, blue
-    rgb = ImageColor.getrgb(text)
-    if rgb[3:] not in ((), (255,)):
-        raise ValueError(f"{text!r} is not opaque")
-    return float(rgb[0]), float(rgb[1]), float(rgb[2])
-
-
 def _key_color(text: str) -> str | tuple[float, float, float]:
-    return text if text in ("auto", "green", "blue", "red") else _colour(text)
+    return text if text in ("auto", "green", "blue", "red") else read_colour(text)
 
 
 def remover_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -262,7 +251,7 @@ def background_of(given: str) -> str | tuple[float, float, float]:
     if Path(given).is_file():
         return given
     try:
-        return _colour(given)
+        return read_colour(given)
     except ValueError:
         raise UsageError(
             f"--background: {given!r} is neither a file nor an opaque colour (a name, r,g,b or "

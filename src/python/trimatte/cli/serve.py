@@ -34,6 +34,10 @@ examples:
   trimatte serve --model isnet-general-use --gpus 1
   curl --data-binary @photo.jpg localhost:8000/remove -o cutout.png
   curl --data-binary @photo.jpg 'localhost:8000/remove?format=webp' -o cutout.webp
+  curl -F file=@photo.jpg 'localhost:8000/remove?background=white&format=jpeg' -o portrait.jpg
+
+options of a request, in the query or as fields of the form: format (png, webp, tiff, jpeg),
+background (a colour), crop (0, 20, 5%), only_mask (true), model (only the one of --model)
 """
 
 _APPLICATION = "trimatte"
