@@ -12,6 +12,8 @@ from typing import Any
 from trimatte.cli.cutting import CutoutWriter, background_behind
 from trimatte.cli.files import FilePlan, plan_jobs
 from trimatte.cli.options import (
+    KEY_BAND,
+    MASK_BAND,
     UsageError,
     add_matting,
     add_network,
@@ -97,7 +99,7 @@ def add_images(commands: Any) -> None:
         "--garbage", type=Path, metavar="M", help="white where nothing is ever foreground"
     )
     screen.add_argument("--core", type=Path, metavar="M", help="white where all of it always is")
-    add_matting(key)
+    add_matting(key, band=KEY_BAND)
     _add_results(key)
     _add_folders(key)
     key.set_defaults(run=_key)
@@ -128,8 +130,8 @@ def add_images(commands: Any) -> None:
     given.add_argument("--trimap", type=Path, metavar="T", help="black, grey and white image")
     given.add_argument("--mask", type=Path, metavar="M", help="rough mask, white is foreground")
     add_output(matte, "OUT", "image (.png, .webp, .tif), or - for standard output")
-    add_matting(matte)
-    _add_results(matte)
+    add_matting(matte, band=f"{MASK_BAND}; a trimap has none")
+    _add_results(matte, folders=False)
     matte.set_defaults(run=_matte, watch=False, recursive=False)
 
 
@@ -172,7 +174,9 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_results(parser: argparse.ArgumentParser) -> None:
+def _add_results(parser: argparse.ArgumentParser, *, folders: bool = True) -> None:
+    """Adds what is written and told. folders: whether OUT can be one."""
+    where = " (a folder where OUT is one)" if folders else ""
     results = parser.add_argument_group("what to write")
     results.add_argument(
         "-om",
@@ -199,17 +203,15 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
         help="cut all that is written down to what shows, with so many pixels around it, or so "
         "much of its longer side",
     )
+    results.add_argument("--alpha", metavar="FILE", help=f"write the alpha matte as well{where}")
     results.add_argument(
-        "--alpha", metavar="FILE", help="write the alpha matte as well (a folder where OUT is one)"
-    )
-    results.add_argument(
-        "--trimap-out", metavar="FILE", help="write the trimap that was solved, likewise"
+        "--trimap-out", metavar="FILE", help=f"write the trimap that was solved as well{where}"
     )
     results.add_argument(
         "--format",
         choices=[suffix.removeprefix(".") for suffix in FORMATS],
-        help="of OUT (default: by its suffix; png in folders and to standard output); jpg only "
-        "with --background or --only-mask",
+        help=f"of OUT (default: by its suffix; png {'in folders and ' if folders else ''}to "
+        "standard output); jpg only with --background or --only-mask",
     )
     results.add_argument(
         "--compression",

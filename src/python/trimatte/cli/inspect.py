@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from trimatte import engines
 from trimatte.cli.files import in_a_line
 from trimatte.cli.options import (
+    KEY_BAND,
+    KEYED_ONLY_WITH,
+    MASK_BAND,
     UsageError,
     add_matting,
     add_network,
@@ -75,14 +78,13 @@ def add_inspect(commands: Any) -> None:
         metavar="N",
         help="every n-th pixel of more than so many (default: 4 million)",
     )
-    add_screen(parser)
+    add_screen(parser, only_with=KEYED_ONLY_WITH)
     add_network(
         parser,
         default=None,
-        without=f"{BUILT_IN_MODEL}; none, but a key, where --key-color, --method, --tolerance, "
-        "--softness or --transfer is given",
+        without=f"{BUILT_IN_MODEL}; none, but a key, where {KEYED_ONLY_WITH} is given",
     )
-    add_matting(parser)
+    add_matting(parser, band=f"{MASK_BAND}; of a key, {KEY_BAND}")
     parser.set_defaults(run=_inspect)
 
 

@@ -19,6 +19,9 @@ from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.segmenter import Segmenter
 
 __all__ = [
+    "KEYED_ONLY_WITH",
+    "KEY_BAND",
+    "MASK_BAND",
     "UsageError",
     "add_matting",
     "add_network",
@@ -32,6 +35,14 @@ __all__ = [
 ]
 
 
+KEYED_ONLY_WITH = "--key-color, --method, --tolerance, --softness or --transfer"
+"""The options of which one makes a command key that else runs a network."""
+
+KEY_BAND = "grows with the image"
+MASK_BAND = "as wide as the mask is soft"
+"""The width of the band to solve, without --radius."""
+
+
 def add_output(
     parser: argparse.ArgumentParser, metavar: str, text: str, *, required: bool = True
 ) -> None:
@@ -42,10 +53,14 @@ def add_output(
     loudness.add_argument("-v", "--verbose", action="store_true", help="time of every stage")
 
 
-def add_screen(parser: argparse.ArgumentParser) -> Any:
-    """Adds the options of a colour key, as a group, and returns that."""
+def add_screen(parser: argparse.ArgumentParser, *, only_with: str | None = None) -> Any:
+    """Adds the options of a colour key, as a group, and returns that.
+
+    only_with: the words for when a screen is keyed at all, where the command may do without.
+    """
     hard, soft = KEY_DEFAULTS["difference"], KEY_DEFAULTS["ffmpeg"]
-    screen = parser.add_argument_group("the screen")
+    note = only_with and f"The defaults of a key, which there is only with {only_with}."
+    screen = parser.add_argument_group("the screen", note)
     screen.add_argument(
         "--key-color",
         type=reader(_key_color, "auto, green, blue, red, r,g,b or #rrggbb"),
@@ -139,15 +154,15 @@ def add_network(
     )
 
 
-def add_matting(parser: argparse.ArgumentParser) -> None:
-    """Adds how opacity is solved, and where."""
+def add_matting(parser: argparse.ArgumentParser, *, band: str = MASK_BAND) -> None:
+    """Adds how opacity is solved, and where. band: the words for its width without --radius."""
     matting = parser.add_argument_group("matting")
     matting.add_argument(
         "--radius",
         type=reader(_radius, "N, or N,N: outside and inside, in 0..1000000"),
         metavar="N[,N]",
         help="pixels around the rough outline to solve, or those outside,inside of it "
-        "(default: grows with the image; of a mask, as wide as its softness asks for)",
+        f"(default: {band})",
     )
     matting.add_argument(
         "--quality",

@@ -13,6 +13,8 @@ from typing import Any
 
 from trimatte.cli.files import Stamp
 from trimatte.cli.options import (
+    KEY_BAND,
+    MASK_BAND,
     add_matting,
     add_network,
     add_output,
@@ -90,7 +92,7 @@ def add_video(commands: Any) -> None:
     )
     add_screen(parser)
     add_network(parser, default=None, without="none: the screen is keyed out")
-    add_matting(parser)
+    add_matting(parser, band=f"{KEY_BAND}; with --model, {MASK_BAND}")
     parser.set_defaults(run=_video)
 
 
