@@ -88,7 +88,7 @@ def test_the_help_says_of_what_the_defaults_are() -> None:
         assert "folder" in help_of(f"trimatte remove {option}")
         assert "folder" not in help_of(f"trimatte matte {option}")
     described = [group.description for group in PARSERS["trimatte inspect"]._action_groups]
-    assert f"The defaults of a key, which there is only with {KEYED_ONLY_WITH}." in described
+    assert f"Nothing is keyed without {KEYED_ONLY_WITH}." in described
 
 
 def test_inspect_runs_the_network_that_its_help_names_unless_it_keys() -> None:

@@ -59,7 +59,7 @@ def add_screen(parser: argparse.ArgumentParser, *, only_with: str | None = None)
     only_with: the words for when a screen is keyed at all, where the command may do without.
     """
     hard, soft = KEY_DEFAULTS["difference"], KEY_DEFAULTS["ffmpeg"]
-    note = only_with and f"The defaults of a key, which there is only with {only_with}."
+    note = only_with and f"Nothing is keyed without {only_with}."
     screen = parser.add_argument_group("the screen", note)
     screen.add_argument(
         "--key-color",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from trimatte.arrays import (
     is_number,
     number,
 )
-from trimatte.errors import ArgumentError, TrimapWarning
+from trimatte.errors import ArgumentError, TrimapWarning, warn
 
 __all__ = ["make_trimap"]
 
@@ -109,11 +108,7 @@ def _warn(side: str, asked: float | None, kept: float | None) -> None:
     if kept is None:
         return
     at = "beside the band" if asked is None else f"at radius {asked:g}"
-    warnings.warn(
-        f"make_trimap: no sure {side} would be left {at}; {kept:.1f} is used there",
-        TrimapWarning,
-        stacklevel=3,
-    )
+    warn(f"make_trimap: no sure {side} would be left {at}; {kept:.1f} is used there", TrimapWarning)
 
 
 def _refuse_beside_band(radius: Any, is_square: bool) -> None:
