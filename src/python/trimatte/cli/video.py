@@ -24,7 +24,7 @@ from trimatte.cli.options import (
     key_remover,
     network_remover,
 )
-from trimatte.cli.parsing import reader
+from trimatte.cli.parsing import as_typed, reader
 from trimatte.cli.progress import find_tqdm
 from trimatte.video import remove_video
 
@@ -113,7 +113,7 @@ def _video(arguments: argparse.Namespace) -> int:
     background = None if arguments.background is None else background_of(arguments.background)
     remover = key_remover(arguments) if arguments.model is None else network_remover(arguments)
     before = _stamp(arguments.output)
-    with _progress(arguments.quiet) as report:
+    with _progress(arguments) as report:
         try:
             summary = remove_video(
                 arguments.input,
@@ -205,19 +205,19 @@ class _Report:
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator[_Report]:
+def _progress(arguments: argparse.Namespace) -> Iterator[_Report]:
     """The report of a run, which also says its warnings, the first of each kind: a frame may warn
     as all others do."""
-    report = _Report(quiet)
+    report = _Report(arguments.quiet)
     said: set[type[Warning]] = set()
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         if category not in said:
             said.add(category)
-            report.say(f"trimatte: {message}")
+            report.say(f"trimatte: {as_typed(str(message), arguments)}")
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore" if quiet else "always")
+        warnings.simplefilter("ignore" if arguments.quiet else "always")
         warnings.showwarning = show
         try:
             yield report

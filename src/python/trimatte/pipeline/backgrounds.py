@@ -59,15 +59,13 @@ def read_colour(text: str) -> tuple[float, float, float]:
 
     Raises ValueError: it is none.
     """
-    if "," in text and "(" not in text:
-        red, green, blue = map(float, text.split(","))
-        if not all(0 <= value <= 255 for value in (red, green, blue)):
-            raise ValueError(f"{text!r} is not in 0..255")
-        return red, green, blue
-    rgb = ImageColor.getrgb(text)
-    if rgb[3:] not in ((), (255,)):
+    listed = "," in text and "(" not in text
+    red, green, blue, *alpha = map(float, text.split(",") if listed else ImageColor.getrgb(text))
+    if not all(0 <= value <= 255 for value in (red, green, blue)):
+        raise ValueError(f"{text!r} is not in 0..255")
+    if alpha and (listed or alpha != [255]):
         raise ValueError(f"{text!r} is not opaque")
-    return float(rgb[0]), float(rgb[1]), float(rgb[2])
+    return red, green, blue
 
 
 def blurred_background(
