@@ -66,9 +66,8 @@ class Parser(argparse.ArgumentParser):
         self.register("type", float, reader(float, "a number"))
 
     def error(self, message: str) -> NoReturn:
-        text = re.sub(r"^argument (.*?): (?:\w+ )?(?=must )", r"\1 ", message).removeprefix(
-            "argument "
-        )
+        text = message.removeprefix("argument ")
+        text = re.sub(r"^(\S+): (?:\w+ )?(?=must )", r"\1 ", text)
         raise UsageError(f"{text}; see `{self.prog} --help`")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
