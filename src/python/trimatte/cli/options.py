@@ -179,18 +179,10 @@ def add_matting(parser: argparse.ArgumentParser, *, band: str = MASK_BAND) -> No
     )
 
 
-def _numbers(text: str, counts: tuple[int, ...], lowest: float, highest: float) -> list[float]:
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) not in counts or not all(lowest <= value <= highest for value in values):
-        raise ValueError(text)
-    return values
-
-
 def _radius(text: str) -> float | tuple[float, float]:
-    values = _numbers(text, (1, 2), 0, 1e6)
+    values = [float(part) for part in text.split(",")]
+    if len(values) > 2 or not all(0 <= value <= 1e6 for value in values):
+        raise ValueError(text)
     return values[0] if len(values) == 1 else (values[0], values[1])
 
 
