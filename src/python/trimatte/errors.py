@@ -47,8 +47,11 @@ class VideoWarning(UserWarning):
 
 
 def warn(message: str, category: type[Warning]) -> None:
-    """Warns at the line that called trimatte, from however deep within it."""
-    caller, level = sys._getframe(1), 2
-    while caller.f_back and caller.f_globals.get("__name__", "").partition(".")[0] == "trimatte":
-        caller, level = caller.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level)
+    """Warns of the caller's line, however deep within trimatte it was noticed.
+
+    In a thread of trimatte's own that is where the thread began.
+    """
+    frame, depth = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "trimatte":
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(message, category, stacklevel=depth)

@@ -12,6 +12,8 @@ from typing import Any
 from trimatte.cli.cutting import CutoutWriter, background_behind
 from trimatte.cli.files import FilePlan, plan_jobs
 from trimatte.cli.options import (
+    KEY_BAND,
+    MASK_BAND,
     UsageError,
     add_matting,
     add_network,
@@ -20,6 +22,7 @@ from trimatte.cli.options import (
     key_remover,
     network_remover,
 )
+from trimatte.cli.parsing import reader
 from trimatte.cli.report import Report, reporting
 from trimatte.cli.standard import is_missing
 from trimatte.cli.watch import watch, watched_folders
@@ -98,7 +101,7 @@ def add_images(commands: Any) -> None:
         "--garbage", type=Path, metavar="M", help="white where nothing is ever foreground"
     )
     screen.add_argument("--core", type=Path, metavar="M", help="white where all of it always is")
-    add_matting(key)
+    add_matting(key, band=KEY_BAND)
     _add_results(key)
     _add_folders(key)
     key.set_defaults(run=_key)
@@ -129,8 +132,8 @@ def add_images(commands: Any) -> None:
     given.add_argument("--trimap", type=Path, metavar="T", help="black, grey and white image")
     given.add_argument("--mask", type=Path, metavar="M", help="rough mask, white is foreground")
     add_output(matte, "OUT", "image (.png, .webp, .tif), or - for standard output")
-    add_matting(matte)
-    _add_results(matte)
+    add_matting(matte, band=f"{MASK_BAND}; a trimap has none")
+    _add_results(matte, folders=False)
     matte.set_defaults(run=_matte, watch=False, recursive=False)
 
 
@@ -173,7 +176,9 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_results(parser: argparse.ArgumentParser) -> None:
+def _add_results(parser: argparse.ArgumentParser, *, folders: bool = True) -> None:
+    """Adds what is written and told. folders: whether OUT can be one."""
+    where = " (a folder where OUT is one)" if folders else ""
     results = parser.add_argument_group("what to write")
     results.add_argument(
         "-om",
@@ -202,22 +207,20 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
     )
     results.add_argument(
         "--crop-threshold",
-        type=_opacity,
+        type=reader(_opacity, "an opacity of at least 0 and below 1"),
         default=SHOWS,
         metavar="A",
         help="with --crop: the opacity, 0..1, above which a pixel shows (default: %(default)s)",
     )
+    results.add_argument("--alpha", metavar="FILE", help=f"write the alpha matte as well{where}")
     results.add_argument(
-        "--alpha", metavar="FILE", help="write the alpha matte as well (a folder where OUT is one)"
-    )
-    results.add_argument(
-        "--trimap-out", metavar="FILE", help="write the trimap that was solved, likewise"
+        "--trimap-out", metavar="FILE", help=f"write the trimap that was solved as well{where}"
     )
     results.add_argument(
         "--format",
         choices=[suffix.removeprefix(".") for suffix in FORMATS],
-        help="of OUT (default: by its suffix; png in folders and to standard output); jpg only "
-        "with --background or --only-mask",
+        help=f"of OUT (default: by its suffix; png {'in folders and ' if folders else ''}to "
+        "standard output); jpg only with --background or --only-mask",
     )
     results.add_argument(
         "--compression",

@@ -31,7 +31,7 @@ def standard_streams() -> Iterator[None]:
         _fill_descriptors(stack)
         for name, mode in _MODES.items():
             stream = getattr(sys, name)
-            if stream is None or stream.closed:
+            if getattr(stream, "closed", stream is None):
                 device = stack.enter_context(Path(os.devnull).open(mode))
                 null = stack.enter_context(_Missing(device, "utf-8"))
                 stack.callback(setattr, sys, name, stream)
