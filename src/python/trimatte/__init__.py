@@ -21,6 +21,7 @@ from trimatte.devices import (
 )
 from trimatte.errors import (
     ArgumentError,
+    CutoutWarning,
     DeviceError,
     EngineError,
     Error,
@@ -57,6 +58,7 @@ from trimatte.pipeline.segmenter import Segmenter
 
 __all__ = [
     "ArgumentError",
+    "CutoutWarning",
     "DeviceArray",
     "DeviceError",
     "EngineError",

@@ -23,6 +23,7 @@ _REQUIREMENTS = {
     "ray": "'ray[data,serve]'",
     "prometheus_client": "prometheus-client",
     "pillow_heif": "pillow-heif",
+    "python_multipart": "python-multipart",
 }
 
 

@@ -100,6 +100,7 @@ class CutoutWriter:
         self._beside = beside or {}
         self._makes_folders = makes_folders
         self._crop: str | None = arguments.crop
+        self._shows: float = arguments.crop_threshold
         self._only_mask: bool = arguments.only_mask
         self._linear: bool = arguments.linear
         self._format: str | None = arguments.format
@@ -158,8 +159,8 @@ class CutoutWriter:
         start = time.perf_counter()
         plate = None if self._behind is None else self._behind(result, self._source(job))
         if self._crop is not None:
-            box = crop_box(result.alpha, self._crop)
-            result = result.crop(self._crop)
+            box = crop_box(result.alpha, self._crop, threshold=self._shows)
+            result = result.crop(self._crop, threshold=self._shows)
             plate = plate[box] if isinstance(plate, np.ndarray) and plate.ndim > 1 else plate
         self._make_folders(job)
         how: dict[str, Any] = {"compression": self._compression}
@@ -228,7 +229,8 @@ class CutoutWriter:
         start = time.perf_counter()
         box = np.s_[:, :]
         if self._crop is not None:
-            box = crop_box(reduce(np.maximum, (each.alpha for each in made)), self._crop)
+            shown = reduce(np.maximum, (each.alpha for each in made))
+            box = crop_box(shown, self._crop, threshold=self._shows)
         self._make_folders(job)
         how: dict[str, Any] = {"loops": frames.loops, "compression": self._compression}
 

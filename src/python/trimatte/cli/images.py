@@ -12,6 +12,8 @@ from typing import Any
 from trimatte.cli.cutting import CutoutWriter, background_behind
 from trimatte.cli.files import FilePlan, plan_jobs
 from trimatte.cli.options import (
+    KEY_BAND,
+    MASK_BAND,
     UsageError,
     add_matting,
     add_network,
@@ -21,13 +23,15 @@ from trimatte.cli.options import (
     network_remover,
     pixels,
 )
+from trimatte.cli.parsing import reader
 from trimatte.cli.report import Report, reporting
+from trimatte.cli.standard import is_missing
 from trimatte.cli.watch import watch, watched_folders
 from trimatte.errors import ArgumentError
 from trimatte.io.frames import FRAME_FORMATS
 from trimatte.io.limits import MAX_PIXELS
 from trimatte.io.writing import COMPRESSION, FORMATS, Compression
-from trimatte.ops.cropping import read_margin
+from trimatte.ops.cropping import SHOWS, read_margin
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL
 
@@ -100,7 +104,7 @@ def add_images(commands: Any) -> None:
         "--garbage", type=Path, metavar="M", help="white where nothing is ever foreground"
     )
     screen.add_argument("--core", type=Path, metavar="M", help="white where all of it always is")
-    add_matting(key)
+    add_matting(key, band=KEY_BAND)
     _add_results(key)
     _add_folders(key)
     _add_limits(key)
@@ -133,8 +137,8 @@ def add_images(commands: Any) -> None:
     given.add_argument("--trimap", type=Path, metavar="T", help="black, grey and white image")
     given.add_argument("--mask", type=Path, metavar="M", help="rough mask, white is foreground")
     add_output(matte, "OUT", "image (.png, .webp, .tif), or - for standard output")
-    add_matting(matte)
-    _add_results(matte)
+    add_matting(matte, band=f"{MASK_BAND}; a trimap has none")
+    _add_results(matte, folders=False)
     _add_limits(matte)
     matte.set_defaults(run=_matte, watch=False, recursive=False)
 
@@ -189,7 +193,9 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_results(parser: argparse.ArgumentParser) -> None:
+def _add_results(parser: argparse.ArgumentParser, *, folders: bool = True) -> None:
+    """Adds what is written and told. folders: whether OUT can be one."""
+    where = " (a folder where OUT is one)" if folders else ""
     results = parser.add_argument_group("what to write")
     results.add_argument(
         "-om",
@@ -217,16 +223,21 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
         "much of its longer side",
     )
     results.add_argument(
-        "--alpha", metavar="FILE", help="write the alpha matte as well (a folder where OUT is one)"
+        "--crop-threshold",
+        type=reader(_opacity, "an opacity of at least 0 and below 1"),
+        default=SHOWS,
+        metavar="A",
+        help="with --crop: the opacity, 0..1, above which a pixel shows (default: %(default)s)",
     )
+    results.add_argument("--alpha", metavar="FILE", help=f"write the alpha matte as well{where}")
     results.add_argument(
-        "--trimap-out", metavar="FILE", help="write the trimap that was solved, likewise"
+        "--trimap-out", metavar="FILE", help=f"write the trimap that was solved as well{where}"
     )
     results.add_argument(
         "--format",
         choices=[suffix.removeprefix(".") for suffix in {**FORMATS, **FRAME_FORMATS}],
-        help="of OUT (default: by its suffix; png in folders and to standard output); jpg only "
-        "with --background or --only-mask",
+        help=f"of OUT (default: by its suffix; png {'in folders and ' if folders else ''}to "
+        "standard output); jpg only with --background or --only-mask",
     )
     results.add_argument(
         "--frames",
@@ -269,6 +280,13 @@ def _margin(text: str) -> str:
             f"{text!r} is neither pixels nor percent; before IN, write --crop=0"
         ) from None
     return text
+
+
+def _opacity(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise ValueError(text)
+    return value
 
 
 # --- the commands ---
@@ -363,6 +381,12 @@ def _check_standard(arguments: argparse.Namespace) -> None:
     """Whether standard input and output can be used as is asked."""
     reads = "-" in arguments.input
     writes = arguments.output == "-" or (reads and arguments.output is None)
+    if reads and is_missing(sys.stdin):
+        raise UsageError("'-' is standard input, which is closed")
+    if writes and is_missing(sys.stdout):
+        raise UsageError("-o - is standard output, which is closed: name a file")
+    if arguments.json and is_missing(sys.stdout):
+        raise UsageError("--json writes to standard output, which is closed: use --json-file")
     if reads and sys.stdin.isatty():
         raise UsageError("'-' is standard input, and nothing is piped into it")
     if writes and sys.stdout.isatty():

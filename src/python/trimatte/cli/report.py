@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from trimatte.cli.cutting import Outcome, Written
 from trimatte.cli.files import FileJob, in_a_line
 from trimatte.cli.options import UsageError
+from trimatte.cli.parsing import as_typed
 from trimatte.cli.progress import find_tqdm
 from trimatte.errors import Error
 
@@ -28,6 +29,7 @@ class Report:
     def __init__(
         self, arguments: argparse.Namespace, total: int | None, bar: Any, lines: TextIO | None
     ) -> None:
+        self._arguments = arguments
         self._quiet, self._verbose = arguments.quiet, arguments.verbose
         self._visible = not arguments.quiet and sys.stderr.isatty()
         self._total = total
@@ -51,13 +53,14 @@ class Report:
     def tell(self, outcome: Outcome) -> None:
         """What became of an image."""
         job, result = outcome.job, outcome.result
+        warnings = [as_typed(text, self._arguments) for text in outcome.warnings]
         if isinstance(result, Written):
-            self._succeeded(job, result, outcome.warnings)
+            self._succeeded(job, result, warnings)
         else:
             # Also what is not ours, such as a MemoryError: the next image may be smaller.
             known = isinstance(result, (Error, OSError))
-            cause = str(result) if known else f"{result!r}"
-            self._failed(job.source, job.name, cause, outcome.warnings)
+            cause = as_typed(result, self._arguments) if known else f"{result!r}"
+            self._failed(job.source, job.name, cause, warnings)
 
     def refuse(self, path: Path, cause: str) -> None:
         """An image, or folder, that nothing was tried with."""

@@ -14,7 +14,6 @@ import io
 import os
 import struct
 import sys
-import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from trimatte.arrays import plain_array
-from trimatte.errors import ArgumentError, FramesWarning
+from trimatte.arrays import largest_label, plain_array
+from trimatte.errors import ArgumentError, FramesWarning, warn
 from trimatte.io.codecs import decode_jpeg
 from trimatte.io.kinds import (
     check_no_preview,
@@ -78,6 +77,11 @@ _DECODER_ERRORS = (
     ImageCms.PyCMSError,
 )
 
+
+# A mask may be a JPEG, whose greys are not quite grey: channels this far apart, as a part of full
+# scale, on more than this part of the pixels are a mistake.
+_CHROMA_OF_GREY, _MOST_COLOURED = 0.15, 0.01
+_PAINTED_IN_THREE = 0.9  # of the visible pixels of a painted layer; the rest are soft strokes
 
 # Tags of TIFF, and values of them.
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
@@ -148,12 +152,14 @@ def read_image(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -
 def read_mask(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> Array:
     """Read a mask, trimap or alpha matte as (H, W).
 
-    source: as for read_image. An image with an alpha channel that is not opaque everywhere
-    (a cutout) gives that channel; any other gives its luminance. uint8 or uint16, orientation
-    applied, a profile of greys not: their numbers are what is meant. Arrays (H, W) or (H, W, 1) are
-    passed on as they are (bool and float32 included). max_pixels: as for read_image.
+    source: as for read_image. A grey image gives its greys. An image with an alpha channel that is
+    not opaque everywhere gives that channel (a cutout), unless black, white and grey are painted on
+    its layer: then those, over black. uint8 or uint16, orientation applied, a profile of greys not:
+    their numbers are what is meant. Arrays (H, W) or (H, W, 1) are passed on as they are (bool and
+    float32 included). max_pixels: as for read_image.
 
-    Raises ArgumentError naming the source and the cause.
+    Raises ArgumentError naming the source and the cause: also of an image in colour, and of a map
+    of labels 0, 1, 2 instead of 0 and 255.
     """
     array = _as_array(source, "read_mask")
     if array is not None:
@@ -164,15 +170,49 @@ def read_mask(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) ->
                 f"read_mask: mask must be (H, W), got {array.shape}; take one channel: mask[..., 0]"
             )
         return array
-    pixels = _decode_source(source, "read_mask", max_pixels, managed=False).pixels
-    if pixels.shape[2] == 4 and pixels[:, :, 3].min() < np.iinfo(pixels.dtype).max:
-        return np.ascontiguousarray(pixels[:, :, 3])
-    red, green, blue = (pixels[:, :, i] for i in range(3))
-    if np.array_equal(red, green) and np.array_equal(red, blue):
-        return np.ascontiguousarray(red)
+    mask = _mask_in(_decode_source(source, "read_mask", max_pixels, managed=False).pixels)
+    full = np.iinfo(mask.dtype).max
+    if mask.shape[2:]:
+        problem = "it is in colour, where black and white are wanted"
+    elif largest := largest_label(mask):
+        problem = (
+            f"it holds nothing above {largest}, where white is {full}; labels have to become "
+            "black, grey and white first"
+        )
+    else:
+        return mask
+    raise ArgumentError(f"read_mask: cannot take {name_of(source)} for a mask: {problem}")
+
+
+def _mask_in(pixels: NDArray[Any]) -> NDArray[Any]:
+    """The mask that a picture means, (H, W), or the picture as it is where that is in colour."""
+    colour, full = pixels[:, :, :3], np.iinfo(pixels.dtype).max
+    if pixels.shape[2] == 4 and pixels[:, :, 3].min() < full:
+        opacity = pixels[:, :, 3]
+        if not _is_painted(colour[opacity > 0]):
+            return np.ascontiguousarray(opacity)
+        over_black = colour[:, :, 0] * (opacity / full)
+        return np.asarray(np.rint(over_black), pixels.dtype)
+    if (_chroma(colour) > _CHROMA_OF_GREY * full).mean() > _MOST_COLOURED:
+        return pixels
     # Rec. 601, as Pillow's convert("L"), in integers so that white stays white.
-    weighted: NDArray[np.uint32] = pixels[:, :, :3] @ np.array([19595, 38470, 7471], np.uint32)
+    weighted: NDArray[np.uint32] = colour @ np.array([19595, 38470, 7471], np.uint32)
     return np.asarray((weighted + 0x8000) >> 16, pixels.dtype)
+
+
+def _is_painted(visible: NDArray[Any]) -> bool:
+    """Whether visible pixels, (N, 3), are strokes in two or three greys, rather than a photograph.
+    One grey alone says nothing: the strokes' shape does."""
+    if not visible.size or _chroma(visible).any():
+        return False
+    shift = 8 * (visible.itemsize - 1)
+    counts = np.sort(np.bincount(visible[:, 0] >> shift, minlength=256))[::-1]
+    return bool(counts[1] and counts[:3].sum() >= _PAINTED_IN_THREE * len(visible))
+
+
+def _chroma(colour: NDArray[Any]) -> NDArray[Any]:
+    """How far the channels of each pixel lie apart."""
+    return np.asarray(colour.max(axis=-1) - colour.min(axis=-1))
 
 
 def load_picture(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> Picture:
@@ -265,7 +305,7 @@ def _warn_of_others(picture: Image.Image, name: str) -> None:
         message = f"{pages - 1} of the {pages} pages of {name} are left out: only the first is read"
     else:
         return
-    warnings.warn(message, FramesWarning, stacklevel=2)
+    warn(message, FramesWarning)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import numpy as np
@@ -51,7 +52,8 @@ class Remover:
     trimap.
 
     A Remover holds no state of an image: threads can share it. `remove_batch`, `stream` and
-    `aremove` have threads of their own; ``with``, or `close`, gives everything back.
+    `aremove` have threads of their own; ``with``, or `close`, gives everything back. A pickle of it
+    holds its options, and no network: each process loads its own.
 
     Args:
         model: name or path of the segmentation network, or a `Segmenter`; it makes the coarse mask.
@@ -143,6 +145,7 @@ class Remover:
         max_pixels: Pixels | None = MAX_PIXELS,
         max_queue: int = 64,
     ) -> None:
+        self._options = {name: value for name, value in locals().items() if name != "self"}
         self._lifetime = threading.Lock()  # of the next four
         self._closed = False
         self._segmenter: Segmenter | None = None
@@ -245,6 +248,10 @@ class Remover:
             ArgumentError: image or mask cannot be read, sizes do not match, mask and trimap are
                 both given, or more than max_memory is needed.
             EngineError: the network failed, or the Remover is closed.
+
+        Warns:
+            CutoutWarning: nothing is left of the image, or nothing was keyed out of it; a mask
+                looks like a map of labels. Of a result on a GPU it is not told.
         """
         self._check_open()
         _check_given(mask, trimap)
@@ -498,6 +505,10 @@ class Remover:
         import asyncio
 
         await asyncio.get_running_loop().run_in_executor(None, self.close)
+
+    def __reduce__(self) -> Any:
+        """Another process gets a Remover of its own with the same options."""
+        return partial(type(self), **self._options), ()
 
     def __enter__(self) -> Remover:
         self._check_open()

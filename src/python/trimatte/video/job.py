@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from trimatte.arrays import Array
-from trimatte.errors import ArgumentError, VideoWarning
+from trimatte.errors import ArgumentError, VideoWarning, warn
 from trimatte.io.sources import ImageSource
 from trimatte.ops.compositing import composite
 from trimatte.pipeline.backgrounds import Background, fitted_background
@@ -305,11 +304,10 @@ class _Job:
         if self._shape is None:
             self._shape = kind
             if frame.interlaced:
-                warnings.warn(
+                warn(
                     f"{self._clip.name!r} is interlaced: moving edges are combs; deinterlace it "
                     "first (ffmpeg -vf bwdif)",
                     VideoWarning,
-                    stacklevel=5,
                 )
         if kind != self._shape:
             raise ArgumentError(
