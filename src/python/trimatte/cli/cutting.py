@@ -112,12 +112,12 @@ class CutoutWriter:
     def __call__(self, jobs: Sequence[FileJob]) -> Iterator[Outcome]:
         """Does the jobs, decoding and writing beside the cutting, and yields their outcomes in
         their order; whatever happens to one of them, the others are done."""
-
         rest = deque(jobs)
         while rest:
-            yield from self._stills(rest)
-            if rest:
+            if self._is_animation(rest[0]):
                 yield self._animation(rest.popleft())
+            else:
+                yield from self._stills(rest)
 
     def _stills(self, rest: deque[FileJob]) -> Iterator[Outcome]:
         """Takes the jobs before the next animation off the rest, and does them."""

@@ -56,8 +56,8 @@ def check_size(size: tuple[int, int], max_pixels: int | None, frames: int = 1) -
     if max_pixels is not None and width * height * frames > max_pixels:
         each = f"{frames} frames of " if frames > 1 else ""
         raise ValueError(
-            f"it has {each}{width} x {height} pixels; max_pixels is {max_pixels}: raise it if the "
-            "file is to be trusted"
+            f"it has {each}{width} x {height} pixels, more than max_pixels={max_pixels}; raise "
+            "that if the file is to be trusted"
         )
 
 
