@@ -35,11 +35,14 @@ from trimatte.io.sources import ImageSource
 from trimatte.io.writing import FORMATS, encode_image, write_image
 from trimatte.ops.cropping import crop_box
 from trimatte.pipeline.backgrounds import blurred_background, fitted_background
+from trimatte.pipeline.budget import in_words
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.result import Result
 from trimatte.pipeline.scheduler import number_at_work, unnamed
 
 __all__ = ["Behind", "CutoutWriter", "Outcome", "Written", "background_behind"]
+
+_KEPT = 12  # bytes that a pixel of an animation takes until all frames are written: measured
 
 Behind = Callable[[Result, ImageSource], Any]
 """What gives the background of a result and the image it was made of, as `composite` takes it."""
@@ -223,6 +226,7 @@ class CutoutWriter:
     def _write_animation(self, job: FileJob) -> Written:
         frames = read_frames(self._source(job), max_pixels=self._max_pixels)
         frames.check_total(self._max_pixels)
+        self._check_memory(frames)
         for path in job.targets():
             frame_format(path, self._format if path == job.output else None, "write_frames")
         made, seconds = self._cut_frames(frames)
@@ -258,6 +262,16 @@ class CutoutWriter:
             data=data,
             frames=len(made),
         )
+
+    def _check_memory(self, frames: Frames) -> None:
+        """Raises ArgumentError where the frames may take more than --max-memory together."""
+        limit = self._remover.resources.max_memory
+        needed = len(frames) * frames.size[0] * frames.size[1] * _KEPT
+        if limit is not None and needed > limit:
+            raise ArgumentError(
+                f"Remover: {len(frames)} frames may take {in_words(needed)} together, max_memory "
+                f"is {in_words(limit)}"
+            )
 
     def _cut_frames(self, frames: Frames) -> tuple[list[_FrameMade], list[float]]:
         """Every frame cut out, of 8 bits, and how long each shows."""

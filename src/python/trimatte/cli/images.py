@@ -47,6 +47,7 @@ examples:
   trimatte key photo.jpg -o cutout.webp --alpha alpha.png --trimap-out trimap.png
   trimatte key photo.jpg -o on-beach.jpg --bg beach.jpg
   trimatte key shots/ -r -o cutouts/ --key-color blue
+  trimatte key dance.gif -o dance.webp            every frame
   trimatte key photo.jpg -o cutout.png --garbage rig.png --core shirt.png
   trimatte key photo.jpg -o cutout.png --tolerance 20 --radius 12,4       the plain difference
   trimatte key photo.jpg -o cutout.png --hard     no matting: the bare rule, opaque or not
@@ -136,7 +137,7 @@ def add_images(commands: Any) -> None:
     given = matte.add_mutually_exclusive_group(required=True)
     given.add_argument("--trimap", type=Path, metavar="T", help="black, grey and white image")
     given.add_argument("--mask", type=Path, metavar="M", help="rough mask, white is foreground")
-    add_output(matte, "OUT", "image (.png, .webp, .tif), or - for standard output")
+    add_output(matte, "OUT", "image (.png, .webp, .tif, .gif), or - for standard output")
     add_matting(matte, band=f"{MASK_BAND}; a trimap has none")
     _add_results(matte, folders=False)
     _add_limits(matte)
@@ -150,7 +151,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     add_output(
         parser,
         "OUT",
-        "image (.png, .webp, .tif), folder for several, or - for standard output (default: "
+        "image (.png, .webp, .tif, .gif), folder for several, or - for standard output (default: "
         "IN.cutout.png beside IN, or IN.mask.png with --only-mask; of - also -)",
         required=False,
     )

@@ -299,10 +299,10 @@ def _decode_source(
 def _warn_of_others(picture: Image.Image, name: str) -> None:
     frames, pages = frame_count(picture), page_count(picture)
     if frames > 1:
-        told = f"{frames - 1} of the {frames} frames of {name} are left out"
+        told = f"left out of {name}: {frames - 1} of {frames} frames"
         message = f"{told}; .gif, .webp and .png hold all (in Python: imageio.read_frames)"
     elif pages > 1:
-        message = f"{pages - 1} of the {pages} pages of {name} are left out: only the first is read"
+        message = f"left out of {name}: {pages - 1} of {pages} pages"
     else:
         return
     warn(message, FramesWarning)
