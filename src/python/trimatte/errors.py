@@ -13,6 +13,7 @@ __all__ = [
     "DeviceError",
     "EngineError",
     "Error",
+    "MetadataWarning",
     "QueueFullError",
     "ScreenError",
     "TrimapWarning",
@@ -26,6 +27,10 @@ class ScreenError(ArgumentError):
 
 class QueueFullError(Error):
     """As many images wait for a `Remover` as may."""
+
+
+class MetadataWarning(UserWarning):
+    """A file cannot hold something that was stored beside the pixels of an image."""
 
 
 class TrimapWarning(UserWarning):

@@ -224,7 +224,7 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
         "--json",
         action="store_true",
         help="a line of JSON for each image on standard output: files, size, seconds by stage, "
-        "device, engine, unknown pixels, error",
+        "device, engine, unknown pixels, error, warnings, what was dropped of its metadata",
     )
     told.add_argument("--json-file", metavar="FILE", help="the same into a file")
 

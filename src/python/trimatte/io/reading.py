@@ -16,6 +16,7 @@ import struct
 import sys
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
@@ -26,7 +27,8 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from trimatte.arrays import is_number, plain_array
 from trimatte.errors import ArgumentError
 from trimatte.io.codecs import decode_jpeg
-from trimatte.io.metadata import Metadata, metadata_of, orientation_of
+from trimatte.io.metadata import Metadata, metadata_of, orientation_of, png_chunks
+from trimatte.io.profiles import colour_space, to_srgb
 from trimatte.io.sources import (
     Array,
     ImageSource,
@@ -74,8 +76,9 @@ _DECODER_ERRORS = (
 
 
 # Tags of TIFF, and values of them.
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLES_PER_PIXEL, _SAMPLE_FORMAT = 258, 262, 277, 339
 _WHITE_IS_ZERO, _SIGNED = 0, 2
+_PHOTOMETRICS = {0: "grey", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab"}
 
 
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -269,12 +272,28 @@ def _identified(file: BinaryIO) -> Image.Image:
         return Image.open(file)
     except UnidentifiedImageError:
         file.seek(0)
-        if file.read(4) in _TIFF_HEADS:
+        if (head := file.read(8))[:4] in _TIFF_HEADS:
             raise ValueError(
-                "a TIFF of a kind that Pillow does not know, as floats in colour are; give the "
-                "array that another reader makes of it, or save it with 16 bits"
+                f"Pillow cannot read this kind of TIFF{_tiff_kind(file, head)}; save it as RGB of "
+                "8 or 16 bits"
             ) from None
         raise
+
+
+def _tiff_kind(file: BinaryIO, head: bytes) -> str:
+    """How a TIFF stores its pixels, for a sentence; empty where that cannot be read."""
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    try:
+        tags = ImageFileDirectory_v2(head if head[2] in b"*\0" else head + file.read(8))
+        file.seek(tags.next)
+        tags.load(file)
+        bits, kind = tags.get(_BITS_PER_SAMPLE, (1,)), tags.get(_SAMPLE_FORMAT, (1,))[0]
+        colours = _PHOTOMETRICS.get(tags[_PHOTOMETRIC], f"photometric {tags[_PHOTOMETRIC]}")
+        numbers = {2: " signed", 3: " floating-point"}.get(kind, "")
+        return f" ({colours}, {len(bits)} x {bits[0]}{numbers} bits)"
+    except Exception:  # of a damaged file
+        return ""
 
 
 def _check_size(picture: Image.Image, max_pixels: int | None) -> None:
@@ -368,9 +387,10 @@ def _decode_raw(file: BinaryIO, raw_mode: str) -> tuple[Array, Metadata]:
             tiles.append(tile._replace(args=args) if hasattr(tile, "_replace") else
                          (*tile[:3], args))  # fmt: skip
         picture.tile = tiles
+        chunks = png_chunks(picture)
         picture.load()
         upright = _upright(picture)
-        return np.array(upright), metadata_of(picture, upright.size)
+        return np.array(upright), metadata_of(picture, upright.size, chunks)
 
 
 def _pixels_of(picture: Image.Image, managed: bool) -> Picture:
@@ -378,11 +398,18 @@ def _pixels_of(picture: Image.Image, managed: bool) -> Picture:
     tags = getattr(picture, "tag_v2", None) or {}
     if _SIGNED in np.atleast_1d(tags.get(_SAMPLE_FORMAT, ())):
         raise ValueError("its samples are signed numbers, which have no white point")
+    chunks = png_chunks(picture)
     picture.load()
     transparent = picture.info.get("transparency")
     mode = picture.mode
     upright = _upright(picture)
-    metadata = metadata_of(picture, upright.size)
+    metadata = metadata_of(picture, upright.size, chunks)
+    extra = tags.get(_SAMPLES_PER_PIXEL, 1) - len(picture.getbands())
+    if extra > 0:
+        metadata = metadata.without(
+            f"{extra} channel{'s' * (extra > 1)} of the TIFF beyond its colours "
+            f"{'were' if extra > 1 else 'was'} dropped: the file does not call it transparency"
+        )
 
     if mode.startswith("I;16") or (mode == "I" and picture.format in ("PNG", "PPM")):
         # Pillow's own conversion to 8 bits would clip at 255.
@@ -400,9 +427,14 @@ def _pixels_of(picture: Image.Image, managed: bool) -> Picture:
         raise ValueError("32-bit integers have no white point; convert it to 8 or 16 bits first")
 
     if mode == "CMYK":
-        return Picture(
-            np.array(_cmyk_to_rgb(upright, metadata.icc_profile)), metadata.with_profile(None)
-        )
+        srgb = to_srgb(upright, metadata.icc_profile)
+        metadata = metadata.with_profile(None)
+        if srgb is None:
+            srgb = upright.convert("RGB")
+            metadata = metadata.without(
+                "its CMYK has no colour profile that can be used, so colours are approximate"
+            )
+        return Picture(np.array(srgb), metadata)
     if mode == "La":
         upright = upright.convert("LA")  # Pillow knows no other way
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or transparent is not None:
@@ -433,16 +465,15 @@ def _with_transparent_colour(pixels: Array, colour: object) -> Array:
 # --- colour profiles ---
 
 
-def _colour_space(profile: bytes | None) -> bytes:
-    """What a profile is of, by its header (ICC.1, 7.2): "RGB ", "GRAY", "CMYK"; else empty."""
-    is_profile = profile is not None and len(profile) >= 128 and profile[36:40] == b"acsp"
-    return profile[16:20] if profile is not None and is_profile else b""
-
-
 def _of_rgb(metadata: Metadata) -> Metadata:
     """Without a profile that is not of RGB: beside RGB it would be an error in the file."""
-    is_rgb = _colour_space(metadata.icc_profile) == b"RGB "
-    return metadata if is_rgb else metadata.with_profile(None)
+    space = colour_space(metadata.icc_profile)
+    if metadata.icc_profile is None or space == b"RGB ":
+        return metadata
+    problem = f"it is one of {space.decode('latin-1').strip()}" if space else "it is damaged"
+    return replace(metadata, icc_profile=None).without(
+        f"the colour profile was dropped: {problem}, and the pixels are RGB, taken as sRGB"
+    )
 
 
 def _with_grey_profile(pixels: Array, metadata: Metadata, managed: bool) -> Picture:
@@ -462,31 +493,8 @@ def _with_grey_profile(pixels: Array, metadata: Metadata, managed: bool) -> Pict
 
 def _grey_curve(profile: bytes | None) -> NDArray[np.float64] | None:
     """What a profile of greys makes of each of 256 in sRGB; None: there is none that works."""
-    if _colour_space(profile) != b"GRAY":
+    if colour_space(profile) != b"GRAY":
         return None
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
-    converted = _to_srgb(ramp, profile)
+    converted = to_srgb(ramp, profile)
     return None if converted is None else np.asarray(converted)[0, :, 1].astype(np.float64)
-
-
-def _cmyk_to_rgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    return _to_srgb(picture, profile) or picture.convert("RGB")
-
-
-def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image | None:
-    """The picture through its profile; None: there is none, it is broken, or Pillow came without
-    colour management."""
-    if not profile:
-        return None
-    try:
-        return ImageCms.profileToProfile(
-            picture,
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            outputMode="RGB",
-        )
-    except (ImageCms.PyCMSError, OSError, ImportError):
-        return None
-
-
-# --- writing ---
