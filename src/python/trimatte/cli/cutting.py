@@ -156,10 +156,11 @@ class CutoutWriter:
         return None
 
 
-def background_behind(arguments: argparse.Namespace) -> Behind | None:
-    """The background that is asked for, if one is.
+def background_behind(arguments: argparse.Namespace, *, opaque: bool) -> Behind | None:
+    """The background that is asked for, if one is. opaque: it has to be.
 
-    Raises UsageError: it makes no sense; ArgumentError: its image cannot be read.
+    Raises UsageError: it makes no sense; ArgumentError: its image cannot be read, or
+    is not opaque.
     """
     check_linear(arguments)
     given: str | None = arguments.background
@@ -169,7 +170,7 @@ def background_behind(arguments: argparse.Namespace) -> Behind | None:
         raise UsageError("--only-mask has nothing to put --background behind: drop one of them")
     if given == "blur" and not Path(given).is_file():
         return lambda result, source: blurred_background(load_picture(source).pixels, result.alpha)
-    fitted = fitted_background(background_of(given), opaque=False)
+    fitted = fitted_background(background_of(given), opaque=opaque)
     return lambda result, source: fitted(result.alpha.shape[:2], result.rgba.dtype, result.metadata)
 
 

@@ -11,13 +11,14 @@ import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import Any
 
 from PIL import ExifTags, Image
 
 from trimatte.arrays import choice
 from trimatte.errors import ArgumentError
-from trimatte.io.iptc import iptc_of
+from trimatte.io.colour_chunks import COLOUR_CHUNKS, CREDENTIALS_CHUNK
+from trimatte.io.iptc import IPTC_TEXT, iptc_of
 from trimatte.io.profiles import adobe_rgb, hdr_transfer, profile_of_chunks
 from trimatte.io.xmp import kept_xmp
 
@@ -28,7 +29,6 @@ __all__ = [
     "metadata_of",
     "orientation_of",
     "parsed_exif",
-    "png_chunks",
 ]
 
 METADATA = {"keep": True, "strip": False}
@@ -70,12 +70,10 @@ _DIMENSIONS = (0xA002, 0xA003)  # width and height of the picture, in the Exif d
 _COLOUR_SPACE, _INTEROPERABILITY = 0xA001, 1
 _ADOBE_RGB = 2, "R03"
 
-# The chunks of PNG that say what the colours are, with the size of their data.
-_COLOUR_CHUNKS = {b"cICP": 4, b"mDCV": 24, b"cLLI": 8, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32}
-_CREDENTIALS_CHUNK = b"caBX"
-
 _IPTC_PREVIEW = b"\x1c\x02\xca"
-_RAW_PROFILE = "Raw profile type "  # EXIF and others by ImageMagick's convention
+# EXIF and others as ImageMagick stores them in text of a PNG.
+_RAW_PROFILE = "Raw profile type "
+_READ_RAW_PROFILES = (f"{_RAW_PROFILE}exif", f"{_RAW_PROFILE}APP1", IPTC_TEXT)
 _LONGEST_DPI = 1e6
 
 
@@ -190,7 +188,7 @@ def metadata_of(
 ) -> Metadata:
     """What is said beside a picture that is to be stored upright, in this (width, height).
 
-    chunks: those of `png_chunks`. What is broken is left out: it does not make the pixels
+    chunks: those of `colour_chunks`. What is broken is left out: it does not make the pixels
     unreadable.
     """
     chunks = chunks or {}
@@ -198,7 +196,7 @@ def metadata_of(
     exif, has_adobe_rgb = _exif_of(picture, size, dropped)
     profile = picture.info.get("icc_profile")
     profile = profile if isinstance(profile, bytes) and profile else None
-    colour = tuple((name, chunks[name]) for name in _COLOUR_CHUNKS if name in chunks)
+    colour = tuple((name, chunks[name]) for name in COLOUR_CHUNKS if name in chunks)
     if profile is None and not colour and has_adobe_rgb:
         profile = adobe_rgb()
     return Metadata(
@@ -207,55 +205,10 @@ def metadata_of(
         _xmp_of(picture, dropped),
         _dpi_of(picture),
         _iptc_of(picture, dropped),
-        tuple(_text_of(picture)),
+        tuple(_text_of(picture, dropped)),
         colour,
         tuple(dict.fromkeys(dropped)),
     )
-
-
-def png_chunks(picture: Image.Image) -> dict[bytes, bytes]:
-    """The chunks that Pillow does not tell, or not as they are, of a PNG before it is loaded; of a
-    HEIF file its colours as PNG would have them.
-
-    Of a PNG that has been loaded, what Pillow has told of them.
-    """
-    nclx = picture.info.get("nclx_profile")
-    if isinstance(nclx, dict):
-        colours = nclx["color_primaries"], nclx["transfer_characteristics"]
-        is_srgb_or_unknown = colours == (1, 13) or 2 in colours
-        return {} if is_srgb_or_unknown else {b"cICP": bytes((*colours, 0, 1))}
-    file = getattr(picture, "fp", None)
-    if picture.format == "PNG" and file is not None:
-        return _chunks_in(file)
-    told: dict[bytes, bytes] = {}
-    gamma, chromaticity = picture.info.get("gamma"), picture.info.get("chromaticity")
-    try:
-        if "srgb" in picture.info:
-            told[b"sRGB"] = bytes([picture.info["srgb"]])
-        if gamma is not None:
-            told[b"gAMA"] = struct.pack(">I", round(100_000 * gamma))
-        if chromaticity is not None:
-            told[b"cHRM"] = struct.pack(">8I", *(round(100_000 * value) for value in chromaticity))
-    except (TypeError, ValueError, OverflowError, struct.error):  # not Pillow's own
-        return {}
-    return told
-
-
-def _chunks_in(file: BinaryIO) -> dict[bytes, bytes]:
-    """The chunks before the pixels of a PNG file, of those that are wanted."""
-    found: dict[bytes, bytes] = {}
-    place = file.tell()
-    try:
-        file.seek(8)
-        while len(head := file.read(8)) == 8 and head[4:] not in (b"IDAT", b"IEND"):
-            size, name = struct.unpack(">I4s", head)
-            wanted = size == _COLOUR_CHUNKS.get(name)
-            if wanted or name == _CREDENTIALS_CHUNK:
-                found[name] = file.read(size if wanted else 0)
-            file.seek(size + 4 - len(found[name] if wanted else b""), 1)
-    finally:
-        file.seek(place)
-    return found
 
 
 def orientation_of(picture: Image.Image) -> int:
@@ -331,7 +284,7 @@ def _other_data(picture: Image.Image, chunks: dict[bytes, bytes]) -> Iterator[st
     markers = getattr(picture, "applist", ())
     if any(data.startswith(b"urn:iso:std:iso:ts:21496") for _, data in markers):
         yield _left_behind("HDR gain map")
-    if _CREDENTIALS_CHUNK in chunks or any(
+    if CREDENTIALS_CHUNK in chunks or any(
         name == "APP11" and data.startswith(b"JP") and b"c2pa" in data for name, data in markers
     ):
         yield "the content credentials (C2PA) were dropped: they sign the original pixels"
@@ -348,11 +301,14 @@ def _other_data(picture: Image.Image, chunks: dict[bytes, bytes]) -> Iterator[st
         yield _left_behind("depth map")
 
 
-def _text_of(picture: Image.Image) -> Iterator[tuple[str, str]]:
+def _text_of(picture: Image.Image, dropped: list[str]) -> Iterator[tuple[str, str]]:
     """The text of a PNG, or the comment of another file."""
     if picture.format == "PNG":
         for name, text in getattr(picture, "text", {}).items():
-            if name != "XML:com.adobe.xmp" and not name.startswith(_RAW_PROFILE):
+            if name.startswith(_RAW_PROFILE):
+                if name not in _READ_RAW_PROFILES:
+                    dropped.append(f"text ({name:.80}) was dropped: its meaning is unknown")
+            elif name != "XML:com.adobe.xmp":
                 yield name, text
     comment = picture.info.get("comment")
     if isinstance(comment, bytes) and comment.strip(b"\0 "):
@@ -375,6 +331,9 @@ def _iptc_of(picture: Image.Image, dropped: list[str]) -> bytes | None:
 
 
 def _dpi_of(picture: Image.Image) -> tuple[float, float] | None:
+    tags = getattr(picture, "tag_v2", None)
+    if tags is not None and _RESOLUTION[0] not in tags:
+        return None  # Pillow says 1 where a TIFF says nothing.
     try:
         across, down = (float(value) for value in picture.info["dpi"])
         if orientation_of(picture) in _LYING:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 from collections.abc import Iterable, Mapping
 from functools import cache
 
@@ -16,9 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from trimatte.arrays import Array
+from trimatte.errors import MetadataWarning
 
 __all__ = [
-    "HDR_TRANSFERS",
     "adobe_rgb",
     "colour_space",
     "converted",
@@ -31,7 +32,6 @@ __all__ = [
 # parametric curve of type 3).
 _Curve = tuple[float, float, float, float, float]
 _SRGB_CURVE: _Curve = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
-_BT709_CURVE: _Curve = (1 / 0.45, 1 / 1.099, 0.099 / 1.099, 1 / 4.5, 0.081)
 
 # The x and y of white, red, green and blue (CIE 1931).
 _Chromaticities = tuple[float, ...]
@@ -49,14 +49,12 @@ _PRIMARIES: dict[int, _Chromaticities] = {
     12: (*_D65, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06),
 }
 _CURVES: dict[int, _Curve] = {
-    **dict.fromkeys((1, 6, 14, 15), _BT709_CURVE),
+    **dict.fromkeys((1, 6, 13, 14, 15), _SRGB_CURVE),  # those of video are shown so
     4: (2.2, 1, 0, 0, 0),
     5: (2.8, 1, 0, 0, 0),
     8: (1, 1, 0, 0, 0),
-    13: _SRGB_CURVE,
 }
-HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
-"""The transfer functions of HDR by their numbers in ITU-T H.273."""
+_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 
 _D50 = (0.9642, 1.0, 0.8249)
 _BRADFORD = np.array(
@@ -85,19 +83,23 @@ def to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image | None:
 
 
 def converted(pixels: Array, source: bytes | None, target: bytes | None) -> Array:
-    """RGB from the colours of one profile to those of another; None is sRGB.
+    """A background's RGB from the colours of one profile to those of another; None is sRGB.
 
     pixels: (H, W, 3), uint8, uint16 or float32 in [0, 1]. Returns the same array where the profiles
-    agree, else an array of the same shape and dtype, with the accuracy of 8 bits.
-
-    Raises ValueError: one of the profiles cannot be used.
+    agree, else an array of the same shape and dtype, with the accuracy of 8 bits. Where one of them
+    cannot be used a MetadataWarning says so, and the pixels are left as they are.
     """
     if source == target:
         return pixels
     try:
         transform = ImageCms.buildTransform(_opened(source), _opened(target), "RGB", "RGB")
     except (ImageCms.PyCMSError, OSError, ImportError) as error:
-        raise ValueError(f"its colours cannot be converted by its profile: {error}") from error
+        warnings.warn(
+            f"the background's colours were not converted to the image's: {error}",
+            MetadataWarning,
+            stacklevel=3,
+        )
+        return pixels
 
     def through(eight_bits: Array) -> Array:
         picture = ImageCms.applyTransform(Image.fromarray(eight_bits), transform)
@@ -127,7 +129,7 @@ def _opened(profile: bytes | None) -> ImageCms.ImageCmsProfile:
 def hdr_transfer(chunks: Mapping[bytes, bytes]) -> str | None:
     """The HDR transfer function that the chunks of a PNG name, "PQ" or "HLG", or None."""
     cicp = chunks.get(b"cICP")
-    return None if cicp is None else HDR_TRANSFERS.get(cicp[1])
+    return None if cicp is None else _HDR_TRANSFERS.get(cicp[1])
 
 
 def profile_of_chunks(chunks: Mapping[bytes, bytes]) -> bytes | None:

@@ -27,7 +27,8 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from trimatte.arrays import is_number, plain_array
 from trimatte.errors import ArgumentError
 from trimatte.io.codecs import decode_jpeg
-from trimatte.io.metadata import Metadata, metadata_of, orientation_of, png_chunks
+from trimatte.io.colour_chunks import colour_chunks
+from trimatte.io.metadata import Metadata, metadata_of, orientation_of
 from trimatte.io.profiles import colour_space, to_srgb
 from trimatte.io.sources import (
     Array,
@@ -387,7 +388,7 @@ def _decode_raw(file: BinaryIO, raw_mode: str) -> tuple[Array, Metadata]:
             tiles.append(tile._replace(args=args) if hasattr(tile, "_replace") else
                          (*tile[:3], args))  # fmt: skip
         picture.tile = tiles
-        chunks = png_chunks(picture)
+        chunks = colour_chunks(picture)
         picture.load()
         upright = _upright(picture)
         return np.array(upright), metadata_of(picture, upright.size, chunks)
@@ -398,7 +399,7 @@ def _pixels_of(picture: Image.Image, managed: bool) -> Picture:
     tags = getattr(picture, "tag_v2", None) or {}
     if _SIGNED in np.atleast_1d(tags.get(_SAMPLE_FORMAT, ())):
         raise ValueError("its samples are signed numbers, which have no white point")
-    chunks = png_chunks(picture)
+    chunks = colour_chunks(picture)
     picture.load()
     transparent = picture.info.get("transparency")
     mode = picture.mode

@@ -47,8 +47,8 @@ def fitted_background(
     Its depth is kept as far as the image's own goes, and its colours become those of the image's
     profile. opaque: it must not have transparent parts.
 
-    Raises ArgumentError: the image cannot be read, or is not opaque; when it is called: its colours
-    cannot be converted to the image's.
+    Raises ArgumentError: the image cannot be read, or is not opaque; when it is called: either it
+    or the image is HDR, and the other is not.
     """
     colour = isinstance(given, tuple) or (isinstance(given, str) and not Path(given).is_file())
     if colour:
@@ -58,7 +58,10 @@ def fitted_background(
     if plate.shape[2] == 4 and plate[:, :, 3].min() == FULL_SCALES[plate.dtype.name]:
         plate = plate[:, :, :3]
     if plate.shape[2] == 4 and opaque:
-        raise ArgumentError(f"{name} has transparent parts: put it over a colour first")
+        raise ArgumentError(
+            f"{name} has transparent parts, for which the output has no alpha: put it over a "
+            "colour first"
+        )
 
     @lru_cache(maxsize=1)
     def coloured(wanted: Metadata) -> Array:
@@ -69,10 +72,7 @@ def fitted_background(
                     "convert one of them first"
                 )
             return plate
-        try:
-            colours = converted(plate[:, :, :3], own.profile, wanted.profile)
-        except ValueError as error:
-            raise ArgumentError(f"{name}: {error}") from error
+        colours = converted(plate[:, :, :3], own.profile, wanted.profile)
         return np.dstack([colours, plate[:, :, 3:]])
 
     def fitted(size: tuple[int, int], dtype: Any, metadata: Metadata | None = None, /) -> Array:

@@ -196,10 +196,7 @@ class Result:
                 f"HDR ({self.metadata.hdr}), got a colour of sRGB"
             )
         pixel = np.asarray(color, np.float32)[None, None]
-        try:
-            red, green, blue = 255 * converted(pixel, None, self.metadata.profile)[0, 0]
-        except ValueError as error:
-            raise ArgumentError(f"composite: metadata.icc_profile of the image: {error}") from error
+        red, green, blue = 255 * converted(pixel, None, self.metadata.profile)[0, 0]
         return red, green, blue
 
     def crop(self, margin: Margin = 0) -> Result:
