@@ -310,12 +310,24 @@ def test_signatures_of_the_original_are_told() -> None:
         assert b"c2pa" not in cut(data).encode()
 
 
-def test_channels_beyond_the_colours_are_told() -> None:
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_channels_beyond_the_colours_are_told(dtype: Any) -> None:
     tifffile = pytest.importorskip("tifffile")
     buffer = io.BytesIO()
-    channels = np.dstack([drawn(), drawn()[..., :1]])
+    channels = np.dstack([drawn(dtype), drawn(dtype)[..., :1]])
     tifffile.imwrite(buffer, channels, photometric="rgb", extrasamples=["unspecified"])
-    assert "1 channel of the TIFF beyond its colours" in cut(buffer.getvalue()).dropped[0]
+    picture = load_picture(buffer.getvalue())
+    np.testing.assert_array_equal(picture.pixels, drawn(dtype))
+    assert "1 channel of the TIFF beyond its colours" in picture.metadata.dropped[0]
+
+
+def test_lab_is_converted_and_nothing_is_said() -> None:
+    srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    picture = ImageCms.profileToProfile(Image.fromarray(drawn()), srgb, lab, outputMode="LAB")
+    assert picture is not None
+    got = load_picture(file_of(picture, "TIFF"))
+    assert np.abs(got.pixels.astype(int) - drawn()).mean() < 3
+    assert got.metadata == Metadata()
 
 
 def test_a_tiff_that_pillow_cannot_read_is_described(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ _DESCRIPTIVE = frozenset(
 )
 _RESOLUTION = (0x011A, 0x011B, 0x0128)  # across, down, and their unit
 _PER_INCH = 2
+_SAMPLES_PER_PIXEL = 277
 # Where a small picture of the whole may lie, which would show the background still: what only the
 # camera's maker can read. EXIF's own, in another directory, is not looked for.
 _MAKER_NOTE = 0x927C
@@ -293,6 +294,13 @@ def _other_data(picture: Image.Image, chunks: dict[bytes, bytes]) -> Iterator[st
         yield (
             f"{others} more picture{'s' * (others > 1)} in the MPO file (as a gain map, a depth "
             f"map or a second view) {'were' if others > 1 else 'was'} dropped: the first one is cut"
+        )
+    tags = getattr(picture, "tag_v2", None) or {}
+    extra = tags.get(_SAMPLES_PER_PIXEL, 1) - len(picture.getbands())
+    if extra > 0:
+        yield (
+            f"{extra} channel{'s' * (extra > 1)} of the TIFF beyond its colours "
+            f"{'were' if extra > 1 else 'was'} dropped: the file does not call it transparency"
         )
     auxiliary = picture.info.get("aux"), picture.info.get("depth_images")
     if any("hdrgainmap" in str(name).lower() for name in auxiliary[0] or ()):

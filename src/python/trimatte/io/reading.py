@@ -77,7 +77,7 @@ _DECODER_ERRORS = (
 
 
 # Tags of TIFF, and values of them.
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLES_PER_PIXEL, _SAMPLE_FORMAT = 258, 262, 277, 339
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _WHITE_IS_ZERO, _SIGNED = 0, 2
 _PHOTOMETRICS = {0: "grey", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab"}
 
@@ -320,7 +320,7 @@ def _decode(file: BinaryIO, *, max_pixels: int | None = None, managed: bool = Tr
         pair = both.view(">u2").astype(np.uint16)
         return _with_grey_profile(pair[:, :, [0, 0, 0, 1]], metadata, managed)
     kind, _, order = raw.partition(";16")
-    if kind not in ("RGB", "RGBA") or order not in ("B", "L", "N"):
+    if kind not in ("RGB", "RGBA", "RGBX") or order not in ("B", "L", "N"):
         raise ValueError(f"16 bits per channel stored as {raw!r}; save it as an RGB or RGBA PNG")
     # Pillow unpacks only the high byte of a sample. Told the other byte order it gives the low.
     native = "L" if sys.byteorder == "little" else "B"
@@ -405,12 +405,6 @@ def _pixels_of(picture: Image.Image, managed: bool) -> Picture:
     mode = picture.mode
     upright = _upright(picture)
     metadata = metadata_of(picture, upright.size, chunks)
-    extra = tags.get(_SAMPLES_PER_PIXEL, 1) - len(picture.getbands())
-    if extra > 0:
-        metadata = metadata.without(
-            f"{extra} channel{'s' * (extra > 1)} of the TIFF beyond its colours "
-            f"{'were' if extra > 1 else 'was'} dropped: the file does not call it transparency"
-        )
 
     if mode.startswith("I;16") or (mode == "I" and picture.format in ("PNG", "PPM")):
         # Pillow's own conversion to 8 bits would clip at 255.
@@ -444,6 +438,8 @@ def _pixels_of(picture: Image.Image, managed: bool) -> Picture:
         pixels = np.array(upright.convert("RGB"))
     if mode in ("1", "L", "LA", "La"):
         return _with_grey_profile(pixels, metadata, managed)
+    if mode == "LAB":  # which Pillow has converted to sRGB
+        return Picture(pixels, metadata.with_profile(None))
     return Picture(pixels, _of_rgb(metadata))
 
 
