@@ -17,6 +17,7 @@ __all__ = [
     "DeviceError",
     "EngineError",
     "Error",
+    "MetadataWarning",
     "QueueFullError",
     "ScreenError",
     "TrimapWarning",
@@ -36,6 +37,10 @@ class QueueFullError(Error):
 class CutoutWarning(UserWarning):
     """A cutout is probably not the one that was meant: it is empty, nothing was keyed out, or a
     mask looks like a map of labels."""
+
+
+class MetadataWarning(UserWarning):
+    """A file cannot hold something that was stored beside the pixels of an image."""
 
 
 class TrimapWarning(UserWarning):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from trimatte.cli.files import FileJob
 from trimatte.cli.options import UsageError, background_of, check_linear
+from trimatte.errors import MetadataWarning
 from trimatte.io.reading import load_picture
 from trimatte.io.sources import ImageSource
 from trimatte.io.writing import encode_image, write_image
@@ -51,7 +52,7 @@ class Outcome:
 
     job: FileJob
     result: Written | BaseException
-    warnings: Sequence[str]
+    warnings: Sequence[Warning]
 
 
 class CutoutWriter:
@@ -97,7 +98,7 @@ class CutoutWriter:
                 result = next(results)
                 if isinstance(result, Exception):
                     result = unnamed(result)  # the report names the image
-                said = list(dict.fromkeys(heard.pop(number, [])))
+                said = list({str(each): each for each in heard.pop(number, [])}.values())
                 if isinstance(result, Written) and result.data is not None:
                     sys.stdout.buffer.write(result.data)
                     sys.stdout.buffer.flush()
@@ -137,6 +138,9 @@ class CutoutWriter:
 
     def _write_output(self, path: Path | None, result: Result, plate: Any) -> bytes | None:
         """Writes OUT; returns it if it is for standard output."""
+        if not self._only_mask:
+            for sentence in result.dropped:
+                warnings.warn(sentence, MetadataWarning, stacklevel=1)
         how: dict[str, Any] = {"compression": self._compression}
         if not self._only_mask and plate is None:
             if path is None:
@@ -153,10 +157,11 @@ class CutoutWriter:
         return None
 
 
-def background_behind(arguments: argparse.Namespace) -> Behind | None:
-    """The background that is asked for, if one is.
+def background_behind(arguments: argparse.Namespace, *, opaque: bool) -> Behind | None:
+    """The background that is asked for, if one is. opaque: it has to be.
 
-    Raises UsageError: it makes no sense; ArgumentError: its image cannot be read.
+    Raises UsageError: it makes no sense; ArgumentError: its image cannot be read, or
+    is not opaque.
     """
     check_linear(arguments)
     given: str | None = arguments.background
@@ -166,14 +171,14 @@ def background_behind(arguments: argparse.Namespace) -> Behind | None:
         raise UsageError("--only-mask has nothing to put --background behind: drop one of them")
     if given == "blur" and not Path(given).is_file():
         return lambda result, source: blurred_background(load_picture(source).pixels, result.alpha)
-    fitted = fitted_background(background_of(given))
-    return lambda result, source: fitted(result.alpha.shape[:2], result.rgba.dtype)
+    fitted = fitted_background(background_of(given), opaque=opaque)
+    return lambda result, source: fitted(result.alpha.shape[:2], result.rgba.dtype, result.metadata)
 
 
 @contextmanager
-def _heard() -> Iterator[dict[int, list[str]]]:
+def _heard() -> Iterator[dict[int, list[Warning]]]:
     """The warnings of the images of a stream, by their numbers."""
-    heard: dict[int, list[str]] = {}
+    heard: dict[int, list[Warning]] = {}
     tell = warnings.showwarning
 
     def hear(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:
@@ -181,7 +186,8 @@ def _heard() -> Iterator[dict[int, list[str]]]:
         if number is None:
             tell(message, category, *more, **named)
         else:
-            heard.setdefault(number, []).append(str(message))
+            said = category(message) if isinstance(message, str) else message
+            heard.setdefault(number, []).append(said)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")
