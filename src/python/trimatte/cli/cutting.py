@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from trimatte.cli.files import FileJob
 from trimatte.cli.options import UsageError, background_of, check_linear
-from trimatte.errors import ArgumentError
+from trimatte.errors import ArgumentError, MetadataWarning
 from trimatte.io.frames import (
     FRAME_FORMATS,
     Frames,
@@ -30,6 +30,7 @@ from trimatte.io.frames import (
     read_frames,
     write_frames,
 )
+from trimatte.io.metadata import Metadata
 from trimatte.io.reading import load_picture
 from trimatte.io.sources import ImageSource
 from trimatte.io.writing import FORMATS, encode_image, write_image
@@ -69,7 +70,7 @@ class Outcome:
 
     job: FileJob
     result: Written | BaseException
-    warnings: Sequence[str]
+    warnings: Sequence[Warning]
 
 
 @dataclass(frozen=True)
@@ -143,11 +144,13 @@ class CutoutWriter:
                     result = unnamed(result)  # the report names the image
                 yield self._outcome(jobs[number], result, heard.pop(number, []))
 
-    def _outcome(self, job: FileJob, result: Written | Exception, heard: Sequence[str]) -> Outcome:
+    def _outcome(
+        self, job: FileJob, result: Written | Exception, heard: Sequence[Warning]
+    ) -> Outcome:
         if isinstance(result, Written) and result.data is not None:
             sys.stdout.buffer.write(result.data)
             sys.stdout.buffer.flush()
-        return Outcome(job, result, list(dict.fromkeys(heard)))
+        return Outcome(job, result, list({str(each): each for each in heard}.values()))
 
     def _source(self, job: FileJob) -> ImageSource:
         if job.source is not None:
@@ -172,7 +175,8 @@ class CutoutWriter:
         if job.trimap is not None:
             write_image(job.trimap, result.trimap, **how)
         pixels = self._picture(result, plate)
-        how["metadata"] = None if self._only_mask else result.metadata
+        if not self._only_mask:
+            how["metadata"] = _told(result.metadata)
         if self._suffix_of(job) in FRAME_FORMATS.keys() - FORMATS.keys():
             data = _stored_frames(job.output, self._format, [ImageFrame(pixels, 0)], **how)
         else:
@@ -216,7 +220,7 @@ class CutoutWriter:
         return job.output.suffix.lower()
 
     def _animation(self, job: FileJob) -> Outcome:
-        with _heard() as heard:
+        with _heard(alone=True) as heard:
             try:
                 result: Written | Exception = self._write_animation(job)
             except Exception as error:
@@ -248,7 +252,7 @@ class CutoutWriter:
             write_frames(job.trimap, animated("trimap"), **how)
         height, width = made[0].alpha[box].shape
         if not self._only_mask:
-            how["metadata"] = frames.metadata.of_size(width, height)
+            how["metadata"] = _told(frames.metadata).of_size(width, height)
         data = _stored_frames(job.output, self._format, animated("output"), **how)
         spent = {"write": time.perf_counter() - start}
         for each in made:
@@ -289,6 +293,7 @@ class CutoutWriter:
             number = number_at_work()
             assert number is not None
             pixels = shown.pop(number)
+            result.metadata = frames.metadata  # whose colours a background takes
             plate = None if self._behind is None else self._behind(result, pixels)
             output = self._picture(result, plate)
             written = self._written(result, start)
@@ -302,6 +307,13 @@ class CutoutWriter:
                     raise ArgumentError(f"frame {number}: {unnamed(each)}") from each
                 made.append(each)
         return made, seconds
+
+
+def _told(metadata: Metadata) -> Metadata:
+    """The metadata, after a warning of each thing that is not kept."""
+    for sentence in metadata.dropped:
+        warnings.warn(sentence, MetadataWarning, stacklevel=1)
+    return metadata
 
 
 def _stored(path: Path | None, format: str | None, pixels: Any, **how: Any) -> bytes | None:
@@ -322,10 +334,11 @@ def _stored_frames(
     return None
 
 
-def background_behind(arguments: argparse.Namespace) -> Behind | None:
-    """The background that is asked for, if one is.
+def background_behind(arguments: argparse.Namespace, *, opaque: bool) -> Behind | None:
+    """The background that is asked for, if one is. opaque: it has to be.
 
-    Raises UsageError: it makes no sense; ArgumentError: its image cannot be read.
+    Raises UsageError: it makes no sense; ArgumentError: its image cannot be read, or
+    is not opaque.
     """
     check_linear(arguments)
     given: str | None = arguments.background
@@ -340,22 +353,24 @@ def background_behind(arguments: argparse.Namespace) -> Behind | None:
             return blurred_background(load_picture(source, max_pixels=most).pixels, result.alpha)
 
         return blurred
-    fitted = fitted_background(background_of(given))
-    return lambda result, source: fitted(result.alpha.shape[:2], result.rgba.dtype)
+    fitted = fitted_background(background_of(given), opaque=opaque)
+    return lambda result, source: fitted(result.alpha.shape[:2], result.rgba.dtype, result.metadata)
 
 
 @contextmanager
-def _heard() -> Iterator[dict[int, list[str]]]:
-    """The warnings of the images of a stream, by their numbers."""
-    heard: dict[int, list[str]] = {}
+def _heard(*, alone: bool = False) -> Iterator[dict[int | None, list[Warning]]]:
+    """The warnings of the images of a stream, by their numbers. alone: also those of no image, as
+    there is one."""
+    heard: dict[int | None, list[Warning]] = {}
     tell = warnings.showwarning
 
     def hear(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:
         number = number_at_work()
-        if number is None:
+        if number is None and not alone:
             tell(message, category, *more, **named)
         else:
-            heard.setdefault(number, []).append(str(message))
+            said = category(message) if isinstance(message, str) else message
+            heard.setdefault(number, []).append(said)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")

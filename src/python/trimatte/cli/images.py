@@ -208,8 +208,9 @@ def _add_results(parser: argparse.ArgumentParser, *, folders: bool = True) -> No
         "--background",
         "--bg",
         metavar="COLOR|IMAGE|blur",
-        help="put this behind it: a name, r,g,b, #rrggbb, an image, cropped to fit, or blur, the "
-        "photo itself out of focus; OUT then has no alpha and may be .jpg",
+        help="put this behind it: a name, r,g,b, #rrggbb (of sRGB), an image, cropped to fit, or "
+        "blur, the photo itself out of focus; OUT then has no alpha (but what the image has) and "
+        "may be .jpg",
     )
     results.add_argument(
         "--linear", action="store_true", help="blend with the background in linear light"
@@ -260,7 +261,7 @@ def _add_results(parser: argparse.ArgumentParser, *, folders: bool = True) -> No
         "--json",
         action="store_true",
         help="a line of JSON for each image on standard output: files, size, seconds by stage, "
-        "device, engine, unknown pixels, error",
+        "device, engine, unknown pixels, error, warnings, what was dropped of its metadata",
     )
     told.add_argument("--json-file", metavar="FILE", help="the same into a file")
 
@@ -344,8 +345,11 @@ def _run(arguments: argparse.Namespace, remover: Callable[[], Remover], *beside:
     _check_standard(arguments)
     folders = watched_folders(arguments) if arguments.watch else None
     plan = FilePlan(makes_folders=True) if folders else plan_jobs(arguments)
-    _check_formats(arguments, plan)
-    behind = background_behind(arguments)
+    _check_frames(arguments, plan)
+    jpeg = _writes_jpeg(arguments, plan)
+    if jpeg and arguments.background is None and not arguments.only_mask:
+        raise UsageError("JPEG has no alpha: write .png, .webp or .tif, or give --bg or -om")
+    behind = background_behind(arguments, opaque=jpeg)
     given = {name: getattr(arguments, name) for name in beside}
     writer = CutoutWriter(
         remover(),
@@ -398,16 +402,21 @@ def _check_standard(arguments: argparse.Namespace) -> None:
         raise UsageError("--json and -o - would mix on standard output: use --json-file")
 
 
-def _check_formats(arguments: argparse.Namespace, plan: FilePlan) -> None:
-    """Whether the format of cutouts can hold their alpha, and the frames that are asked for."""
-    suffixes = {job.output.suffix.lower() for job in plan.jobs if job.output is not None}
-    if arguments.format is not None:
-        suffixes = {f".{arguments.format}"}
-    if arguments.frames == "all" and (still := suffixes - FRAME_FORMATS.keys()):
+def _check_frames(arguments: argparse.Namespace, plan: FilePlan) -> None:
+    """Whether the format of cutouts can hold the frames that are asked for."""
+    still = _suffixes(arguments, plan) - FRAME_FORMATS.keys()
+    if arguments.frames == "all" and still:
         raise UsageError(
             f"--frames all: {', '.join(sorted(still))} holds one picture: write .gif, .webp or .png"
         )
-    if arguments.background is not None or arguments.only_mask:
-        return
-    if any(FORMATS.get(suffix) == "jpeg" for suffix in suffixes):
-        raise UsageError("JPEG has no alpha: write .png, .webp or .tif, or give --bg or -om")
+
+
+def _writes_jpeg(arguments: argparse.Namespace, plan: FilePlan) -> bool:
+    return any(FORMATS.get(suffix) == "jpeg" for suffix in _suffixes(arguments, plan))
+
+
+def _suffixes(arguments: argparse.Namespace, plan: FilePlan) -> set[str]:
+    """Those of the cutouts, or the one that stands for their format."""
+    if arguments.format is not None:
+        return {f".{arguments.format}"}
+    return {job.output.suffix.lower() for job in plan.jobs if job.output is not None}

@@ -14,13 +14,15 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.PngImagePlugin import PngInfo
 
 from trimatte.devices import get_num_threads
 from trimatte.io.codecs import ISA_L
+from trimatte.io.iptc import IPTC_TEXT, iptc_text
 from trimatte.io.metadata import Metadata
 from trimatte.threads import mapping
 
-__all__ = ["write_png"]
+__all__ = ["ancillary_chunks", "write_png"]
 
 Array = NDArray[Any]
 Bytes = NDArray[np.uint8]
@@ -36,6 +38,7 @@ _THOROUGH = 4  # from here on repeats are searched for as well
 
 
 _METRES_PER_INCH = 0.0254
+_LONG_TEXT = 1024  # characters; longer text is deflated
 
 
 def write_png(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> None:
@@ -56,7 +59,7 @@ def write_png(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> N
 
     file.write(b"\x89PNG\r\n\x1a\n")
     _write_chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0))
-    for kind, data in _ancillary(metadata):
+    for kind, data in ancillary_chunks(metadata):
         _write_chunk(file, kind, data)
     adler = 1
     file_rows = max(1, _STRIPE // (width * channels * array.dtype.itemsize + 1))
@@ -71,10 +74,11 @@ def write_png(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> N
     _write_chunk(file, b"IEND", b"")
 
 
-def _ancillary(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
+def ancillary_chunks(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
     """The chunks that say what is said beside the pixels; all of them may stand before these."""
     if metadata.icc_profile is not None:
         yield b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc_profile)
+    yield from metadata.png_colour
     if metadata.dpi is not None:
         per_metre = (max(1, round(dpi / _METRES_PER_INCH)) for dpi in metadata.dpi)
         yield b"pHYs", struct.pack(">IIB", *per_metre, 1)
@@ -82,6 +86,12 @@ def _ancillary(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
         yield b"eXIf", metadata.exif
     if metadata.xmp is not None:
         yield b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp
+    text = PngInfo()
+    for keyword, value in metadata.text:
+        text.add_text(keyword, value, zip=len(value) > _LONG_TEXT)
+    if metadata.iptc is not None:
+        text.add_text(IPTC_TEXT, iptc_text(metadata.iptc), zip=True)
+    yield from (chunk[:2] for chunk in text.chunks)
 
 
 class _Stripe(NamedTuple):

@@ -17,15 +17,17 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from trimatte.arrays import largest_label, plain_array
+from trimatte.arrays import FULL_SCALES, largest_label, plain_array
 from trimatte.errors import ArgumentError, FramesWarning, warn
 from trimatte.io.codecs import decode_jpeg
+from trimatte.io.colour_chunks import colour_chunks
 from trimatte.io.kinds import (
     check_no_preview,
     frame_count,
@@ -35,6 +37,7 @@ from trimatte.io.kinds import (
 )
 from trimatte.io.limits import MAX_PIXELS, Pixels, number_of_pixels, unlimited_pillow, within_limits
 from trimatte.io.metadata import Metadata, metadata_of, orientation_of
+from trimatte.io.profiles import colour_space, to_srgb
 from trimatte.io.sources import (
     Array,
     ImageSource,
@@ -86,6 +89,7 @@ _PAINTED_IN_THREE = 0.9  # of the visible pixels of a painted layer; the rest ar
 # Tags of TIFF, and values of them.
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _WHITE_IS_ZERO, _SIGNED = 0, 2
+_PHOTOMETRICS = {0: "grey", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab"}
 
 
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -171,12 +175,12 @@ def read_mask(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) ->
             )
         return array
     mask = _mask_in(_decode_source(source, "read_mask", max_pixels, managed=False).pixels)
-    full = np.iinfo(mask.dtype).max
     if mask.shape[2:]:
         problem = "it is in colour, where black and white are wanted"
     elif largest := largest_label(mask):
+        white = np.iinfo(mask.dtype).max
         problem = (
-            f"it holds nothing above {largest}, where white is {full}; labels have to become "
+            f"it holds nothing above {largest}, where white is {white}; labels have to become "
             "black, grey and white first"
         )
     else:
@@ -186,18 +190,23 @@ def read_mask(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) ->
 
 def _mask_in(pixels: NDArray[Any]) -> NDArray[Any]:
     """The mask that a picture means, (H, W), or the picture as it is where that is in colour."""
-    colour, full = pixels[:, :, :3], np.iinfo(pixels.dtype).max
+    colour, full = pixels[:, :, :3], FULL_SCALES[pixels.dtype.name]
     if pixels.shape[2] == 4 and pixels[:, :, 3].min() < full:
         opacity = pixels[:, :, 3]
         if not _is_painted(colour[opacity > 0]):
             return np.ascontiguousarray(opacity)
-        over_black = colour[:, :, 0] * (opacity / full)
-        return np.asarray(np.rint(over_black), pixels.dtype)
-    if (_chroma(colour) > _CHROMA_OF_GREY * full).mean() > _MOST_COLOURED:
+        return _rounded(colour[:, :, 0] * (opacity / full), pixels.dtype)
+    chroma = _chroma(colour)
+    if not chroma.any():
+        return np.ascontiguousarray(colour[:, :, 0])
+    if (chroma > _CHROMA_OF_GREY * full).mean() > _MOST_COLOURED:
         return pixels
-    # Rec. 601, as Pillow's convert("L"), in integers so that white stays white.
-    weighted: NDArray[np.uint32] = colour @ np.array([19595, 38470, 7471], np.uint32)
-    return np.asarray((weighted + 0x8000) >> 16, pixels.dtype)
+    # Rec. 601, as Pillow's convert("L"), with weights that keep white white.
+    return _rounded(colour @ (np.array([19595, 38470, 7471]) / 65536), pixels.dtype)
+
+
+def _rounded(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    return (values if dtype.kind == "f" else np.rint(values)).astype(dtype)
 
 
 def _is_painted(visible: NDArray[Any]) -> bool:
@@ -360,12 +369,28 @@ def _unidentified(file: BinaryIO) -> Exception:
     """What to say of a file that Pillow does not know."""
     because = unread_because(file)
     file.seek(0)
-    if because is None and file.read(4) in _TIFF_HEADS:
+    if because is None and (head := file.read(8))[:4] in _TIFF_HEADS:
         because = (
-            "a TIFF of a kind that Pillow does not know, as floats in colour are; give the array "
-            "that another reader makes of it, or save it with 16 bits"
+            f"Pillow cannot read this kind of TIFF{_tiff_kind(file, head)}; save it as RGB of 8 or "
+            "16 bits"
         )
     return UnidentifiedImageError() if because is None else ValueError(because)
+
+
+def _tiff_kind(file: BinaryIO, head: bytes) -> str:
+    """How a TIFF stores its pixels, for a sentence; empty where that cannot be read."""
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    try:
+        tags = ImageFileDirectory_v2(head if head[2] in b"*\0" else head + file.read(8))
+        file.seek(tags.next)
+        tags.load(file)
+        bits, kind = tags.get(_BITS_PER_SAMPLE, (1,)), tags.get(_SAMPLE_FORMAT, (1,))[0]
+        colours = _PHOTOMETRICS.get(tags[_PHOTOMETRIC], f"photometric {tags[_PHOTOMETRIC]}")
+        numbers = {2: " signed", 3: " floating-point"}.get(kind, "")
+        return f" ({colours}, {len(bits)} x {bits[0]}{numbers} bits)"
+    except Exception:  # of a damaged file
+        return ""
 
 
 def _decode(file: BinaryIO, picture: Image.Image, managed: bool) -> Picture:
@@ -383,7 +408,7 @@ def _decode(file: BinaryIO, picture: Image.Image, managed: bool) -> Picture:
         pair = both.view(">u2").astype(np.uint16)
         return _with_grey_profile(pair[:, :, [0, 0, 0, 1]], metadata, managed)
     kind, _, order = raw.partition(";16")
-    if kind not in ("RGB", "RGBA") or order not in ("B", "L", "N"):
+    if kind not in ("RGB", "RGBA", "RGBX") or order not in ("B", "L", "N"):
         raise ValueError(f"16 bits per channel stored as {raw!r}; save it as an RGB or RGBA PNG")
     # Pillow unpacks only the high byte of a sample. Told the other byte order it gives the low.
     native = "L" if sys.byteorder == "little" else "B"
@@ -451,9 +476,10 @@ def _decode_raw(file: BinaryIO, raw_mode: str) -> tuple[Array, Metadata]:
             tiles.append(tile._replace(args=args) if hasattr(tile, "_replace") else
                          (*tile[:3], args))  # fmt: skip
         picture.tile = tiles
+        chunks = colour_chunks(picture)
         picture.load()
         upright = _upright(picture)
-        return np.array(upright), metadata_of(picture, upright.size)
+        return np.array(upright), metadata_of(picture, upright.size, chunks)
 
 
 def pixels_of(picture: Image.Image, managed: bool = True) -> Picture:
@@ -461,11 +487,12 @@ def pixels_of(picture: Image.Image, managed: bool = True) -> Picture:
     tags = getattr(picture, "tag_v2", None) or {}
     if _SIGNED in np.atleast_1d(tags.get(_SAMPLE_FORMAT, ())):
         raise ValueError("its samples are signed numbers, which have no white point")
+    chunks = colour_chunks(picture)
     picture.load()
     transparent = picture.info.get("transparency")
     mode = picture.mode
     upright = _upright(picture)
-    metadata = metadata_of(picture, upright.size)
+    metadata = metadata_of(picture, upright.size, chunks)
 
     if mode.startswith("I;16") or (mode == "I" and picture.format in ("PNG", "PPM")):
         # Pillow's own conversion to 8 bits would clip at 255.
@@ -483,9 +510,14 @@ def pixels_of(picture: Image.Image, managed: bool = True) -> Picture:
         raise ValueError("32-bit integers have no white point; convert it to 8 or 16 bits first")
 
     if mode == "CMYK":
-        return Picture(
-            np.array(_cmyk_to_rgb(upright, metadata.icc_profile)), metadata.with_profile(None)
-        )
+        srgb = to_srgb(upright, metadata.icc_profile)
+        metadata = metadata.with_profile(None)
+        if srgb is None:
+            srgb = upright.convert("RGB")
+            metadata = metadata.without(
+                "its CMYK has no colour profile that can be used, so colours are approximate"
+            )
+        return Picture(np.array(srgb), metadata)
     if mode == "La":
         upright = upright.convert("LA")  # Pillow knows no other way
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or transparent is not None:
@@ -494,6 +526,8 @@ def pixels_of(picture: Image.Image, managed: bool = True) -> Picture:
         pixels = np.array(upright.convert("RGB"))
     if mode in ("1", "L", "LA", "La"):
         return _with_grey_profile(pixels, metadata, managed)
+    if mode == "LAB":  # which Pillow has converted to sRGB
+        return Picture(pixels, metadata.with_profile(None))
     return Picture(pixels, _of_rgb(metadata))
 
 
@@ -516,16 +550,15 @@ def _with_transparent_colour(pixels: Array, colour: object) -> Array:
 # --- colour profiles ---
 
 
-def _colour_space(profile: bytes | None) -> bytes:
-    """What a profile is of, by its header (ICC.1, 7.2): "RGB ", "GRAY", "CMYK"; else empty."""
-    is_profile = profile is not None and len(profile) >= 128 and profile[36:40] == b"acsp"
-    return profile[16:20] if profile is not None and is_profile else b""
-
-
 def _of_rgb(metadata: Metadata) -> Metadata:
     """Without a profile that is not of RGB: beside RGB it would be an error in the file."""
-    is_rgb = _colour_space(metadata.icc_profile) == b"RGB "
-    return metadata if is_rgb else metadata.with_profile(None)
+    space = colour_space(metadata.icc_profile)
+    if metadata.icc_profile is None or space == b"RGB ":
+        return metadata
+    problem = f"it is one of {space.decode('latin-1').strip()}" if space else "it is damaged"
+    return replace(metadata, icc_profile=None).without(
+        f"the colour profile was dropped: {problem}, and the pixels are RGB, taken as sRGB"
+    )
 
 
 def _with_grey_profile(pixels: Array, metadata: Metadata, managed: bool) -> Picture:
@@ -545,31 +578,8 @@ def _with_grey_profile(pixels: Array, metadata: Metadata, managed: bool) -> Pict
 
 def _grey_curve(profile: bytes | None) -> NDArray[np.float64] | None:
     """What a profile of greys makes of each of 256 in sRGB; None: there is none that works."""
-    if _colour_space(profile) != b"GRAY":
+    if colour_space(profile) != b"GRAY":
         return None
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
-    converted = _to_srgb(ramp, profile)
+    converted = to_srgb(ramp, profile)
     return None if converted is None else np.asarray(converted)[0, :, 1].astype(np.float64)
-
-
-def _cmyk_to_rgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    return _to_srgb(picture, profile) or picture.convert("RGB")
-
-
-def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image | None:
-    """The picture through its profile; None: there is none, it is broken, or Pillow came without
-    colour management."""
-    if not profile:
-        return None
-    try:
-        return ImageCms.profileToProfile(
-            picture,
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            outputMode="RGB",
-        )
-    except (ImageCms.PyCMSError, OSError, ImportError):
-        return None
-
-
-# --- writing ---
