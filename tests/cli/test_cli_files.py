@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,15 @@ def test_what_is_left_out_is_said(run: Run, animation: Path, tmp_path: Path) -> 
     code, _, err = run("key", animation, "-o", tmp_path / "b.tif", "--frames", "all")
     assert code == 2
     assert "--frames all: .tif holds one picture" in err
+
+
+def test_warnings_of_no_image_in_particular_are_a_line(run: Run, animation: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        code, _, err = run("inspect", animation, "--no-open")
+    assert code == 0
+    [line] = err.splitlines()
+    assert line.startswith(f"trimatte: left out of {str(animation)!r}: 2 of 3 frames")
 
 
 def test_options_apply_to_all_frames(run: Run, animation: Path, tmp_path: Path) -> None:

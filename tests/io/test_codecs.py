@@ -514,7 +514,7 @@ def test_other_threads_run_meanwhile(installed: bool, work: str) -> None:
 
 def test_what_is_in_use_is_told(run: Run, installed: bool) -> None:
     told = codecs.in_use()
-    assert set(told) == {"PNG", "JPEG", "WebP", "TIFF"}
+    assert set(told) == {"PNG", "JPEG", "WebP", "TIFF", "AVIF", "HEIC"}
     if installed:
         assert "ISA-L (isal " in told["PNG"]
         assert "libjpeg-turbo (simplejpeg " in told["JPEG"]

@@ -16,7 +16,7 @@ from trimatte.demo import scene
 from trimatte.io.reading import read_image
 from trimatte.io.writing import encode_png
 from trimatte.ray.limits import Limits
-from trimatte.ray.requests import Asked, Refused, read_request
+from trimatte.ray.requests import Asked, Refused, check_header, read_request
 
 starlette: Any = pytest.importorskip("starlette.requests", reason="pip install 'trimatte[ray]'")
 
@@ -174,3 +174,18 @@ def test_files_are_what_was_asked_for(result: Result) -> None:
     with Image.open(io.BytesIO(Asked("jpeg", (255, 0, 0)).encode(result))) as opened:
         assert (opened.format, opened.mode, opened.size) == ("JPEG", "RGB", (60, 40))
     assert Asked("jpg", (0, 0, 0)).media_type == "image/jpeg"
+
+
+def test_the_limit_of_the_service_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    check_header(IMAGE, 72)
+    with pytest.raises(Refused, match="it may have 71 pixels at most") as refused:
+        check_header(IMAGE, 71)
+    assert refused.value.status == 413
+
+
+def test_photos_of_phones_are_taken() -> None:
+    heif = pytest.importorskip("pillow_heif")
+    file = io.BytesIO()
+    heif.from_pillow(Image.new("RGB", (64, 48))).save(file)
+    check_header(file.getvalue(), 64 * 48)

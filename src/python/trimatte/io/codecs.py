@@ -54,7 +54,7 @@ SIMPLEJPEG = FastCodec("simplejpeg", "simplejpeg", "read in half of the time")
 def in_use() -> dict[str, str]:
     """What reads and writes the files of a format here, and what would be faster, and is not there.
 
-    Returns a sentence for each of PNG, JPEG, WebP and TIFF.
+    Returns a sentence for each of PNG, JPEG, WebP, TIFF, AVIF and HEIC.
     """
     deflate = "zlib " + zlib.ZLIB_RUNTIME_VERSION if ISA_L.missing else _named("ISA-L", ISA_L)
     decoder = "Pillow" if SIMPLEJPEG.missing else _named("libjpeg-turbo", SIMPLEJPEG)
@@ -64,6 +64,10 @@ def in_use() -> dict[str, str]:
         "JPEG": "; ".join(filter(None, [f"read by {decoder}", SIMPLEJPEG.missing])),
         "WebP": pillow if features.check("webp") else f"not in this {pillow}",
         "TIFF": f"read by {pillow}, written by zlib",
+        "AVIF": f"read by {pillow}" if features.check("avif") else f"not in this {pillow}",
+        "HEIC": "read by pillow-heif"
+        if _imported("pillow_heif")[0]
+        else f"not read ({advice('pillow_heif', 'heif')})",
     }
 
 

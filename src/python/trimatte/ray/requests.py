@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from trimatte.errors import ArgumentError, EngineError
+from trimatte.io.reading import identified
 from trimatte.io.writing import encode_image
 from trimatte.ops.cropping import read_margin
 from trimatte.optional import require
@@ -21,7 +22,7 @@ from trimatte.ray.limits import Limits
 __all__ = ["Asked", "Refused", "check_header", "read_request"]
 
 # What is taken from strangers: decoders that are much used, and none that runs another program.
-_KINDS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+_KINDS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "TIFF", "WEBP")
 
 _OPTIONS = ("format", "model", "background", "crop", "only_mask")
 _OPAQUE_TYPES = MEDIA_TYPES | {"jpeg": "image/jpeg", "jpg": "image/jpeg"}
@@ -214,12 +215,10 @@ def check_header(image: bytes, max_pixels: int) -> None:
     kinds = [kind for kind in _KINDS if kind in Image.OPEN]
     try:
         # As the image will be opened: a file can be of two kinds, and lie in one of its headers.
-        with Image.open(io.BytesIO(image)) as opened:
-            if opened.format not in (*kinds, "MPO"):  # JPEG of several
+        with identified(io.BytesIO(image)) as opened:
+            if opened.format not in (*_KINDS, "MPO"):  # JPEG of several
                 raise ValueError(f"it is {opened.format}")
             width, height = opened.size
-    except Image.DecompressionBombError as error:
-        raise Refused(413, str(error)) from error
     except Exception as error:  # a broken header can make a decoder raise anything
         raise Refused(415, f"the image must be one of {', '.join(kinds)}") from error
     if width * height > max_pixels:
