@@ -153,6 +153,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "device": ("auto", "auto"),
     "workers": ("3", 3),
     "max_memory": ("2GiB", "2GiB"),
+    "max_pixels": ("200M", 200_000_000),
 }
 """As typed, and as a Remover is given it."""
 COMMANDS = {

@@ -298,12 +298,6 @@ def test_floats_are_taken_in_0_to_1_only() -> None:
         read_image(Image.new("I", (3, 3)))
 
 
-def test_the_first_frame_of_an_animation() -> None:
-    frames = [Image.new("RGB", (4, 3), colour) for colour in ("red", "blue")]
-    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    np.testing.assert_array_equal(read_image(data)[0, 0, :3], [255, 0, 0])
-
-
 # --- masks ---
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "DeviceError",
     "EngineError",
     "Error",
+    "FramesWarning",
     "MetadataWarning",
     "QueueFullError",
     "ScreenError",
@@ -37,6 +38,10 @@ class QueueFullError(Error):
 class CutoutWarning(UserWarning):
     """A cutout is probably not the one that was meant: it is empty, nothing was keyed out, or a
     mask looks like a map of labels."""
+
+
+class FramesWarning(UserWarning):
+    """An image has frames or pages besides the first, which are not read."""
 
 
 class MetadataWarning(UserWarning):

@@ -22,6 +22,7 @@ NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1"}
 _REQUIREMENTS = {
     "ray": "'ray[data,serve]'",
     "prometheus_client": "prometheus-client",
+    "pillow_heif": "pillow-heif",
     "python_multipart": "python-multipart",
 }
 

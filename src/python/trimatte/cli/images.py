@@ -21,12 +21,15 @@ from trimatte.cli.options import (
     add_screen,
     key_remover,
     network_remover,
+    pixels,
 )
 from trimatte.cli.parsing import reader
 from trimatte.cli.report import Report, reporting
 from trimatte.cli.standard import is_missing
 from trimatte.cli.watch import watch, watched_folders
 from trimatte.errors import ArgumentError
+from trimatte.io.frames import FRAME_FORMATS
+from trimatte.io.limits import MAX_PIXELS
 from trimatte.io.writing import COMPRESSION, FORMATS, Compression
 from trimatte.ops.cropping import SHOWS, read_margin
 from trimatte.pipeline.remover import Remover
@@ -44,6 +47,7 @@ examples:
   trimatte key photo.jpg -o cutout.webp --alpha alpha.png --trimap-out trimap.png
   trimatte key photo.jpg -o on-beach.jpg --bg beach.jpg
   trimatte key shots/ -r -o cutouts/ --key-color blue
+  trimatte key dance.gif -o dance.webp            every frame
   trimatte key photo.jpg -o cutout.png --garbage rig.png --core shirt.png
   trimatte key photo.jpg -o cutout.png --tolerance 20 --radius 12,4       the plain difference
   trimatte key photo.jpg -o cutout.png --hard     no matting: the bare rule, opaque or not
@@ -104,6 +108,7 @@ def add_images(commands: Any) -> None:
     add_matting(key, band=KEY_BAND)
     _add_results(key)
     _add_folders(key)
+    _add_limits(key)
     key.set_defaults(run=_key)
 
     remove = commands.add_parser(
@@ -118,6 +123,7 @@ def add_images(commands: Any) -> None:
     add_matting(remove)
     _add_results(remove)
     _add_folders(remove)
+    _add_limits(remove)
     remove.set_defaults(run=_remove)
 
     matte = commands.add_parser(
@@ -131,9 +137,10 @@ def add_images(commands: Any) -> None:
     given = matte.add_mutually_exclusive_group(required=True)
     given.add_argument("--trimap", type=Path, metavar="T", help="black, grey and white image")
     given.add_argument("--mask", type=Path, metavar="M", help="rough mask, white is foreground")
-    add_output(matte, "OUT", "image (.png, .webp, .tif), or - for standard output")
+    add_output(matte, "OUT", "image (.png, .webp, .tif, .gif), or - for standard output")
     add_matting(matte, band=f"{MASK_BAND}; a trimap has none")
     _add_results(matte, folders=False)
+    _add_limits(matte)
     matte.set_defaults(run=_matte, watch=False, recursive=False)
 
 
@@ -144,7 +151,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     add_output(
         parser,
         "OUT",
-        "image (.png, .webp, .tif), folder for several, or - for standard output (default: "
+        "image (.png, .webp, .tif, .gif), folder for several, or - for standard output (default: "
         "IN.cutout.png beside IN, or IN.mask.png with --only-mask; of - also -)",
         required=False,
     )
@@ -173,6 +180,17 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
         "--max-memory",
         metavar="SIZE",
         help="what all images in flight may take together, as 2GiB (default: few are in flight)",
+    )
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument_group("limits").add_argument(
+        "--max-pixels",
+        type=pixels,
+        default=MAX_PIXELS,
+        metavar="N",
+        help="the largest image that is read, as 200M or 1.5G; of an animation all frames count "
+        "(default: %(default)s)",
     )
 
 
@@ -219,9 +237,16 @@ def _add_results(parser: argparse.ArgumentParser, *, folders: bool = True) -> No
     )
     results.add_argument(
         "--format",
-        choices=[suffix.removeprefix(".") for suffix in FORMATS],
+        choices=[suffix.removeprefix(".") for suffix in {**FORMATS, **FRAME_FORMATS}],
         help=f"of OUT (default: by its suffix; png {'in folders and ' if folders else ''}to "
         "standard output); jpg only with --background or --only-mask",
+    )
+    results.add_argument(
+        "--frames",
+        choices=["all", "first"],
+        help="of an animated image: all frames, with their times, or the first alone (default: all "
+        "where OUT is .gif, .webp or .png, else the first, with a warning). Every pixel of a GIF "
+        "is opaque or transparent",
     )
     results.add_argument(
         "--compression",
@@ -320,9 +345,7 @@ def _run(arguments: argparse.Namespace, remover: Callable[[], Remover], *beside:
     _check_standard(arguments)
     folders = watched_folders(arguments) if arguments.watch else None
     plan = FilePlan(makes_folders=True) if folders else plan_jobs(arguments)
-    jpeg = _writes_jpeg(arguments, plan)
-    if jpeg and arguments.background is None and not arguments.only_mask:
-        raise UsageError("JPEG has no alpha: write .png, .webp or .tif, or give --bg or -om")
+    jpeg = _check_formats(arguments, plan)
     behind = background_behind(arguments, opaque=jpeg)
     given = {name: getattr(arguments, name) for name in beside}
     writer = CutoutWriter(
@@ -332,22 +355,23 @@ def _run(arguments: argparse.Namespace, remover: Callable[[], Remover], *beside:
         beside={name: path for name, path in given.items() if path is not None},
         makes_folders=plan.makes_folders,
     )
+    several = plan.makes_folders or len(plan.jobs) > 1
     with reporting(arguments, None if folders else len(plan.jobs)) as report:
         if folders is not None:
             watch(arguments, folders, writer, report)
-            report.note(f"{report.done} images cut out")
         else:
             try:
                 _run_plan(plan, writer, report)
             except KeyboardInterrupt:
-                report.summary()
+                report.summary(counts=several)
                 raise
-    return report.summary()
+    return report.summary(counts=several)
 
 
 def _run_plan(plan: FilePlan, writer: CutoutWriter, report: Report) -> None:
     for note in plan.notes:
         report.note(note)
+    report.pass_over(plan.others)
     for path, cause in plan.failures:
         report.refuse(path, cause)
     with closing(writer(plan.jobs)) as outcomes:  # type: ignore[type-var]
@@ -375,8 +399,19 @@ def _check_standard(arguments: argparse.Namespace) -> None:
         raise UsageError("--json and -o - would mix on standard output: use --json-file")
 
 
-def _writes_jpeg(arguments: argparse.Namespace, plan: FilePlan) -> bool:
+def _check_formats(arguments: argparse.Namespace, plan: FilePlan) -> bool:
+    """Whether OUT is a JPEG.
+
+    Raises UsageError: its format cannot hold alpha, or the frames that are asked for.
+    """
     suffixes = {job.output.suffix.lower() for job in plan.jobs if job.output is not None}
     if arguments.format is not None:
         suffixes = {f".{arguments.format}"}
-    return any(FORMATS.get(suffix) == "jpeg" for suffix in suffixes)
+    if arguments.frames == "all" and (still := suffixes - FRAME_FORMATS.keys()):
+        raise UsageError(
+            f"--frames all: {', '.join(sorted(still))} holds one picture: write .gif, .webp or .png"
+        )
+    jpeg = any(FORMATS.get(suffix) == "jpeg" for suffix in suffixes)
+    if jpeg and arguments.background is None and not arguments.only_mask:
+        raise UsageError("JPEG has no alpha: write .png, .webp or .tif, or give --bg or -om")
+    return jpeg

@@ -74,9 +74,11 @@ def add_inspect(commands: Any) -> None:
     )
     shown.add_argument(
         "--max-pixels",
+        dest="shown_pixels",
         type=int,
         metavar="N",
-        help="every n-th pixel of more than so many (default: 4 million)",
+        help="show every n-th pixel of an image of more than so many (default: 4 million); unlike "
+        "that of other commands it refuses none",
     )
     add_screen(parser, only_with=KEYED_ONLY_WITH)
     add_network(
@@ -100,8 +102,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
     options = {"model": "auto"} | remover_options(arguments)
     shown: dict[str, Any] = {"region": arguments.region}
-    if arguments.max_pixels is not None:
-        shown["max_pixels"] = arguments.max_pixels
+    if arguments.shown_pixels is not None:
+        shown["max_pixels"] = arguments.shown_pixels
     if arguments.serve:
         if arguments.output is not None:
             raise UsageError("--serve writes no file: drop --output")

@@ -6,8 +6,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from trimatte import __version__
 from trimatte.cli.completion import add_completion
@@ -67,7 +70,8 @@ def _main(argv: list[str] | None) -> int:
             words = ["remove", *words]
         arguments = parser.parse_args(words)
         run: Callable[[argparse.Namespace], int] = arguments.run
-        return run(arguments)
+        with _warnings_as_typed(arguments):
+            return run(arguments)
     except SystemExit as leaving:  # --help and --version
         return leaving.code if isinstance(leaving.code, int) else 0
     except UsageError as error:
@@ -87,6 +91,22 @@ def _main(argv: list[str] | None) -> int:
     except OSError as error:  # of a name that the system does not take
         print(f"trimatte: {error}", file=sys.stderr)
         return 1
+
+
+@contextmanager
+def _warnings_as_typed(arguments: argparse.Namespace) -> Iterator[None]:
+    """Our warnings as lines of the command line's, without the place in the code."""
+    tell = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:
+        if not category.__module__.startswith("trimatte"):
+            tell(message, category, *more, **named)
+        elif not getattr(arguments, "quiet", False):
+            print(f"trimatte: {as_typed(str(message), arguments)}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def _begins_with_image(words: Sequence[str], commands: Collection[str]) -> bool:

@@ -11,6 +11,7 @@ from trimatte.arrays import DESPILL_METHODS
 from trimatte.cli.parsing import UsageError, reader
 from trimatte.cli.progress import add_terms, progress
 from trimatte.errors import ArgumentError
+from trimatte.io.limits import number_of_pixels
 from trimatte.ops.key_rules import KEY_DEFAULTS, KEY_METHODS
 from trimatte.ops.matting import QUALITIES
 from trimatte.pipeline.backgrounds import read_colour
@@ -31,6 +32,7 @@ __all__ = [
     "check_linear",
     "key_remover",
     "network_remover",
+    "pixels",
     "remover_options",
 ]
 
@@ -177,6 +179,16 @@ def add_matting(parser: argparse.ArgumentParser, *, band: str = MASK_BAND) -> No
         help="cpu, cuda, cuda:1 and so on, or auto: a GPU where there is one "
         "(default: %(default)s)",
     )
+
+
+def _pixels(text: str) -> int:
+    count = number_of_pixels(text, "--max-pixels")
+    assert count is not None
+    return count
+
+
+pixels = reader(_pixels, "a number of pixels of at least 1, such as 50000000, 200M or 1.5G")
+"""The type of --max-pixels."""
 
 
 def _radius(text: str) -> float | tuple[float, float]:

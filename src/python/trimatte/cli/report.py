@@ -44,6 +44,12 @@ class Report:
         if not self._quiet:
             self._say(f"trimatte: {text}")
 
+    def pass_over(self, files: Sequence[Path]) -> None:
+        """Files of a folder that are no images."""
+        if self._verbose:
+            for file in sorted(files):
+                self._say(f"trimatte: {in_a_line(file)}: passed over, no image")
+
     def tell(self, outcome: Outcome) -> None:
         """What became of an image."""
         job, result = outcome.job, outcome.result
@@ -69,15 +75,17 @@ class Report:
         self._write({"input": _text(source), "output": None, "error": cause, **_warned(warnings)})
         self._step(None)
 
-    def summary(self) -> int:
-        """Names what failed, and returns the exit status."""
-        if not self._failures:
-            return 0
+    def summary(self, *, counts: bool) -> int:
+        """Names what failed, says how many are done if it counts, and returns the exit status."""
         count = self.done + len(self._failures)
-        print(f"trimatte: {len(self._failures)} of {count} failed:", file=sys.stderr)
-        for name, cause in self._failures.values():
-            print(f"  {name}: {cause}", file=sys.stderr)
-        return 1
+        if self._failures:
+            print(f"trimatte: {len(self._failures)} of {count} failed:", file=sys.stderr)
+            for name, cause in self._failures.values():
+                print(f"  {name}: {cause}", file=sys.stderr)
+        if counts:
+            done = f"{self.done} of {count}" if self._failures else f"{self.done}"
+            self.note(f"{done} image{'' if count == 1 else 's'} cut out")
+        return 1 if self._failures else 0
 
     def _succeeded(self, job: FileJob, written: Written, warnings: Sequence[Warning]) -> None:
         self.done += 1
@@ -94,6 +102,7 @@ class Report:
                 "alpha": None if job.alpha is None else str(job.alpha),
                 "trimap": None if job.trimap is None else str(job.trimap),
                 "size": list(written.size),
+                "frames": written.frames,
                 "seconds": {name: round(value, 6) for name, value in written.seconds.items()},
                 "device": written.device,
                 "engine": written.engine,

@@ -11,6 +11,7 @@ from trimatte.cli.options import (
     add_matting,
     add_network,
     network_remover,
+    pixels,
     remover_options,
 )
 from trimatte.cli.parsing import reader
@@ -113,10 +114,10 @@ def add_serve(commands: Any) -> None:
     )
     limits.add_argument(
         "--max-pixels",
-        type=int,
+        type=pixels,
         default=default.max_pixels,
         metavar="N",
-        help="of its image (default: %(default)s)",
+        help="of its image, as 200M; larger ones are answered with 413 (default: %(default)s)",
     )
     limits.add_argument(
         "--timeout",

@@ -29,6 +29,7 @@ __all__ = [
     "metadata_of",
     "orientation_of",
     "parsed_exif",
+    "upright_size",
 ]
 
 METADATA = {"keep": True, "strip": False}
@@ -219,6 +220,12 @@ def orientation_of(picture: Image.Image) -> int:
     except Exception:  # Broken metadata does not make the pixels unreadable.
         return _UPRIGHT
     return orientation if isinstance(orientation, int) else _UPRIGHT
+
+
+def upright_size(picture: Image.Image) -> tuple[int, int]:
+    """(width, height) of a picture that is not loaded yet, once it is turned upright."""
+    width, height = picture.size
+    return (height, width) if orientation_of(picture) in _LYING else (width, height)
 
 
 def _exif_of(

@@ -15,19 +15,27 @@ import os
 import struct
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from trimatte.arrays import FULL_SCALES, is_number, largest_label, plain_array
-from trimatte.errors import ArgumentError
+from trimatte.arrays import FULL_SCALES, largest_label, plain_array
+from trimatte.errors import ArgumentError, FramesWarning, warn
 from trimatte.io.codecs import decode_jpeg
 from trimatte.io.colour_chunks import colour_chunks
+from trimatte.io.kinds import (
+    check_no_preview,
+    frame_count,
+    load_plugin,
+    page_count,
+    unread_because,
+)
+from trimatte.io.limits import MAX_PIXELS, Pixels, number_of_pixels, unlimited_pillow, within_limits
 from trimatte.io.metadata import Metadata, metadata_of, orientation_of
 from trimatte.io.profiles import colour_space, to_srgb
 from trimatte.io.sources import (
@@ -42,21 +50,18 @@ from trimatte.io.sources import (
 )
 
 __all__ = [
-    "IMAGE_SUFFIXES",
     "Header",
     "Picture",
+    "encoded",
+    "identified",
     "load_picture",
+    "naming",
+    "pixels_of",
     "read_header",
     "read_image",
     "read_mask",
 ]
 
-
-IMAGE_SUFFIXES = {
-    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm"),
-    *(".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
-}
-"""The files of a folder that are taken for images."""
 
 # What a broken file can make a decoder raise.
 _DECODER_ERRORS = (
@@ -127,7 +132,7 @@ class Header(NamedTuple):
     itemsize: int
 
 
-def read_image(source: ImageSource, *, max_pixels: int | None = None) -> Array:
+def read_image(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> Array:
     """Read an image as straight RGB or RGBA.
 
     source: a path, an encoded file's bytes, a binary file object, a Pillow image or an array.
@@ -135,12 +140,12 @@ def read_image(source: ImageSource, *, max_pixels: int | None = None) -> Array:
     colour: uint8, or uint16 where the file holds 16 bits per channel (PNG, TIFF). Values are as
     stored (display-referred); only what is not RGB is converted: CMYK and grey through their colour
     profile if they have one. The EXIF orientation is applied. Of an animation, or of a file of
-    several pages, the first is read; of a Pillow image the one that it shows. Arrays are passed
+    several pages, the first is read, with a FramesWarning (`read_frames` reads all frames); of a
+    Pillow image the one that it shows. Arrays are passed
     on without a copy, (H, W) ones as three equal channels.
 
-    max_pixels: more than these are refused, before there is memory for them; of an array any number
-    is taken. None: Pillow's own limit, twice ``PIL.Image.MAX_IMAGE_PIXELS`` (178 956 970), which
-    always holds.
+    max_pixels: a number, or text such as ``"200M"``; images of more are refused before they are
+    decoded, arrays are not. None: no limit. Pillow's own limit does not apply.
 
     Raises ArgumentError naming the source and the cause: missing, a folder, truncated, no image,
     too large, of a kind that would lose something.
@@ -148,7 +153,7 @@ def read_image(source: ImageSource, *, max_pixels: int | None = None) -> Array:
     return load_picture(source, max_pixels=max_pixels).pixels
 
 
-def read_mask(source: ImageSource, *, max_pixels: int | None = None) -> Array:
+def read_mask(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> Array:
     """Read a mask, trimap or alpha matte as (H, W).
 
     source: as for read_image. A grey image gives its greys. An image with an alpha channel that is
@@ -219,7 +224,7 @@ def _chroma(colour: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(colour.max(axis=-1) - colour.min(axis=-1))
 
 
-def load_picture(source: ImageSource, *, max_pixels: int | None = None) -> Picture:
+def load_picture(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> Picture:
     """read_image, with what is stored beside the pixels of the source."""
     array = _as_array(source, "read_image")
     if array is None:
@@ -252,10 +257,10 @@ def read_header(source: object) -> Header | None:
             return _header_of(source)
         if isinstance(source, (bytes, bytearray, memoryview, Spooled)):
             data = source.getbuffer() if isinstance(source, Spooled) else source
-            with Image.open(io.BytesIO(data)) as picture:
+            with identified(io.BytesIO(data)) as picture:
                 return _header_of(picture)
         if is_path(source):
-            with opened(source) as file, Image.open(file) as picture:  # type: ignore[arg-type]
+            with opened(source) as file, identified(file) as picture:  # type: ignore[arg-type]
                 return _header_of(picture)
     except Exception:  # of decoders, and of what only looks like an array
         return None
@@ -289,50 +294,96 @@ def _advice(shape: tuple[int, ...]) -> str:
 
 
 def _decode_source(
-    source: object, caller: str, max_pixels: int | None, *, managed: bool = True
+    source: object, caller: str, max_pixels: Pixels | None, *, managed: bool = True
 ) -> Picture:
     """Decode a path, bytes, file object or Pillow image; every failure names the source.
 
     managed: whether a profile of greys is applied.
     """
-    if max_pixels is not None and not (is_number(max_pixels) and max_pixels >= 1):
-        raise ArgumentError(
-            f"{caller}: max_pixels must be a number of at least 1, or None, got {max_pixels!r:.80}"
-        )
-    name = name_of(source)
-    decode = partial(_decode, max_pixels=max_pixels, managed=managed)
-    try:
-        if isinstance(source, Image.Image):
-            _check_size(source, max_pixels)
-            return _pixels_of(source, managed)
-        if isinstance(source, (str, os.PathLike)):
-            with opened(source) as file:
-                return decode(file)
-        if isinstance(source, (bytes, bytearray, memoryview)):
-            return decode(io.BytesIO(source))
-        if hasattr(source, "read"):
+    most = number_of_pixels(max_pixels, caller)
+    if isinstance(source, Image.Image):
+        with naming(source, caller), within_limits(source.size, most):
+            return pixels_of(source, managed)
+    with (
+        encoded(source, caller) as file,
+        identified(file) as picture,
+        within_limits(picture.size, most),
+    ):
+        _warn_of_others(picture, name_of(source))
+        return _decode(file, picture, managed)
+
+
+def _warn_of_others(picture: Image.Image, name: str) -> None:
+    frames, pages = frame_count(picture), page_count(picture)
+    if frames > 1:
+        told = f"left out of {name}: {frames - 1} of {frames} frames"
+        message = f"{told}; .gif, .webp and .png hold all (in Python: imageio.read_frames)"
+    elif pages > 1:
+        message = f"left out of {name}: {pages - 1} of {pages} pages"
+    else:
+        return
+    warn(message, FramesWarning)
+
+
+@contextmanager
+def encoded(source: object, caller: str) -> Iterator[BinaryIO]:
+    """A path, bytes or the rest of a file object as a seekable file; what fails while it is open
+    names the source."""
+    if isinstance(source, (str, os.PathLike)):
+        with naming(source, caller), opened(source) as file:
+            yield file
+    elif isinstance(source, (bytes, bytearray, memoryview, Spooled)):
+        with naming(source, caller):
+            yield io.BytesIO(source.getbuffer() if isinstance(source, Spooled) else source)
+    elif hasattr(source, "read"):
+        with naming(source, caller):
             # To the end: it may be a pipe, and 16 bits need two passes.
-            return decode(io.BytesIO(rest_of(source)))
-    except _DECODER_ERRORS as error:
-        raise ArgumentError(f"{caller}: cannot read {name}: {cause_of(error)}") from error
-    raise ArgumentError(
-        f"{caller}: an image must be a path, bytes, a binary file object, a Pillow image or an "
-        f"array, got {type(source).__name__}{'; await it' if hasattr(source, '__await__') else ''}"
-    )
+            yield io.BytesIO(rest_of(source))
+    else:
+        advice = "; await it" if hasattr(source, "__await__") else ""
+        raise ArgumentError(
+            f"{caller}: an image must be a path, bytes, a binary file object, a Pillow image or an "
+            f"array, got {type(source).__name__}{advice}"
+        )
 
 
-def _identified(file: BinaryIO) -> Image.Image:
-    """The picture of a file, of which only the head is read."""
+@contextmanager
+def naming(source: object, caller: str) -> Iterator[None]:
+    """What a decoder raises is raised as an ArgumentError that names the source."""
     try:
-        return Image.open(file)
-    except UnidentifiedImageError:
-        file.seek(0)
-        if (head := file.read(8))[:4] in _TIFF_HEADS:
-            raise ValueError(
-                f"Pillow cannot read this kind of TIFF{_tiff_kind(file, head)}; save it as RGB of "
-                "8 or 16 bits"
-            ) from None
-        raise
+        yield
+    except _DECODER_ERRORS as error:
+        raise ArgumentError(
+            f"{caller}: cannot read {name_of(source)}: {cause_of(error)}"
+        ) from error
+
+
+def identified(file: BinaryIO) -> Image.Image:
+    """The picture of a file, of which only the head is read.
+
+    Raises ValueError or UnidentifiedImageError: it is of a kind that nothing here reads.
+    """
+    with unlimited_pillow():
+        try:
+            picture = Image.open(file)
+        except UnidentifiedImageError:
+            if not load_plugin(file):
+                raise _unidentified(file) from None
+            picture = Image.open(file)
+    check_no_preview(file, picture)
+    return picture
+
+
+def _unidentified(file: BinaryIO) -> Exception:
+    """What to say of a file that Pillow does not know."""
+    because = unread_because(file)
+    file.seek(0)
+    if because is None and (head := file.read(8))[:4] in _TIFF_HEADS:
+        because = (
+            f"Pillow cannot read this kind of TIFF{_tiff_kind(file, head)}; save it as RGB of "
+            "8 or 16 bits"
+        )
+    return UnidentifiedImageError() if because is None else ValueError(because)
 
 
 def _tiff_kind(file: BinaryIO, head: bytes) -> str:
@@ -351,23 +402,15 @@ def _tiff_kind(file: BinaryIO, head: bytes) -> str:
         return ""
 
 
-def _check_size(picture: Image.Image, max_pixels: int | None) -> None:
-    width, height = picture.size
-    if max_pixels is not None and width * height > max_pixels:
-        raise ValueError(f"it has {width} x {height} pixels; max_pixels is {max_pixels}")
-
-
-def _decode(file: BinaryIO, *, max_pixels: int | None = None, managed: bool = True) -> Picture:
-    """Decode an encoded image from a seekable file."""
-    with _identified(file) as picture:
-        _check_size(picture, max_pixels)
-        jpeg = _decode_jpeg(file, picture, managed)
-        if jpeg is not None:
-            return jpeg
-        raw = _raw_mode(picture)
-        if ";16" not in raw or picture.mode.startswith("I"):
-            return _pixels_of(picture, managed)
-        transparent = picture.info.get("transparency")
+def _decode(file: BinaryIO, picture: Image.Image, managed: bool) -> Picture:
+    """Decode an encoded image from a seekable file, of which the head is read."""
+    jpeg = _decode_jpeg(file, picture, managed)
+    if jpeg is not None:
+        return jpeg
+    raw = _raw_mode(picture)
+    if ";16" not in raw or picture.mode.startswith("I"):
+        return pixels_of(picture, managed)
+    transparent = picture.info.get("transparency")
     if raw.startswith("LA;16"):
         # Four bytes a pixel: read as RGBA they are both bytes of grey and both of alpha.
         both, metadata = _decode_raw(file, "RGBA")
@@ -386,7 +429,7 @@ def _decode(file: BinaryIO, *, max_pixels: int | None = None, managed: bool = Tr
 
 
 def _decode_jpeg(file: BinaryIO, picture: Image.Image, managed: bool) -> Picture | None:
-    """What `_pixels_of` would give of a JPEG file, sooner; None for what is left to it: other
+    """What `pixels_of` would give of a JPEG file, sooner; None for what is left to it: other
     formats, CMYK, files that are damaged, and all where there is no fast decoder.
 
     picture: what Pillow has read of the file's head; it has judged its size, too.
@@ -434,7 +477,7 @@ def _tiff_depth(picture: Image.Image) -> int | None:
 def _decode_raw(file: BinaryIO, raw_mode: str) -> tuple[Array, Metadata]:
     """Decode the file's pixels as if they were stored as raw_mode; upright."""
     file.seek(0)
-    with Image.open(file) as opened:
+    with identified(file) as opened:
         picture: Any = opened
         tiles = []
         for tile in picture.tile:
@@ -448,7 +491,7 @@ def _decode_raw(file: BinaryIO, raw_mode: str) -> tuple[Array, Metadata]:
         return np.array(upright), metadata_of(picture, upright.size, chunks)
 
 
-def _pixels_of(picture: Image.Image, managed: bool) -> Picture:
+def pixels_of(picture: Image.Image, managed: bool = True) -> Picture:
     """The pixels of a Pillow image as RGB or RGBA, upright."""
     tags = getattr(picture, "tag_v2", None) or {}
     if _SIGNED in np.atleast_1d(tags.get(_SAMPLE_FORMAT, ())):

@@ -118,12 +118,18 @@ class Frame:
 # --- reading ---
 
 
-def load_given(sources: dict[str, ImageSource | None], most_bytes: int | None) -> Given:
+def load_given(
+    sources: dict[str, ImageSource | None], most_bytes: int | None, max_pixels: int | None
+) -> Given:
     """Masks, mattes and trimaps as arrays, which can be taken again and again.
 
-    Raises ArgumentError: one is unreadable, or may take more than most_bytes.
+    Raises ArgumentError: one is unreadable, has more than max_pixels, or may take more than
+    most_bytes.
     """
-    return Given(**{name: _loaded(source, name, most_bytes) for name, source in sources.items()})
+    loaded = {
+        name: _loaded(source, name, most_bytes, max_pixels) for name, source in sources.items()
+    }
+    return Given(**loaded)
 
 
 def read_frame(image: ImageSource, given: Given, recipe: Recipe, stream: Any = None) -> Frame:
@@ -132,7 +138,7 @@ def read_frame(image: ImageSource, given: Given, recipe: Recipe, stream: Any = N
     Raises ArgumentError: the image is unreadable, or something given is not of its size.
     """
     start = time.perf_counter()
-    pixels, metadata = _pixels(image, recipe.device, stream)
+    pixels, metadata = _pixels(image, recipe, stream)
     frame = Frame(
         pixels,
         metadata.under(recipe.metadata, "Remover"),
@@ -148,14 +154,20 @@ def read_frame(image: ImageSource, given: Given, recipe: Recipe, stream: Any = N
     return frame
 
 
-def _pixels(image: ImageSource, device: Any, stream: Any) -> tuple[Array, Metadata]:
-    pixels, metadata = (image, Metadata()) if is_on_gpu(image) else load_picture(image)
+def _pixels(image: ImageSource, recipe: Recipe, stream: Any) -> tuple[Array, Metadata]:
+    pixels, metadata = (
+        (image, Metadata())
+        if is_on_gpu(image)
+        else load_picture(image, max_pixels=recipe.max_pixels)
+    )
     pixels = as_array(pixels, "Remover", "image")
     _core.check(pixels, "Remover", "image", color=True)
-    return _core.place(pixels, device, "Remover", stream), metadata
+    return _core.place(pixels, recipe.device, "Remover", stream), metadata
 
 
-def _loaded(source: ImageSource | None, name: str, most_bytes: int | None) -> Array | None:
+def _loaded(
+    source: ImageSource | None, name: str, most_bytes: int | None, max_pixels: int | None
+) -> Array | None:
     if source is None:
         return None
     if is_on_gpu(source):
@@ -163,7 +175,7 @@ def _loaded(source: ImageSource | None, name: str, most_bytes: int | None) -> Ar
     if most_bytes is not None:
         source = measurable(source)
         check_fits(read_header(source), most_bytes, "Remover")
-    return read_mask(source)
+    return read_mask(source, max_pixels=max_pixels)
 
 
 def _placed(array: Array | None, pixels: Array, name: str, *, sized: bool) -> Any:

@@ -19,6 +19,7 @@ from trimatte import _core
 from trimatte.arrays import Array, KeyColor, KeyColorLike, choice
 from trimatte.devices import DeviceArray, cuda_available
 from trimatte.errors import ArgumentError, EngineError
+from trimatte.io.limits import MAX_PIXELS, Pixels, number_of_pixels
 from trimatte.io.reading import read_header
 from trimatte.io.sources import ImageSource, measurable
 from trimatte.ops.refining import Adjust, Radius
@@ -101,6 +102,8 @@ class Remover:
             together in each `stream`, `remove_batch` and behind `aremove`, and each alone in a
             call. The most that an image of its size can take is counted, so usually much less is
             used. None: no bound but that few are in flight.
+        max_pixels: the largest image that is read, in pixels, or text such as ``"200M"``; files of
+            more are refused before they are decoded, masks too. None: no limit.
         max_queue: most images that may wait behind `aremove`.
 
     Raises:
@@ -139,6 +142,7 @@ class Remover:
         workers: int | None = None,
         batch_size: int | None = None,
         max_memory: Bytes | None = None,
+        max_pixels: Pixels | None = MAX_PIXELS,
         max_queue: int = 64,
     ) -> None:
         self._options = {name: value for name, value in locals().items() if name != "self"}
@@ -172,6 +176,7 @@ class Remover:
             classes,
             metadata,
             device,
+            number_of_pixels(max_pixels, "Remover"),
         )
         self.recipe.check()
         if device == "cuda":  # "the current GPU" is this thread's; other threads work as well
@@ -255,7 +260,9 @@ class Remover:
             image = measurable(image)
             check_fits(read_header(image), limit, "Remover")
         given = load_given(
-            {"mask": mask, "trimap": trimap, "garbage": garbage, "core": core}, limit
+            {"mask": mask, "trimap": trimap, "garbage": garbage, "core": core},
+            limit,
+            self.recipe.max_pixels,
         )
         frame = self._read(image, given=given)
         if limit is not None:
@@ -419,6 +426,7 @@ class Remover:
         given = load_given(
             {"mask": mask, "trimap": trimap, "garbage": garbage, "core": core},
             resources.max_memory,
+            self.recipe.max_pixels,
         )
         return self._results(images, self._stages(given), resources, finish, keep_errors)
 
