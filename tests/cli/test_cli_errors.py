@@ -42,6 +42,7 @@ MISTAKES = {
     "photo.png --model bria-rmbg-2.0": "bria-rmbg-2.0: .* that: --accept-license, or ",
     "inspect photo.png --no-open --max-pixels 0": "--max-pixels must be a whole number ",
     "inspect photo.png --no-open --region 99,0,5,5": "--region must be (x, y, width, ",
+    "serve --also-model isnet": "--also-model must be the name of a model, got 'isnet'; did you ",
     "engines list isnet": "MODEL must be the name of a model, got 'isnet'",
     "engines export none --seed 0 -o x.onnx": "NETWORK must be one of u2net, ",
     "engines export u2netp --checkpoint none.pth -o x.onnx": "there is no file none.pth",

@@ -19,7 +19,7 @@ from trimatte.cli.inspect import add_inspect
 from trimatte.cli.parsing import Parser, UsageError, as_typed
 from trimatte.cli.serve import add_serve
 from trimatte.cli.video import add_video
-from trimatte.errors import ArgumentError, Error
+from trimatte.errors import Error
 
 __all__ = ["main"]
 
@@ -65,9 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     except SystemExit as leaving:  # --help and --version
         return leaving.code if isinstance(leaving.code, int) else 0
     except UsageError as error:
-        cause = error.__cause__
-        said = as_typed(cause, arguments) if isinstance(cause, ArgumentError) else error
-        print(f"trimatte: {said}", file=sys.stderr)
+        print(f"trimatte: {error}", file=sys.stderr)
         return 2
     except Error as error:
         print(f"trimatte: {as_typed(error, arguments)}", file=sys.stderr)
