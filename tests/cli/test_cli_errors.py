@@ -43,6 +43,7 @@ MISTAKES = {
     "inspect photo.png --no-open --max-pixels 0": "--max-pixels must be a whole number ",
     "inspect photo.png --no-open --region 99,0,5,5": "--region must be (x, y, width, ",
     "serve --also-model isnet": "--also-model must be the name of a model, got 'isnet'; did you ",
+    "serve --also-model u2net-lite": "--also-model: 'u2net-lite' is there already",
     "engines list isnet": "MODEL must be the name of a model, got 'isnet'",
     "engines export none --seed 0 -o x.onnx": "NETWORK must be one of u2net, ",
     "engines export u2netp --checkpoint none.pth -o x.onnx": "there is no file none.pth",

@@ -43,7 +43,7 @@ pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\.data\.
 
 PAGE = Path(__file__).parents[2] / "docs" / "ray.md"
 
-QUICK: dict[str, Any] = {"tolerance": 30.0, "quality": "fast"}
+QUICK: dict[str, Any] = {"key_color": "green", "tolerance": 30.0, "quality": "fast"}
 
 
 @pytest.fixture(scope="module")

@@ -164,10 +164,14 @@ def _serve(arguments: argparse.Namespace) -> int:
     if not arguments.gpus and not arguments.address:
         # Here, where it can be said best, what is wrong with the network is found out, and its
         # weights are fetched.
+        names: set[str] = set()
         for given in (arguments, *map(partial(_also, arguments), arguments.also_models)):
-            remover = network_remover(given)
-            if remover.segmenter is not None:
-                remover.segmenter.close()
+            segmenter = network_remover(given).segmenter
+            assert segmenter is not None
+            segmenter.close()
+            if segmenter.card.name in names:
+                raise UsageError(f"--also-model: {segmenter.card.name!r} is there already")
+            names.add(segmenter.card.name)
     try:
         application = service(
             replicas=arguments.replicas,
