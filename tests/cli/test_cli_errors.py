@@ -83,7 +83,7 @@ def test_of_an_image_in_the_words_of_the_command_line(
     small.write_bytes(encode_png(np.zeros((5, 5), np.uint8)))
     code, _, err = run("matte", photo, "--trimap", small, "-o", tmp_path / "out.png")
     assert code == 1
-    assert "photo.png: --trimap must have the image's size (40, 56), got (5, 5)" in err
+    assert err == (f"trimatte: {photo}: --trimap must have the image's size (40, 56), got (5, 5)\n")
     photo.write_bytes(encode_png(np.full((40, 56, 3), 90, np.uint8)))
     code, out, err = run("key", photo, "-o", tmp_path / "out.png", "--json")
     assert code == 1

@@ -73,10 +73,11 @@ class Report:
         """Names what failed, and returns the exit status."""
         if not self._failures:
             return 0
-        count = self.done + len(self._failures)
-        print(f"trimatte: {len(self._failures)} of {count} failed:", file=sys.stderr)
-        for name, cause in self._failures.values():
-            print(f"  {name}: {cause}", file=sys.stderr)
+        lines = [f"{name}: {cause}" for name, cause in self._failures.values()]
+        count = self.done + len(lines)
+        if count > 1 or self._total is None:
+            lines = [f"{len(lines)} of {count} failed:", *(f"  {line}" for line in lines)]
+        print("trimatte:", "\n".join(lines), file=sys.stderr)
         return 1
 
     def _succeeded(self, job: FileJob, written: Written, warnings: Sequence[str]) -> None:
