@@ -79,9 +79,10 @@ class Report:
         """Names what failed, says how many are done if it counts, and returns the exit status."""
         count = self.done + len(self._failures)
         if self._failures:
-            print(f"trimatte: {len(self._failures)} of {count} failed:", file=sys.stderr)
-            for name, cause in self._failures.values():
-                print(f"  {name}: {cause}", file=sys.stderr)
+            lines = [f"{name}: {cause}" for name, cause in self._failures.values()]
+            if count > 1 or self._total is None:
+                lines = [f"{len(lines)} of {count} failed:", *(f"  {line}" for line in lines)]
+            print("trimatte:", "\n".join(lines), file=sys.stderr)
         if counts:
             done = f"{self.done} of {count}" if self._failures else f"{self.done}"
             self.note(f"{done} image{'' if count == 1 else 's'} cut out")
