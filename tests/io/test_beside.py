@@ -353,3 +353,11 @@ def test_hdr_in_heif_and_avif_is_known() -> None:
     place = plain.index(b"colrnclx") + len(b"colrnclx")
     hdr = plain[:place] + struct.pack(">HH", 9, 18) + plain[place + 4 :]
     assert load_picture(hdr).metadata.hdr == "HLG"
+
+
+def test_a_warning_points_at_the_line_that_writes(tmp_path: Path) -> None:
+    result = cut(png(COLOURS["PQ"]))
+    with pytest.warns(MetadataWarning) as caught:
+        result.save(tmp_path / "a.webp")
+        result.encode("tiff")
+    assert [each.filename for each in caught] == [__file__] * 2

@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 from trimatte._core import ArgumentError, DeviceError, EngineError, Error
 
 __all__ = [
@@ -18,6 +21,7 @@ __all__ = [
     "ScreenError",
     "TrimapWarning",
     "VideoWarning",
+    "warn",
 ]
 
 
@@ -39,3 +43,14 @@ class TrimapWarning(UserWarning):
 
 class VideoWarning(UserWarning):
     """A video has something that its cutout will not look right with."""
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warns of the caller's line, however deep within trimatte it was noticed.
+
+    In a thread of trimatte's own that is where the thread began.
+    """
+    frame, depth = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "trimatte":
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(message, category, stacklevel=depth)

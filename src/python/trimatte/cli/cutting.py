@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from trimatte.cli.files import FileJob
 from trimatte.cli.options import UsageError, background_of, check_linear
-from trimatte.errors import MetadataWarning
+from trimatte.errors import MetadataWarning, warn
 from trimatte.io.reading import load_picture
 from trimatte.io.sources import ImageSource
 from trimatte.io.writing import encode_image, write_image
@@ -48,11 +48,13 @@ class Written:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: what was written, or what it failed of; and what was warned of."""
+    """What became of a job: what was written, or what it failed of; what was warned of; and what
+    was dropped of the image's metadata."""
 
     job: FileJob
     result: Written | BaseException
-    warnings: Sequence[Warning]
+    warnings: Sequence[str]
+    dropped: Sequence[str]
 
 
 class CutoutWriter:
@@ -97,11 +99,12 @@ class CutoutWriter:
                 result = next(results)
                 if isinstance(result, Exception):
                     result = unnamed(result)  # the report names the image
-                said = list({str(each): each for each in heard.pop(number, [])}.values())
+                said = {str(each): type(each) for each in heard.pop(number, [])}
+                dropped = [text for text, kind in said.items() if kind is MetadataWarning]
                 if isinstance(result, Written) and result.data is not None:
                     sys.stdout.buffer.write(result.data)
                     sys.stdout.buffer.flush()
-                yield Outcome(job, result, said)
+                yield Outcome(job, result, [text for text in said if text not in dropped], dropped)
 
     def _source(self, job: FileJob) -> ImageSource:
         if job.source is not None:
@@ -139,7 +142,7 @@ class CutoutWriter:
         """Writes OUT; returns it if it is for standard output."""
         if not self._only_mask:
             for sentence in result.dropped:
-                warnings.warn(sentence, MetadataWarning, stacklevel=1)
+                warn(sentence, MetadataWarning)
         how: dict[str, Any] = {"compression": self._compression}
         if not self._only_mask and plate is None:
             if path is None:

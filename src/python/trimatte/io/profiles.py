@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import struct
-import warnings
 from collections.abc import Iterable, Mapping
 from functools import cache
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from trimatte.arrays import Array
-from trimatte.errors import MetadataWarning
+from trimatte.errors import MetadataWarning, warn
 
 __all__ = [
     "adobe_rgb",
@@ -94,10 +93,9 @@ def converted(pixels: Array, source: bytes | None, target: bytes | None) -> Arra
     try:
         transform = ImageCms.buildTransform(_opened(source), _opened(target), "RGB", "RGB")
     except (ImageCms.PyCMSError, OSError, ImportError) as error:
-        warnings.warn(
+        warn(
             f"the background's colours were not converted to the image's: {error}",
             MetadataWarning,
-            stacklevel=3,
         )
         return pixels
 

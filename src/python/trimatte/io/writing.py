@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from trimatte.arrays import is_whole, plain_array
-from trimatte.errors import ArgumentError, MetadataWarning
+from trimatte.errors import ArgumentError, MetadataWarning, warn
 from trimatte.io.atomic import replacing
 from trimatte.io.iptc import photoshop_segment
 from trimatte.io.metadata import Metadata, chosen
@@ -249,7 +248,7 @@ def _encoder(
         raise ArgumentError(f"{caller}: {unfit}")
     metadata, dropped = _held(metadata, kind)
     for sentence in dropped:
-        warnings.warn(sentence, MetadataWarning, stacklevel=3)
+        warn(sentence, MetadataWarning)
     write = {"png": write_png, "webp": _write_webp, "tiff": write_tiff, "jpeg": _write_jpeg}[kind]
     return lambda file: write(file, array, level, metadata)
 
