@@ -137,6 +137,18 @@ def test_colours_become_those_of_the_image(dtype: Any) -> None:
     np.testing.assert_allclose(linear[0, 0], [229, 160, 132], atol=1)
 
 
+def test_16_bits_of_other_colours_get_no_steps() -> None:
+    plate = np.repeat(np.arange(0, 65536, 16, dtype=np.uint16)[None], 4, axis=0)
+    grey = np.ascontiguousarray(np.dstack([plate] * 3))
+    data = with_chunks(encode_png(grey), {b"gAMA": (100_000).to_bytes(4, "big")})
+    got = fitted_background(data)(plate.shape, np.uint16)[0, :, 1].astype(int)
+    light = plate[0] / 65535
+    srgb = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    bright = light > 0.05  # below, the steps of 8 bits are far apart in linear light
+    np.testing.assert_allclose(got[bright] / 65535, srgb[bright], atol=1.2 / 255)
+    assert np.abs(np.diff(got[bright])).max() < 128  # half of a step
+
+
 def test_a_background_may_be_transparent_where_the_result_may() -> None:
     plate = np.full((20, 30, 4), (10, 20, 200, 128), np.uint8)
     plate[:, 15:] = (255, 0, 0, 0)  # red that does not show
