@@ -143,10 +143,10 @@ class Metadata:
 
     @property
     def info(self) -> dict[str, Any]:
-        """As Pillow names it in ``Image.info``."""
+        """What Pillow takes when it saves, by its names; text is not among it."""
         exif = None if self.exif is None else _EXIF_HEAD + self.exif
         told = {"icc_profile": self.profile, "exif": exif, "xmp": self.xmp, "dpi": self.dpi}
-        return dict(self.text) | {name: value for name, value in told.items() if value is not None}
+        return {name: value for name, value in told.items() if value is not None}
 
 
 def chosen(metadata: Metadata | None, icc_profile: bytes | None, caller: str) -> Metadata:
