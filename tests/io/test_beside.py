@@ -13,7 +13,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from tests.helpers.icc import cmyk_profile, wide_profile
+from tests.helpers.icc import cmyk_profile, grey_profile, wide_profile
 from tests.helpers.png import chunks_of, with_chunks
 from tests.io.test_fidelity import INKS, drawn, file_of
 from trimatte import MetadataWarning, Remover, Result
@@ -134,6 +134,9 @@ def test_what_a_camera_calls_adobe_rgb_is_adobe_rgb(details: dict[int, Any]) -> 
     exif[ExifTags.IFD.Exif] = details
     picture = Image.fromarray(drawn())
     assert load_picture(file_of(picture, "JPEG", exif=exif)).metadata.icc_profile == adobe_rgb()
+    # Pixels that are converted to sRGB are not called Adobe RGB afterwards.
+    grey = file_of(picture.convert("L"), "JPEG", exif=exif, icc_profile=grey_profile(1.8))
+    assert written(cut(grey), "jpeg")[0].icc_profile is None
     own = file_of(picture, "JPEG", exif=exif, icc_profile=wide_profile())
     assert load_picture(own).metadata.icc_profile == wide_profile()
 

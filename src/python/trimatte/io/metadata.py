@@ -69,7 +69,7 @@ _DIMENSIONS = (0xA002, 0xA003)  # width and height of the picture, in the Exif d
 # How cameras say that a photograph without a profile has the colours of Adobe RGB (DCF 2.0; some
 # older ones by 2 as the colour space).
 _COLOUR_SPACE, _INTEROPERABILITY = 0xA001, 1
-_ADOBE_RGB = 2, "R03"
+_ADOBE_RGB, _UNCALIBRATED = (2, "R03"), 0xFFFF
 
 _IPTC_PREVIEW = b"\x1c\x02\xca"
 # EXIF and others as ImageMagick stores them in text of a PNG.
@@ -234,7 +234,8 @@ def _exif_of(
             if directory.pop(ExifTags.IFD.Interop, None) is not None:  # a place in the old file
                 index = given.get_ifd(ExifTags.IFD.Interop).get(_INTEROPERABILITY)
                 is_adobe_rgb |= index in _ADOBE_RGB
-            is_adobe_rgb |= directory.get(_COLOUR_SPACE) in _ADOBE_RGB
+            if directory.get(_COLOUR_SPACE) in _ADOBE_RGB:
+                is_adobe_rgb, directory[_COLOUR_SPACE] = True, _UNCALIBRATED  # a profile says it
             directory.pop(_MAKER_NOTE, None)
             if directory:
                 kept[tag] = directory
