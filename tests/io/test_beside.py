@@ -60,6 +60,7 @@ def written(result: Result, format: str) -> tuple[Metadata, list[str]]:
 COLOURS: dict[str, dict[bytes, bytes]] = {
     "sRGB": {b"sRGB": b"\0", b"gAMA": gamma(1 / 2.2)},
     "sRGB by numbers": {b"gAMA": gamma(1 / 2.2), b"cHRM": primaries(SRGB)},
+    "of video": {b"cICP": bytes([1, 1, 0, 1])},
     "linear": {b"gAMA": gamma(1)},
     "wide": {b"gAMA": gamma(1 / 2.2), b"cHRM": primaries(ADOBE)},
     "P3": {b"cICP": bytes([12, 13, 0, 1])},
@@ -91,7 +92,7 @@ def test_png_keeps_the_chunks_of_colours(colours: str, source: str) -> None:
 
 @pytest.mark.parametrize("format", ["webp", "tiff", "jpeg"])
 def test_other_formats_get_a_profile_of_the_same_colours(format: str) -> None:
-    for colours in ("sRGB", "sRGB by numbers", "primaries that are none"):
+    for colours in ("sRGB", "sRGB by numbers", "of video", "primaries that are none"):
         assert written(cut(png(COLOURS[colours])), format) == (Metadata(), [])
     light = np.array([[[10, 100, 200], [0, 128, 255]]], np.uint8)
     linear, said = written(cut(png(COLOURS["linear"])), format)

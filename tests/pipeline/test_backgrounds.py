@@ -170,10 +170,16 @@ def test_a_background_may_be_transparent_where_the_result_may() -> None:
     assert fitted_background(opaque)((20, 30), np.uint8).shape == (20, 30, 3)
 
 
+def test_what_a_background_loses_is_told() -> None:
+    plate = fitted_background(Image.new("CMYK", (8, 8), (255, 0, 0, 0)))
+    with pytest.warns(MetadataWarning, match=r"background .* CMYK has no colour profile"):
+        assert (plate((8, 8), np.uint8) == [0, 255, 255]).all()
+
+
 def test_hdr_and_other_colours_are_not_mixed(tmp_path: Path) -> None:
     path = tmp_path / "plate.png"
     path.write_bytes(with_chunks(encode_png(gradient(8, 8)), PQ))
-    hdr = Metadata(png_colour=tuple(PQ.items()))
+    hdr = Metadata(png_colour=(*PQ.items(), (b"cLLI", bytes(8))))
     with pytest.raises(ArgumentError, match=r"plate.png' is PQ, the image is not HDR"):
         fitted_background(str(path))((8, 8), np.uint16, Metadata())
     with pytest.raises(ArgumentError, match="is not HDR, the image is PQ"):

@@ -19,7 +19,7 @@ from trimatte.arrays import choice
 from trimatte.errors import ArgumentError
 from trimatte.io.colour_chunks import COLOUR_CHUNKS, CREDENTIALS_CHUNK
 from trimatte.io.iptc import IPTC_TEXT, iptc_of
-from trimatte.io.profiles import adobe_rgb, hdr_transfer, profile_of_chunks
+from trimatte.io.profiles import HDR_TRANSFERS, adobe_rgb, profile_of_chunks
 from trimatte.io.xmp import kept_xmp
 
 __all__ = [
@@ -105,9 +105,14 @@ class Metadata:
         return self.icc_profile or profile_of_chunks(dict(self.png_colour))
 
     @property
+    def cicp(self) -> bytes | None:
+        """The numbers of the colours in ITU-T H.273, as PNG's cICP has them, or None."""
+        return dict(self.png_colour).get(b"cICP")
+
+    @property
     def hdr(self) -> str | None:
         """The transfer function of HDR colours, "PQ" or "HLG"; None of all others."""
-        return hdr_transfer(dict(self.png_colour))
+        return None if self.cicp is None else HDR_TRANSFERS.get(self.cicp[1])
 
     def under(self, policy: str, caller: str) -> Metadata:
         """What is to be written of it: ``"keep"`` or ``"strip"``."""

@@ -19,10 +19,10 @@ from trimatte.arrays import Array
 from trimatte.errors import MetadataWarning, warn
 
 __all__ = [
+    "HDR_TRANSFERS",
     "adobe_rgb",
     "colour_space",
     "converted",
-    "hdr_transfer",
     "profile_of_chunks",
     "to_srgb",
 ]
@@ -53,7 +53,8 @@ _CURVES: dict[int, _Curve] = {
     5: (2.8, 1, 0, 0, 0),
     8: (1, 1, 0, 0, 0),
 }
-_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+"""The transfer functions of HDR by their numbers in ITU-T H.273."""
 
 _D50 = (0.9642, 1.0, 0.8249)
 _BRADFORD = np.array(
@@ -130,12 +131,6 @@ def _opened(profile: bytes | None) -> ImageCms.ImageCmsProfile:
 
 
 # --- profiles for what files say in other words ---
-
-
-def hdr_transfer(chunks: Mapping[bytes, bytes]) -> str | None:
-    """The HDR transfer function that the chunks of a PNG name, "PQ" or "HLG", or None."""
-    cicp = chunks.get(b"cICP")
-    return None if cicp is None else _HDR_TRANSFERS.get(cicp[1])
 
 
 def profile_of_chunks(chunks: Mapping[bytes, bytes]) -> bytes | None:

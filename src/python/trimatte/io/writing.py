@@ -18,6 +18,7 @@ from PIL import Image
 from trimatte.arrays import is_whole, plain_array
 from trimatte.errors import ArgumentError, MetadataWarning, warn
 from trimatte.io.atomic import replacing
+from trimatte.io.colour_chunks import SRGB_CICP
 from trimatte.io.iptc import photoshop_segment
 from trimatte.io.metadata import Metadata, chosen
 from trimatte.io.png import write_png
@@ -49,7 +50,6 @@ _TIFF_MOST = 0xFF00_0000  # bytes that 32-bit offsets reach, with room for metad
 
 _JPEG_SEGMENT = 65_490  # bytes of a segment, less the names of what it holds
 
-_SRGB_CICP = bytes([1, 13, 0, 1])
 
 # Of lossless WebP by level, libwebp's method and quality (there: effort). Between method 0 and the
 # next is most of the time, so that "fast" has it too.
@@ -291,8 +291,8 @@ def _held(metadata: Metadata, kind: str) -> tuple[Metadata, list[str]]:
     name = {"webp": "WebP", "tiff": "TIFF", "jpeg": "JPEG"}[kind]
     no_place = f"{name} has no place for it"
     dropped: list[str] = []
-    cicp = dict(metadata.png_colour).get(b"cICP", _SRGB_CICP)
-    if metadata.hdr or (metadata.profile is None and cicp != _SRGB_CICP):
+    is_told = metadata.profile is not None or metadata.cicp is None or metadata.cicp in SRGB_CICP
+    if metadata.hdr or not is_told:
         colours = f"HDR ({metadata.hdr})" if metadata.hdr else "unusual"
         dropped.append(
             f"cICP, which says that colours are {colours}, was dropped: {no_place}, and they will "
