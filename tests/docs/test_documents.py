@@ -59,6 +59,8 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         Image.fromarray(image).save(folder / name)
     film(folder / "clip.mp4", green)
+    frames = [Image.fromarray(np.roll(green, shift, axis=1)) for shift in (0, 8)]
+    frames[0].save(folder / "dance.gif", save_all=True, append_images=frames[1:], duration=100)
     return folder
 
 

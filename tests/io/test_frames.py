@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.helpers.icc import wide_profile
 from trimatte.errors import ArgumentError
 from trimatte.imageio import (
     ImageFrame,
@@ -20,6 +23,8 @@ from trimatte.imageio import (
     read_image,
     write_frames,
 )
+from trimatte.io.metadata import Metadata
+from trimatte.io.profiles import to_srgb
 
 SECONDS = [0.1, 0.2, 0.3, 0.4]
 
@@ -172,3 +177,34 @@ def test_what_cannot_be_written_as_frames(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="loops must be in"):
         encode_frames(cutouts(), "gif", loops=-1)
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("format", ["gif", "png", "webp"])
+def test_what_is_stored_beside_the_frames(format: str) -> None:
+    wide = wide_profile()
+    kept = Metadata(icc_profile=wide, xmp=b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>")
+    metadata = replace(kept, text=(("Title", "a disk"),))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        data = encode_frames(cutouts(), format, metadata=metadata)
+    got = read_frames(data).metadata
+    said = " ".join(str(each.message) for each in told)
+    assert ("text (Title) was dropped" in said) == (format != "png")
+    assert ("the XMP was dropped: GIF has no place for it" in said) == (format == "gif")
+    if format == "gif":
+        assert got == Metadata()
+        disk = next(iter(read_frames(data))).pixels[7, 8, :3]
+        opaque = Image.new("RGB", (1, 1), tuple(cutouts()[0].pixels[7, 8, :3]))
+        converted = to_srgb(opaque, wide)
+        assert converted is not None
+        np.testing.assert_array_equal(disk, converted.getpixel((0, 0)))
+        assert tuple(disk) != opaque.getpixel((0, 0))
+    else:
+        assert (got.icc_profile, got.xmp) == (wide, kept.xmp)
+        assert got.text == (metadata.text if format == "png" else ())
+
+
+def test_colours_of_a_png_stay_with_its_frames() -> None:
+    colour = ((b"gAMA", (100_000).to_bytes(4, "big")),)
+    data = encode_frames(cutouts(), "png", metadata=Metadata(png_colour=colour))
+    assert read_frames(data).metadata.png_colour == colour

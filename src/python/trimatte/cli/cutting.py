@@ -178,20 +178,14 @@ class CutoutWriter:
             write_image(job.alpha, result.rgba[:, :, 3], **how)
         if job.trimap is not None:
             write_image(job.trimap, result.trimap, **how)
-        self._tell_dropped(result.metadata)
         pixels = self._picture(result, plate)
-        how["metadata"] = None if self._only_mask else result.metadata
+        if not self._only_mask:
+            how["metadata"] = _told(result.metadata)
         if self._suffix_of(job) in FRAME_FORMATS.keys() - FORMATS.keys():
             data = _stored_frames(job.output, self._format, [ImageFrame(pixels, 0)], **how)
         else:
             data = _stored(job.output, self._format, pixels, **how)
         return self._written(result, start, data)
-
-    def _tell_dropped(self, metadata: Metadata) -> None:
-        """Warns of what was stored beside an image and cannot go into OUT."""
-        if not self._only_mask:
-            for sentence in metadata.dropped:
-                warn(sentence, MetadataWarning)
 
     def _picture(self, result: Result, plate: Any) -> NDArray[Any]:
         """The pixels of OUT."""
@@ -230,7 +224,7 @@ class CutoutWriter:
         return job.output.suffix.lower()
 
     def _animation(self, job: FileJob) -> Outcome:
-        with _heard() as heard:
+        with _heard(alone=True) as heard:
             try:
                 result: Written | Exception = self._write_animation(job)
             except Exception as error:
@@ -240,7 +234,6 @@ class CutoutWriter:
     def _write_animation(self, job: FileJob) -> Written:
         frames = read_frames(self._source(job), max_pixels=self._max_pixels)
         frames.check_total(self._max_pixels)
-        self._tell_dropped(frames.metadata)
         self._check_memory(frames)
         for path in job.targets():
             frame_format(path, self._format if path == job.output else None, "write_frames")
@@ -263,7 +256,7 @@ class CutoutWriter:
             write_frames(job.trimap, animated("trimap"), **how)
         height, width = made[0].alpha[box].shape
         if not self._only_mask:
-            how["metadata"] = frames.metadata.of_size(width, height)
+            how["metadata"] = _told(frames.metadata).of_size(width, height)
         data = _stored_frames(job.output, self._format, animated("output"), **how)
         spent = {"write": time.perf_counter() - start}
         for each in made:
@@ -304,6 +297,7 @@ class CutoutWriter:
             number = number_at_work()
             assert number is not None
             pixels = shown.pop(number)
+            result.metadata = frames.metadata  # whose colours a background takes
             plate = None if self._behind is None else self._behind(result, pixels)
             output = self._picture(result, plate)
             written = self._written(result, start)
@@ -317,6 +311,13 @@ class CutoutWriter:
                     raise ArgumentError(f"frame {number}: {unnamed(each)}") from each
                 made.append(each)
         return made, seconds
+
+
+def _told(metadata: Metadata) -> Metadata:
+    """The metadata, after a warning of each thing that is not kept."""
+    for sentence in metadata.dropped:
+        warn(sentence, MetadataWarning)
+    return metadata
 
 
 def _stored(path: Path | None, format: str | None, pixels: Any, **how: Any) -> bytes | None:
@@ -361,14 +362,15 @@ def background_behind(arguments: argparse.Namespace, *, opaque: bool) -> Behind 
 
 
 @contextmanager
-def _heard() -> Iterator[dict[int, list[Warning]]]:
-    """The warnings of the images of a stream, by their numbers."""
-    heard: dict[int, list[Warning]] = {}
+def _heard(*, alone: bool = False) -> Iterator[dict[int | None, list[Warning]]]:
+    """The warnings of the images of a stream, by their numbers. alone: also those of no image, as
+    there is one."""
+    heard: dict[int | None, list[Warning]] = {}
     tell = warnings.showwarning
 
     def hear(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:
         number = number_at_work()
-        if number is None:
+        if number is None and not alone:
             tell(message, category, *more, **named)
         else:
             said = category(message) if isinstance(message, str) else message

@@ -5,19 +5,23 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from trimatte.arrays import is_whole
-from trimatte.errors import ArgumentError
+from trimatte.errors import ArgumentError, MetadataWarning, warn
 from trimatte.io.atomic import replacing
 from trimatte.io.kinds import first_frame, frame_count
 from trimatte.io.limits import MAX_PIXELS, Pixels, check_size, number_of_pixels
-from trimatte.io.metadata import Metadata, upright_size
+from trimatte.io.metadata import Metadata, chosen, upright_size
+from trimatte.io.png import ancillary_chunks
+from trimatte.io.profiles import to_srgb
 from trimatte.io.reading import encoded, identified, load_picture, naming, pixels_of
 from trimatte.io.sources import (
     PATH_ERRORS,
@@ -27,7 +31,7 @@ from trimatte.io.sources import (
     measurable,
     name_of,
 )
-from trimatte.io.writing import WEBP_EFFORT, Compression, level_of, target_of, to_pillow
+from trimatte.io.writing import WEBP_EFFORT, Compression, held, level_of, target_of, to_pillow
 
 __all__ = [
     "FRAME_FORMATS",
@@ -161,11 +165,11 @@ def write_frames(
     "webp" (lossless); by default the suffix of path decides. A GIF has 255 colours for each frame,
     and each of its pixels is opaque or transparent, which those with an alpha below 1/2 are.
     loops: how often the frames are shown; 0: for ever. compression: as for write_image. metadata:
-    what is to be stored with it; a GIF has no room for it. Equal frames that follow one another may
-    be stored as one.
+    what is to be stored with it; for a GIF colours become those of sRGB. Equal frames that follow
+    one another may be stored as one.
 
     Raises ArgumentError where there are no frames or they differ in size, where the format cannot
-    hold them, and where the file cannot be written.
+    hold them, and where the file cannot be written. Warns MetadataWarning, as write_image does.
     """
     kind = frame_format(path, format, "write_frames")
     data = _encoded(frames, kind, loops, compression, metadata, "write_frames")
@@ -217,14 +221,18 @@ def _encoded(
     level = level_of(compression, caller)
     if not is_whole(loops) or not 0 <= loops <= _MOST_LOOPS:
         raise ArgumentError(f"{caller}: loops must be in 0..{_MOST_LOOPS}, got {loops!r:.80}")
+    metadata, dropped = held(chosen(metadata, None, caller), kind)
+    for sentence in dropped:
+        warn(sentence, MetadataWarning)
     pictures, times = [], []
     for frame in frames:
-        pictures.append(_for_gif(frame.pixels) if kind == "gif" else to_pillow(frame.pixels))
+        picture = to_pillow(frame.pixels)
+        pictures.append(_for_gif(picture, metadata.profile) if kind == "gif" else picture)
         times.append(round(1000 * frame.seconds))
     if len({picture.size for picture in pictures}) != 1:
         sizes = sorted({picture.size for picture in pictures})
         raise ArgumentError(f"{caller}: frames must be one or more of one size, got sizes {sizes}")
-    options = _options(kind, times, loops, level, metadata or Metadata())
+    options = _options(kind, times, loops, level, metadata)
     file = io.BytesIO()
     try:
         pictures[0].save(file, kind, save_all=True, append_images=pictures[1:], **options)
@@ -244,33 +252,46 @@ def _options(
     if kind == "gif":
         options |= {"disposal": _BACKGROUND, "optimize": False}
         return options | ({} if loops == 1 else {"loop": max(0, loops - 1)})
-    options |= {"loop": loops, **metadata.info}
+    options["loop"] = loops
     if kind == "png":
-        return options | {"compress_level": level}
+        return options | {"compress_level": level, **_beside_png(metadata)}
     method, effort = WEBP_EFFORT[level]
     if "duration" in options:
         options["duration"] = [max(_SHORTEST, time) for time in times]
-    return options | {"lossless": True, "method": method, "quality": effort, "exact": True}
+    options |= {"lossless": True, "method": method, "quality": effort, "exact": True}
+    return options | metadata.with_dpi_in_exif().info
 
 
-def _for_gif(pixels: Array) -> Image.Image:
-    """The picture in 255 colours that are chosen by its visible pixels, without dithering, which
-    would flicker, and transparent where it is less than half opaque."""
-    picture = to_pillow(pixels)
-    if picture.mode != "RGBA":
-        return picture if picture.mode == "L" else picture.quantize(dither=Image.Dither.NONE)
-    rgba = np.asarray(picture)
-    visible = rgba[:, :, 3] >= _VISIBLE
+def _beside_png(metadata: Metadata) -> dict[str, Any]:
+    """What Pillow is told to store in a PNG beside the pixels."""
+    chunks = PngInfo()
+    for name, data in ancillary_chunks(replace(metadata, icc_profile=None, dpi=None, exif=None)):
+        chunks.add(name, data)
+    by_name = {name: metadata.info.get(name) for name in ("exif", "dpi")}
+    by_name["icc_profile"] = metadata.icc_profile
+    return {"pnginfo": chunks} | {name: told for name, told in by_name.items() if told}
+
+
+def _for_gif(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """The picture in 255 colours of sRGB that are chosen by its visible pixels, without dithering,
+    which would flicker, and transparent where it is less than half opaque."""
+    if picture.mode == "L":
+        return picture
+    colours = picture.convert("RGB")
+    colours = to_srgb(colours, profile) or colours
+    if picture.mode == "RGB":
+        return colours.quantize(dither=Image.Dither.NONE)
+    visible = np.asarray(picture)[:, :, 3] >= _VISIBLE
     indices = np.full(visible.shape, _TRANSPARENT, np.uint8)
-    colours: list[int] = []
+    palette: list[int] = []
     if visible.any():
-        row = Image.fromarray(rgba[visible][None, :, :3]).quantize(
+        row = Image.fromarray(np.asarray(colours)[visible][None]).quantize(
             _TRANSPARENT, dither=Image.Dither.NONE
         )
         indices[visible] = np.asarray(row)[0]
-        colours = row.getpalette() or []
+        palette = row.getpalette() or []
     picture = Image.fromarray(indices, "P")
-    picture.putpalette(colours + [0] * (3 * 256 - len(colours)))
+    picture.putpalette(palette + [0] * (3 * 256 - len(palette)))
     # On each frame, so that Pillow tells transparent from black where it compares two.
     picture.info["transparency"] = _TRANSPARENT
     return picture

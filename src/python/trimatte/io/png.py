@@ -21,7 +21,7 @@ from trimatte.io.iptc import IPTC_TEXT, iptc_text
 from trimatte.io.metadata import Metadata
 from trimatte.threads import mapping
 
-__all__ = ["write_png"]
+__all__ = ["ancillary_chunks", "write_png"]
 
 Array = NDArray[Any]
 Bytes = NDArray[np.uint8]
@@ -58,7 +58,7 @@ def write_png(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> N
 
     file.write(b"\x89PNG\r\n\x1a\n")
     _write_chunk(file, b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0))
-    for kind, data in _ancillary(metadata):
+    for kind, data in ancillary_chunks(metadata):
         _write_chunk(file, kind, data)
     adler = 1
     file_rows = max(1, _STRIPE // (width * channels * array.dtype.itemsize + 1))
@@ -73,7 +73,7 @@ def write_png(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> N
     _write_chunk(file, b"IEND", b"")
 
 
-def _ancillary(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
+def ancillary_chunks(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
     """The chunks that say what is said beside the pixels; all of them may stand before these."""
     if metadata.icc_profile is not None:
         yield b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc_profile)

@@ -33,6 +33,7 @@ __all__ = [
     "check_output",
     "encode_image",
     "encode_png",
+    "held",
     "level_of",
     "target_of",
     "to_pillow",
@@ -249,7 +250,7 @@ def _encoder(
     unfit = _unfit(array, kind)
     if unfit is not None:
         raise ArgumentError(f"{caller}: {unfit}")
-    metadata, dropped = _held(metadata, kind)
+    metadata, dropped = held(metadata, kind)
     for sentence in dropped:
         warn(sentence, MetadataWarning)
     write = {"png": write_png, "webp": _write_webp, "tiff": write_tiff, "jpeg": _write_jpeg}[kind]
@@ -287,12 +288,12 @@ def level_of(compression: Compression, caller: str) -> int:
     )
 
 
-def _held(metadata: Metadata, kind: str) -> tuple[Metadata, list[str]]:
+def held(metadata: Metadata, kind: str) -> tuple[Metadata, list[str]]:
     """What a format can hold of what is to be stored with an image, and sentences on the rest."""
     if kind == "png":
         return metadata, []
-    name = {"webp": "WebP", "tiff": "TIFF", "jpeg": "JPEG"}[kind]
-    no_place = f"{name} has no place for it"
+    name = {"gif": "GIF", "webp": "WebP", "tiff": "TIFF", "jpeg": "JPEG"}[kind]
+    no_place, no_room = f"{name} has no place for it", f"{name} has room for 64 kB"
     dropped: list[str] = []
     is_told = metadata.profile is not None or metadata.cicp is None or metadata.cicp in SRGB_CICP
     if metadata.hdr or not is_told:
@@ -315,11 +316,12 @@ def _held(metadata: Metadata, kind: str) -> tuple[Metadata, list[str]]:
     for part in ("exif", "xmp", "iptc"):
         size = len(getattr(metadata, part) or b"")
         if kind == "jpeg" and size > _JPEG_SEGMENT:
-            dropped.append(f"the {part.upper()} was dropped: JPEG has room for 64 kB")
-        elif kind == "webp" and part == "iptc" and size:
-            dropped.append(f"the IPTC was dropped: {no_place}")
+            problem = no_room
+        elif size and (kind == "gif" or (kind == "webp" and part == "iptc")):
+            problem = no_place
         else:
             continue
+        dropped.append(f"the {part.upper()} was dropped: {problem}")
         kept[part] = None
     return replace(metadata, **kept), dropped
 
