@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 import warnings
@@ -198,14 +199,15 @@ class _Report:
 
 @contextmanager
 def _progress(quiet: bool) -> Iterator[_Report]:
-    """The report of a run, which also says its warnings, the first of each kind: a frame may warn
-    as all others do."""
+    """The report of a run, which also says its warnings, those that differ in numbers only once: a
+    frame may warn as all others do."""
     report = _Report(quiet)
-    said: set[type[Warning]] = set()
+    said: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        if category not in said:
-            said.add(category)
+        text = re.sub(r"\d+", "", str(message))
+        if text not in said:
+            said.add(text)
             report.say(f"trimatte: {message}")
 
     with warnings.catch_warnings():

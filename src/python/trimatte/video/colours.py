@@ -13,7 +13,7 @@ import numpy as np
 
 from trimatte.arrays import Array
 
-__all__ = ["Colours", "Converter", "Turn", "orientation", "upright"]
+__all__ = ["Colours", "Converter", "Turn", "layout_of", "orientation", "upright"]
 
 # FFmpeg's AVCOL_SPC_*; swscale's SWS_CS_* for them, and the AVCOL_PRI_* and AVCOL_TRC_* that go
 # with them where a file does not say.
@@ -27,7 +27,11 @@ _LIMITED, _FULL = 1, 2
 # nearest colour for every pixel.
 _FILTER = 4 | 0x40000 | 0x2000 | 0x4000
 
-# Between more than 8 bits of YUV and 16 of RGB swscale takes white for 255 * 256.
+# Layouts of arrays, for 8 bits and for more; those of the fourth channel are alpha's.
+_PLAIN, _ALPHA = ("rgb24", "rgb48le"), ("rgba", "rgba64le")
+_DEEP = {_PLAIN[1], _ALPHA[1]}
+
+# Between YUV and 16 bits of RGB swscale takes white for 255 * 256.
 _LEVELS = np.arange(65536)
 _TO_SWSCALE = np.rint(_LEVELS * (65280 / 65535)).astype(np.uint16)
 _FROM_SWSCALE = np.minimum(np.rint(_LEVELS * (65535 / 65280)), 65535).astype(np.uint16)
@@ -65,6 +69,13 @@ class Colours(NamedTuple):
         target.color_trc = self.transfer
 
 
+def layout_of(frame: Any, *, alpha: bool = False) -> str:
+    """The layout of an array that holds all of a frame; alpha: also where this frame has none."""
+    components = frame.format.components
+    transparent = alpha or frame.format.name == "pal8" or any(c.is_alpha for c in components)
+    return (_ALPHA if transparent else _PLAIN)[max(c.bits for c in components) > 8]
+
+
 class Converter:
     """Between frames and arrays, with what swscale wants to keep from one to the next."""
 
@@ -72,16 +83,19 @@ class Converter:
         self._av = av
         self._scaler = av.video.reformatter.VideoReformatter()
 
-    def to_array(self, frame: Any) -> Array:
-        """(H, W, 3), or 4 where the frame has alpha: uint8, or uint16 of more than 8 bits."""
+    def to_array(
+        self, frame: Any, layout: str | None = None, size: tuple[int, int] | None = None
+    ) -> Array:
+        """(H, W, 3) or (H, W, 4), uint8 or uint16, as the layout has it; scaled to a (height,
+        width)."""
         colours = Colours.of(frame)
-        components = frame.format.components
-        deep = max(component.bits for component in components) > 8
-        kind = "rgba" if any(component.is_alpha for component in components) else "rgb"
-        layout = {"rgb": ("rgb24", "rgb48le"), "rgba": ("rgba", "rgba64le")}[kind][deep]
+        layout = layout or layout_of(frame)
+        height, width = size or (frame.height, frame.width)
         matrix = _SWSCALE[colours.matrix]
         converted = self._scaler.reformat(
             frame,
+            width=width,
+            height=height,
             format=layout,
             src_colorspace=matrix,
             dst_colorspace=matrix,
@@ -90,7 +104,7 @@ class Converter:
             interpolation=_FILTER,
         )
         pixels: Array = converted.to_ndarray()
-        if deep and not frame.format.is_rgb:
+        if layout in _DEEP and not frame.format.is_rgb:
             pixels = _levels(pixels, _FROM_SWSCALE)
         return pixels
 
@@ -102,7 +116,7 @@ class Converter:
         deep = array.dtype == np.uint16
         if deep and not is_rgb:
             array = _levels(array, _TO_SWSCALE)
-        given = {3: ("rgb24", "rgb48le"), 4: ("rgba", "rgba64le")}[array.shape[2]][deep]
+        given = {3: _PLAIN, 4: _ALPHA}[array.shape[2]][deep]
         frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(array), given)
         matrix = _SWSCALE[colours.matrix]
         converted = self._scaler.reformat(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,8 +22,9 @@ from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.result import Result
 from trimatte.threads import Worker, wait_for_all
 from trimatte.video.channel import Channel
+from trimatte.video.frames import Clip, Frame, Unit
 from trimatte.video.live import Steadier, VideoRemover
-from trimatte.video.reading import Clip, Frame, Unit, load_av
+from trimatte.video.reading import VideoFile, load_av
 from trimatte.video.writing import Sink, Target, open_sink
 
 if TYPE_CHECKING:
@@ -135,8 +136,9 @@ def remove_video(
     )
     behind = None if background is None else _tried(fitted_background(background))
     av = load_av()
-    clip = Clip(source, start=start, end=end, audio=audio)
+    clip = VideoFile(source, start=start, end=end, audio=audio)
     try:
+        _warn_of(clip)
         with ExitStack() as stack:
             sinks = [stack.enter_context(open_sink(target, clip, av)) for target in targets]
             job = _Job(
@@ -145,9 +147,17 @@ def remove_video(
             job.run()
     finally:
         clip.close()
+    _warn_of(clip)
     if job.interrupted is not None:
         raise job.interrupted
     return VideoSummary(job.done, time.perf_counter() - begun, targets[0].path, job.timings)
+
+
+def _warn_of(clip: Clip) -> None:
+    """Warns the caller of `remove_video` of what the clip has noted since it was last asked."""
+    for note in clip.notes:
+        warnings.warn(f"{clip.name}: {note}", VideoWarning, stacklevel=3)
+    clip.notes.clear()
 
 
 def _check_names(**names: object) -> None:
@@ -215,7 +225,6 @@ class _Job:
         self._decoded: Channel[Unit] = Channel(_WAITING)
         self._ready: Channel[_Cut] = Channel(_WAITING)
         self._failure: BaseException | None = None
-        self._shape: tuple[Any, ...] | None = None
         self.done = 0
         self.interrupted: BaseException | None = None
         self.timings: dict[str, float] = {"decode": 0.0}
@@ -240,7 +249,7 @@ class _Job:
                 self._finish(threads)
         finally:
             # Whatever came: nobody waits for anybody, and nobody uses the files any more.
-            self._decoded.abandon()
+            self._stop_decoding()
             self._ready.abandon()
             wait_for_all(threads)
         if self._failure is not None:
@@ -248,13 +257,17 @@ class _Job:
         if not self.done:
             if self.interrupted is not None:
                 raise self.interrupted
-            raise ArgumentError(f"video: there are no frames to take of {self._clip.name!r}")
+            raise ArgumentError(f"video: there are no frames to take of {self._clip.name}")
 
     def _finish(self, threads: Sequence[Worker]) -> None:
         """Wait until all that is ready is written."""
-        self._decoded.abandon()
+        self._stop_decoding()
         self._ready.end()
         wait_for_all(threads)
+
+    def _stop_decoding(self) -> None:
+        self._decoded.abandon()
+        self._clip.stop()
 
     def _decode(self) -> None:
         try:
@@ -281,7 +294,6 @@ class _Job:
 
     def _pictures(self, frame: Frame) -> tuple[Array, ...]:
         """What each sink is to get of a frame."""
-        self._check(frame)
         result = self._cut(frame.pixels)
         for stage, seconds in result.timings.items():
             self.timings[stage] = self.timings.get(stage, 0.0) + seconds
@@ -299,23 +311,6 @@ class _Job:
             spent = time.perf_counter() - begun
             self.timings["composite"] = self.timings.get("composite", 0.0) + spent
         return (pixels, result.rgba[:, :, 3]) if len(self._sinks) > 1 else (pixels,)
-
-    def _check(self, frame: Frame) -> None:
-        kind = (*frame.pixels.shape, frame.pixels.dtype)
-        if self._shape is None:
-            self._shape = kind
-            if frame.interlaced:
-                warnings.warn(
-                    f"{self._clip.name!r} is interlaced: moving edges are combs; deinterlace it "
-                    "first (ffmpeg -vf bwdif)",
-                    VideoWarning,
-                    stacklevel=5,
-                )
-        if kind != self._shape:
-            raise ArgumentError(
-                f"video: frame {self.done} of {self._clip.name!r} is {kind}, those before are "
-                f"{self._shape}: cut the file in two with start and end"
-            )
 
     def _report(self, total: int | None) -> None:
         if self._progress is not None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +18,8 @@ from trimatte.errors import ArgumentError
 from trimatte.io.atomic import adding_to, replacing_path
 from trimatte.io.writing import write_image
 from trimatte.video.colours import Converter
-from trimatte.video.reading import Clip, Frame, cause
+from trimatte.video.frames import Clip, Frame
+from trimatte.video.reading import cause
 
 __all__ = ["Sink", "Target", "open_sink"]
 
@@ -95,6 +97,9 @@ _CONTAINERS = {
         "matroska", ("h264", "hevc", "ffv1", "vp9", "prores"), frozenset(), "aac", False
     ),
 }
+
+# FFmpeg's usual layouts of so many channels, from 1 on.
+_LAYOUTS = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")
 
 _NUMBERED = re.compile(r"\d{6}\.png")
 
@@ -242,7 +247,7 @@ class _File:
                 f"video: this FFmpeg has no encoder {self._codec.encoder!r}; another codec= or "
                 "another kind of file may do"
             ) from None
-        self._rate = clip.rate
+        self._clip = clip
         self._audio = clip.audio if target.sound else []
         self._converter = Converter(av)
         self._layout = ""
@@ -264,7 +269,7 @@ class _File:
         assert layouts is not None
         self._layout = layouts[pixels.dtype == np.uint16]
         stream = self._output.add_stream(
-            self._codec.encoder, rate=self._rate, options=dict(self._codec.options)
+            self._codec.encoder, rate=self._clip.rate, options=dict(self._codec.options)
         )
         stream.height, stream.width = self._fitted(pixels).shape[:2]
         stream.pix_fmt = self._layout
@@ -285,8 +290,8 @@ class _File:
         if not kind.sound or name in kind.sound:
             # Of a container that takes any, there are kinds that PyAV knows better about.
             with suppress(ValueError):
-                return _Copied(self._output, source, kind.negative_times)
-        return _Encoded(self._output, source, kind.sound_encoder)
+                return _Copied(self._output, source, kind.negative_times, self._av)
+        return _Encoded(self._output, source, kind.sound_encoder, self._av)
 
     def _fitted(self, pixels: Array) -> Array:
         """H.264 and H.265 of 4:2:0 have even sizes: the last column and row are repeated."""
@@ -309,12 +314,17 @@ class _File:
             for track in self._tracks.values():
                 track.finish()
             self._output.close()
+            lost = sum(track.lost for track in self._tracks.values())
+            if lost:
+                self._clip.notes.append(f"{lost} packets of its sound are damaged and left out")
 
     def close(self) -> None:
         self._output.close()
 
 
 class _Track(Protocol):
+    lost: int  # packets
+
     def write(self, packet: Any) -> None: ...
 
     def finish(self) -> None: ...
@@ -323,8 +333,13 @@ class _Track(Protocol):
 class _Copied:
     """Sound passed on as it is."""
 
-    def __init__(self, output: Any, source: Any, negative_times: bool) -> None:
+    lost = 0
+
+    def __init__(self, output: Any, source: Any, negative_times: bool, av: Any) -> None:
+        self._av = av
         self._output = output
+        self._last: int | None = None  # packet's time
+        self._end = 0
         self._negative_times = negative_times
         self._stream = output.add_stream_from_template(source)
         _copy_notes(source, self._stream)
@@ -333,8 +348,22 @@ class _Copied:
         early = packet.pts is not None and packet.pts < 0
         if early and not self._negative_times and packet.pts + (packet.duration or 0) <= 0:
             return  # What decoders warm up with: for its sake all times would be moved.
+        self._put_in_order(packet)
         packet.stream = self._stream
-        self._output.mux(packet)
+        try:
+            self._output.mux(packet)
+        except self._av.InvalidDataError:  # of what repacks AAC
+            self.lost += 1
+
+    def _put_in_order(self, packet: Any) -> None:
+        """Damaged files have packets without a time, or at one that has passed, which no container
+        takes."""
+        time = packet.dts if packet.dts is not None else packet.pts
+        if time is None or (self._last is not None and time <= self._last):
+            time = self._end
+        if packet.pts is None or packet.dts != time:
+            packet.pts = packet.dts = time
+        self._last, self._end = time, time + max(packet.duration or 0, 1)
 
     def finish(self) -> None:
         """Nothing is held back."""
@@ -343,29 +372,53 @@ class _Copied:
 class _Encoded:
     """Sound that the container does not take as it is."""
 
-    def __init__(self, output: Any, source: Any, encoder: str) -> None:
+    lost = 0
+
+    def __init__(self, output: Any, source: Any, encoder: str, av: Any) -> None:
+        self._av = av
         self._output = output
         self._source = source
+        self._last: int | None = None  # frame's time
+        self._end = 0
         opus = encoder == "libopus"
         # Opus has its own rates; of more than two channels it wants layouts that sources lack.
         rate = 48000 if opus else source.codec_context.sample_rate
         self._stream = output.add_stream(encoder, rate=rate)
-        layout = source.codec_context.layout
-        self._stream.layout = "stereo" if opus and layout.nb_channels > 2 else layout.name
+        self._stream.layout = _layout(source.codec_context.layout, 2 if opus else len(_LAYOUTS))
         if not encoder.startswith("pcm"):
             self._stream.bit_rate = 96_000 * self._stream.codec_context.layout.nb_channels
         _copy_notes(source, self._stream)
 
     def write(self, packet: Any) -> None:
-        self._encode(packet.decode())
+        try:
+            frames = packet.decode()
+        except self._av.FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise
+            self.lost += 1
+        else:
+            self._encode(frames)
 
     def _encode(self, frames: Sequence[Any]) -> None:
         for frame in frames:
+            if frame.pts is not None and self._last is not None and frame.pts <= self._last:
+                frame.pts = self._end
+            if frame.pts is not None:
+                length = Fraction(frame.samples, frame.sample_rate)
+                self._last, self._end = frame.pts, frame.pts + round(length / frame.time_base)
             self._output.mux(self._stream.encode(frame))
 
     def finish(self) -> None:
         self._encode(self._source.decode(None))
         self._output.mux(self._stream.encode(None))
+
+
+def _layout(given: Any, most: int) -> str:
+    """The name of a layout that encoders know; some formats tell only the number of channels."""
+    if given.nb_channels > most:
+        return "stereo"
+    named = not given.name.endswith("channels")
+    return given.name if named else _LAYOUTS[given.nb_channels - 1]
 
 
 def _copy_notes(source: Any, stream: Any) -> None:
