@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +16,7 @@ from trimatte.cli.options import (
     add_network,
     add_output,
     add_screen,
+    check_standard,
     key_remover,
     network_remover,
 )
@@ -338,12 +338,7 @@ def _check_standard(arguments: argparse.Namespace) -> None:
     """Whether standard input and output can be used as is asked."""
     reads = "-" in arguments.input
     writes = arguments.output == "-" or (reads and arguments.output is None)
-    if reads and sys.stdin.isatty():
-        raise UsageError("'-' is standard input, and nothing is piped into it")
-    if writes and sys.stdout.isatty():
-        raise UsageError(
-            "-o - is standard output, which is a terminal: redirect it, or name a file"
-        )
+    check_standard(reads, writes)
     if writes and arguments.json:
         raise UsageError("--json and -o - would mix on standard output: use --json-file")
 

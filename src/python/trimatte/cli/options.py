@@ -26,6 +26,7 @@ __all__ = [
     "add_screen",
     "background_of",
     "check_linear",
+    "check_standard",
     "key_remover",
     "network_remover",
     "remover_options",
@@ -258,6 +259,17 @@ def check_linear(arguments: argparse.Namespace) -> None:
     """Raises UsageError where there is --linear but no --background."""
     if arguments.linear and arguments.background is None:
         raise UsageError("--linear is about --background: give one")
+
+
+def check_standard(reads: bool, writes: bool) -> None:
+    """Raises UsageError where standard input or output is to be used but is closed or a
+    terminal."""
+    if reads and (sys.stdin is None or sys.stdin.isatty()):
+        raise UsageError("'-' is standard input, and nothing is piped into it")
+    if writes and (sys.stdout is None or sys.stdout.isatty()):
+        raise UsageError(
+            "-o - is standard output, which is closed or a terminal: redirect it, or name a file"
+        )
 
 
 def background_of(given: str) -> str | tuple[float, float, float]:

@@ -20,6 +20,7 @@ from trimatte.cli.options import (
     add_screen,
     background_of,
     check_linear,
+    check_standard,
     key_remover,
     network_remover,
 )
@@ -33,6 +34,7 @@ OUT says what is written:
   .mov      ProRes 4444 with alpha        .webm     VP9 with alpha
   .mkv      FFV1 with alpha, lossless     folder/   PNG files from 000001.png, no sound
   .mp4      H.264, with --background; so can the others but folders be opaque too
+  -         standard output: Matroska with FFV1, or --format webm or nut
 
 examples:
   trimatte video clip.mp4 -o cutout.mov
@@ -41,6 +43,7 @@ examples:
   trimatte video clip.mp4 -o on-beach.mp4 --background beach.jpg
   trimatte video clip.mp4 -o cutout.mov --model u2net --device cuda
   trimatte video clip.mp4 -o cutout.mov --matte matte.mp4
+  ffmpeg ... -f matroska - | trimatte video - -o - | ffmpeg -i - ...
 
 Every frame gives one frame, with its time. Ctrl-C leaves what is done so far, playable.
 """
@@ -55,14 +58,24 @@ def add_video(commands: Any) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("input", type=Path, metavar="IN", help="video")
-    add_output(parser, "OUT", "video (.mov, .webm, .mkv, .mp4), or folder for PNG files")
+    parser.add_argument("input", metavar="IN", help="video, or - for standard input")
+    add_output(
+        parser,
+        "OUT",
+        "video (.mov, .webm, .mkv, .nut, .mp4), folder for PNG files, or - for standard output",
+    )
     video = parser.add_argument_group("the video")
     video.add_argument(
         "--start", type=_seconds, metavar="T", help="begin at: seconds, m:ss or h:mm:ss"
     )
     video.add_argument("--end", type=_seconds, metavar="T", help="end before")
     video.add_argument("--no-audio", action="store_true", help="leave the sound out")
+    video.add_argument(
+        "--format",
+        choices=["mov", "webm", "mkv", "nut", "mp4"],
+        help="of OUT (default: by its suffix; mkv to standard output, which mov and mp4 cannot be "
+        "written to)",
+    )
     video.add_argument(
         "--codec",
         choices=["prores", "vp9", "ffv1", "h264", "hevc"],
@@ -105,16 +118,19 @@ def _video(arguments: argparse.Namespace) -> int:
     check_linear(arguments)
     background = None if arguments.background is None else background_of(arguments.background)
     remover = key_remover(arguments) if arguments.model is None else network_remover(arguments)
-    before = _stamp(arguments.output)
+    reads, writes = arguments.input == "-", arguments.output == "-"
+    check_standard(reads, writes)
+    before = None if writes else _stamp(arguments.output)
     with _progress(arguments.quiet) as report:
         try:
             summary = remove_video(
-                arguments.input,
-                arguments.output,
+                sys.stdin.buffer if reads else arguments.input,
+                sys.stdout.buffer if writes else arguments.output,
                 remover=remover,
                 background=background,
                 linear=arguments.linear,
                 matte=arguments.matte,
+                format=arguments.format or ("mkv" if writes else None),
                 codec=arguments.codec,
                 audio=not arguments.no_audio,
                 start=arguments.start,
@@ -124,7 +140,7 @@ def _video(arguments: argparse.Namespace) -> int:
             )
         except KeyboardInterrupt:
             # A second Ctrl-C may have come before they were; an older file is no sign of them.
-            kept = _stamp(arguments.output) not in (None, before)
+            kept = writes or _stamp(arguments.output) not in (None, before)
             said = f"the first {report.done} frames are in {arguments.output}"
             print(
                 f"trimatte: interrupted; {said if kept else 'nothing is written'}", file=sys.stderr

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from trimatte.arrays import Array
 from trimatte.errors import ArgumentError, VideoWarning
-from trimatte.io.sources import ImageSource
+from trimatte.io.sources import ImageSource, is_path
 from trimatte.ops.compositing import composite
 from trimatte.pipeline.backgrounds import Background, fitted_background
 from trimatte.pipeline.remover import Remover
@@ -44,12 +44,13 @@ _WAITING = 4
 
 @dataclass(frozen=True)
 class VideoSummary:
-    """What `remove_video` did: frames written, the seconds it took, where they are. timings:
-    seconds by stage; decoding and encoding ran beside the others."""
+    """What `remove_video` did: frames written, the seconds it took, where they are (None: in the
+    file object that was given). timings: seconds by stage; decoding and encoding ran beside the
+    others."""
 
     frames: int
     seconds: float
-    output: Path
+    output: Path | None
     timings: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -70,13 +71,14 @@ class _Cut(NamedTuple):
 
 
 def remove_video(
-    source: PathName,
-    output: PathName,
+    source: PathName | BinaryIO,
+    output: PathName | BinaryIO,
     *,
     remover: Remover | VideoRemover | None = None,
     background: ImageSource | tuple[float, float, float] | None = None,
     linear: bool = False,
     matte: PathName | None = None,
+    format: str | None = None,
     codec: str | None = None,
     audio: bool = True,
     start: float | None = None,
@@ -95,14 +97,16 @@ def remove_video(
     being finished, or any other failure, leaves nothing.
 
     Args:
-        source: a video file.
-        output: .mov (ProRes 4444 with alpha), .webm (VP9 with alpha), .mkv (FFV1 with alpha), a
-            folder (PNG files from 000001.png, no sound), or with a background also .mp4 (H.264).
+        source: a video file, or a binary file object, which may be a pipe and is not closed.
+        output: .mov (ProRes 4444 with alpha), .webm (VP9 with alpha), .mkv or .nut (FFV1 with
+            alpha), a folder (PNG files from 000001.png, no sound), or with a background also .mp4
+            (H.264). A binary file object, or a pipe, takes mkv, webm or nut as it comes.
         remover: cuts out the frames; None: one made of options.
         background: what to put behind: (r, g, b) in 0..255, a colour's name, or an image, which is
             cropped to fit; the output then has no alpha.
         linear: blend with it in linear light.
         matte: where to write alpha as a grey video, or as a folder of PNG files.
+        format: the output's, as its suffix without the dot; None: by its name.
         codec: "prores", "vp9", "ffv1", "h264" or "hevc"; None: the container's first.
         audio: keep the sound.
         start, end: seconds; frames in [start, end) are taken, and start becomes 0.
@@ -119,21 +123,21 @@ def remove_video(
         ArgumentError: the source is no video, the output cannot be written or cannot hold what it
             should, an option is out of range.
         EngineError: PyAV is missing, or as `Remover` does.
+        BrokenPipeError: nobody reads the output any more.
 
     Warns:
-        VideoWarning: the frames are interlaced.
+        VideoWarning: frames are interlaced, change in size, or cannot be decoded; a track is not
+            passed on.
     """
     begun = time.perf_counter()
     _check_names(source=source, output=output, matte=matte)
     if linear and background is None:
         raise ArgumentError("video: linear is about the background: give one")
     cut = _video_remover(remover, stabilize, options)
-    targets = [Target.of(output, codec, alpha=background is None)]
+    targets = [Target.of(output, codec, format, alpha=background is None)]
     if matte is not None:
         targets.append(Target.of(matte, alpha=False, sound=False))
-    _keep_apart(
-        [source, *([background] if isinstance(background, (str, os.PathLike)) else [])], targets
-    )
+    _keep_apart([name for name in (source, background) if is_path(name)], targets)
     behind = None if background is None else _tried(fitted_background(background))
     av = load_av()
     clip = VideoFile(source, start=start, end=end, audio=audio)
@@ -162,9 +166,11 @@ def _warn_of(clip: Clip) -> None:
 
 def _check_names(**names: object) -> None:
     for which, name in names.items():
+        is_file = which != "matte" and hasattr(name, "write" if which == "output" else "read")
         optional = which == "matte" and name is None
-        if not (optional or (isinstance(name, (str, os.PathLike)) and str(name))):
-            raise ArgumentError(f"video: {which} must be a path, got {name!r}")
+        if not (optional or is_file or (is_path(name) and str(name))):
+            kinds = "a path" if which == "matte" else "a path or a binary file object"
+            raise ArgumentError(f"video: {which} must be {kinds}, got {name!r}")
 
 
 def _video_remover(
@@ -178,9 +184,9 @@ def _video_remover(
     return remover
 
 
-def _keep_apart(read: Sequence[PathName], targets: Sequence[Target]) -> None:
+def _keep_apart(read: Sequence[Any], targets: Sequence[Target]) -> None:
     """Refuse to write onto what is read, or twice onto the same."""
-    paths = [target.path for target in targets]
+    paths = [target.path for target in targets if target.path is not None]
     for name in read:
         for path in paths:
             if path == Path(name).resolve() or (path.exists() and _same_file(path, Path(name))):

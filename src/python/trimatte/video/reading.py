@@ -79,23 +79,37 @@ class _Source:
         self._file = file
         self._read = getattr(file, "read1", file.read)
         self._stopped = threading.Event()
+        self.error: BaseException | None = None  # of the last read
         if file.seekable():
             self.seek, self.tell = file.seek, file.tell
+        self._waits = self.is_pipe and _can_be_waited_for(file)
 
     @property
     def is_pipe(self) -> bool:
         return not hasattr(self, "seek")
 
     def read(self, size: int) -> bytes:
-        # Windows can wait for sockets only.
-        waits = self.is_pipe and os.name == "posix"
-        while waits and not select.select([self._file], [], [], _PATIENCE)[0]:
-            if self._stopped.is_set():
-                return b""
-        return bytes(self._read(size))
+        if self.error is not None:  # which FFmpeg takes for an end, behind which it looks again
+            return b""
+        try:
+            while self._waits and not select.select([self._file], [], [], _PATIENCE)[0]:
+                if self._stopped.is_set():
+                    return b""
+            return bytes(self._read(size))
+        except BaseException as error:  # KeyboardInterrupt too, or it would be lost in FFmpeg
+            self.error = error
+            return b""
 
     def stop(self) -> None:
         self._stopped.set()
+
+
+def _can_be_waited_for(file: BinaryIO) -> bool:
+    try:
+        file.fileno()
+    except (AttributeError, OSError):
+        return False
+    return os.name == "posix"  # Windows can wait for sockets only
 
 
 @dataclass
@@ -202,7 +216,11 @@ class VideoFile:
                     return
                 source = self._opened = path.open("rb", buffering=0)
             self._piped = _Source(source)
-            self._container = self._av.open(self._piped)
+            try:
+                self._container = self._av.open(self._piped)
+            finally:
+                if isinstance(self._piped.error, KeyboardInterrupt):
+                    raise self._piped.error
         except (self._av.FFmpegError, OSError, ValueError) as error:
             if isinstance(error, ArgumentError):
                 raise
@@ -328,6 +346,8 @@ class VideoFile:
                 if packet.size:
                     clock.straighten(packet)
                     yield packet
+            if self._piped is not None and self._piped.error is not None:
+                self._tally.failure = cause(self._piped.error)
         except (self._av.FFmpegError, OSError) as error:
             if self._first is None:
                 raise self._unreadable(error) from error
@@ -454,8 +474,11 @@ class VideoFile:
         return Fraction(3, 2) / (self.rate or 10)
 
     def _unreadable(self, error: BaseException) -> ArgumentError:
-        piped = self._piped is not None and self._piped.is_pipe and self._container is None
-        hint = "; a pipe cannot hold an MP4 or MOV file whose index is at its end" if piped else ""
+        hint = ""
+        if self._piped is not None:
+            error = self._piped.error or error
+            if self._piped.is_pipe:
+                hint = "; an MP4 or MOV file can be read from a pipe only with its index in front"
         return ArgumentError(f"video: cannot read {self.name}: {cause(error)}{hint}")
 
     def stop(self) -> None:

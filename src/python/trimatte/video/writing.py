@@ -9,17 +9,21 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 
 from trimatte.arrays import Array
 from trimatte.errors import ArgumentError
 from trimatte.io.atomic import adding_to, replacing_path
+from trimatte.io.sources import name_of
 from trimatte.io.writing import write_image
 from trimatte.video.colours import Converter
 from trimatte.video.frames import Clip, Frame
 from trimatte.video.reading import cause
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Sink", "Target", "open_sink"]
 
@@ -66,14 +70,15 @@ _CODECS = {
 @dataclass(frozen=True)
 class _Container:
     """FFmpeg's name, the codecs (of those that can do what is asked the first is taken), and the
-    sound that it takes as it is (empty: any), what other sound becomes, and whether times before 0
-    can be told."""
+    sound that it takes as it is (empty: any), what other sound becomes, whether times before 0
+    can be told, and whether a pipe can hold it."""
 
     format: str
     codecs: tuple[str, ...]
     sound: frozenset[str]
     sound_encoder: str
     negative_times: bool
+    streams: bool
 
 
 _PCM = {f"pcm_{kind}" for kind in ("s16le", "s16be", "s24le", "s24be", "s32le", "f32le")}
@@ -84,17 +89,22 @@ _CONTAINERS = {
         frozenset({"aac", "ac3", "alac", "eac3", "mp3", *_PCM}),
         "pcm_s16le",
         True,
+        False,
     ),
-    ".webm": _Container("webm", ("vp9",), frozenset({"opus", "vorbis"}), "libopus", False),
+    ".webm": _Container("webm", ("vp9",), frozenset({"opus", "vorbis"}), "libopus", False, True),
     ".mp4": _Container(
         "mp4",
         ("h264", "hevc"),
         frozenset({"aac", "ac3", "alac", "eac3", "mp3", "opus"}),
         "aac",
         True,
+        False,
     ),
     ".mkv": _Container(
-        "matroska", ("h264", "hevc", "ffv1", "vp9", "prores"), frozenset(), "aac", False
+        "matroska", ("h264", "hevc", "ffv1", "vp9", "prores"), frozenset(), "aac", False, True
+    ),
+    ".nut": _Container(
+        "nut", ("h264", "hevc", "ffv1", "vp9", "prores"), frozenset(), "pcm_s16le", False, True
     ),
 }
 
@@ -106,61 +116,95 @@ _NUMBERED = re.compile(r"\d{6}\.png")
 
 @dataclass(frozen=True)
 class Target:
-    """Where pictures go and as what. codec None: a folder of PNG files. sound: with it."""
+    """Where pictures go and as what.
 
-    path: Path
-    codec: str | None
+    path: of a file or folder that appears when it is whole, or of a pipe; None: it is `file`.
+    container: None: a folder of PNG files. sound: with it.
+    """
+
+    name: str
+    path: Path | None
+    file: BinaryIO | None
+    container: str | None
+    codec: str
     alpha: bool
     sound: bool = True
 
     @property
+    def is_pipe(self) -> bool:
+        """Whether it is written as it comes."""
+        return self.path is None or _is_pipe(self.path)
+
+    @property
     def mixes_colours(self) -> bool:
         """Whether neighbours share their colour: what is transparent then colours what is not."""
-        layouts = _CODECS[self.codec].alpha if self.codec is not None and self.alpha else None
+        layouts = _CODECS[self.codec].alpha if self.codec in _CODECS and self.alpha else None
         return layouts is not None and "420" in layouts[0]
 
     @classmethod
     def of(
         cls,
-        output: str | os.PathLike[str],
+        output: str | os.PathLike[str] | BinaryIO,
         codec: str | None = None,
+        format: str | None = None,
         *,
         alpha: bool = True,
         sound: bool = True,
     ) -> Target:
-        """By the name of the output, and its codec if one is asked for.
+        """By the name of the output or its format, and its codec if one is asked for.
 
         Raises ArgumentError: no such container or codec, or it cannot hold what it should.
         """
-        name = os.fspath(output)
-        path = Path(name)
-        suffix = path.suffix.lower()
-        if path.is_dir() or name.endswith(("/", os.sep)) or not suffix:
-            if codec is not None:
-                raise ArgumentError(f"video: a folder of PNG files has no codec, got {codec!r}")
-            return cls(_free_folder(path), None, alpha, sound)
+        name = name_of(output)
+        if not isinstance(output, (str, os.PathLike)):
+            file, path, suffix = output, None, ""
+        else:
+            file, path, suffix = None, Path(output), Path(output).suffix.lower()
+            is_folder = path.is_dir() or os.fspath(output).endswith(("/", os.sep)) or not suffix
+            if is_folder and format is None:
+                if codec is not None:
+                    raise ArgumentError(f"video: a folder of PNG files has no codec, got {codec!r}")
+                return cls(name, _free_folder(path), None, None, "png", alpha, sound)
+            path = path if _is_pipe(path) else path.resolve()
+            if not path.parent.is_dir():
+                folder = str(path.parent)
+                raise ArgumentError(f"video: cannot write {name}: there is no folder {folder!r}")
+        suffix = suffix if format is None else f".{format}"
         container = _CONTAINERS.get(suffix)
         if container is None:
+            known = ", ".join(_CONTAINERS)
             raise ArgumentError(
-                f"video: cannot tell what to write for {name!r}; use {', '.join(_CONTAINERS)}, or "
-                "a folder for PNG files"
+                f"video: format must be one of {known.replace('.', '')}, got {format!r}"
+                if path is None or format is not None
+                else f"video: cannot tell what to write for {name}; use {known}, or a folder for "
+                "PNG files"
             )
-        if not path.resolve().parent.is_dir():
+        if (path is None or _is_pipe(path)) and not container.streams:
+            able = ", ".join(each[1:] for each, kind in _CONTAINERS.items() if kind.streams)
             raise ArgumentError(
-                f"video: cannot write {name!r}: there is no folder {str(path.resolve().parent)!r}"
+                f"video: format must be one of {able} for a pipe, which {suffix[1:]} cannot be "
+                "written to"
             )
-        able = [c for c in container.codecs if not alpha or _CODECS[c].alpha is not None]
-        if codec is not None and codec not in container.codecs:
-            raise ArgumentError(
-                f"video: {suffix} is written with {' or '.join(container.codecs)}, "
-                f"got codec={codec!r}"
-            )
-        if not able or (codec is not None and codec not in able):
-            raise ArgumentError(
-                f"video: {name!r}: {codec or suffix} holds no transparency: write .mov "
-                f"(ProRes 4444) or .webm (VP9), or give a background to put behind"
-            )
-        return cls(path.resolve(), codec or able[0], alpha, sound)
+        return cls(name, path, file, suffix, _codec(container, codec, alpha, suffix), alpha, sound)
+
+
+def _is_pipe(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _codec(container: _Container, codec: str | None, alpha: bool, suffix: str) -> str:
+    """The one asked for, or the first that can do what is asked."""
+    able = [c for c in container.codecs if not alpha or _CODECS[c].alpha is not None]
+    if codec is not None and codec not in container.codecs:
+        raise ArgumentError(
+            f"video: {suffix} is written with {' or '.join(container.codecs)}, got codec={codec!r}"
+        )
+    if not able or (codec is not None and codec not in able):
+        raise ArgumentError(
+            f"video: {codec or suffix} holds no transparency: write .mov (ProRes 4444) or .webm "
+            "(VP9), or give a background to put behind"
+        )
+    return codec or able[0]
 
 
 class Sink(Protocol):
@@ -175,23 +219,72 @@ class Sink(Protocol):
 
 @contextmanager
 def open_sink(target: Target, clip: Clip, av: Any) -> Iterator[Sink]:
-    """What writes to the target; it has its name when the body has ended well.
+    """What writes to the target, which has its name when the body has ended well.
 
-    Raises ArgumentError: it cannot be written.
+    Raises ArgumentError: it cannot be written. BrokenPipeError: nobody reads the pipe any more.
     """
     try:
-        if target.codec is None:
+        if target.container is None:
+            assert target.path is not None
             with adding_to(target.path) as folder:
                 yield _Folder(folder)
+        elif target.is_pipe:
+            with _Pipe(target) as pipe, _opened(pipe, target, clip, av) as file:
+                yield file
         else:
-            with replacing_path(target.path) as partial:
-                file = _File(partial, target, clip, av)
-                try:
-                    yield file
-                finally:
-                    file.close()
+            assert target.path is not None
+            with replacing_path(target.path) as partial, _opened(partial, target, clip, av) as file:
+                yield file
+    except BrokenPipeError:
+        raise
     except (av.FFmpegError, OSError) as error:
-        raise ArgumentError(f"video: cannot write {str(target.path)!r}: {cause(error)}") from error
+        raise ArgumentError(f"video: cannot write {target.name}: {cause(error)}") from error
+
+
+class _Pipe:
+    """A pipe or file object as PyAV is to see it, which would close it, and seek in it, and lose
+    its errors."""
+
+    def __init__(self, target: Target) -> None:
+        self._file: BinaryIO = target.file or target.path.open("wb")  # type: ignore[union-attr]
+        self._is_ours = target.file is None
+        self._error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            rest = memoryview(data)
+            while rest and self._error is None:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self._error = error
+        except ValueError as error:  # it is closed
+            self._error = OSError(str(error))
+        return len(data)
+
+    def check(self) -> None:
+        """Raises what `write` could not."""
+        if self._error is not None:
+            raise self._error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.check()
+            self._file.flush()
+        if self._is_ours:
+            with suppress(OSError):  # of what is still to be written, once that has failed
+                self._file.close()
+
+
+@contextmanager
+def _opened(place: Any, target: Target, clip: Clip, av: Any) -> Iterator[_File]:
+    file = _File(place, target, clip, av)
+    try:
+        yield file
+    finally:
+        file.close()
 
 
 # --- folders ---
@@ -234,12 +327,13 @@ class _Folder:
 class _File:
     """A video file; its header is written with the first frame."""
 
-    def __init__(self, path: Path, target: Target, clip: Clip, av: Any) -> None:
+    def __init__(self, place: Any, target: Target, clip: Clip, av: Any) -> None:
         self._av = av
-        assert target.codec is not None
+        self._place = place
+        assert target.container is not None
         self._codec = _CODECS[target.codec]
         self._alpha = target.alpha
-        self._container_kind = _CONTAINERS[target.path.suffix.lower()]
+        self._container_kind = _CONTAINERS[target.container]
         try:
             av.codec.Codec(self._codec.encoder, "w")
         except ValueError:
@@ -254,7 +348,7 @@ class _File:
         self._stream: Any = None
         self._tracks: dict[int, _Track] = {}
         self._early: list[Any] = []  # sound that came before the first picture
-        self._output: Any = av.open(str(path), "w", format=self._container_kind.format)
+        self._output: Any = av.open(place, "w", format=self._container_kind.format)
 
     def picture(self, frame: Frame, pixels: Array) -> None:
         if self._stream is None:
@@ -263,6 +357,8 @@ class _File:
         encoded.pts, encoded.time_base = frame.pts, frame.time_base
         encoded.duration = frame.duration
         self._output.mux(self._stream.encode(encoded))
+        if isinstance(self._place, _Pipe):
+            self._place.check()
 
     def _begin(self, frame: Frame, pixels: Array) -> None:
         layouts = self._codec.alpha if self._alpha else self._codec.opaque
@@ -287,7 +383,11 @@ class _File:
     def _track(self, source: Any) -> _Track:
         kind = self._container_kind
         name = source.codec_context.codec.canonical_name
-        if not kind.sound or name in kind.sound:
+        # A pipe's header cannot be completed later, and without ADTS headers AAC needs one.
+        lacks_header = (
+            name == "aac" and not source.codec_context.extradata and isinstance(self._place, _Pipe)
+        )
+        if not lacks_header and (not kind.sound or name in kind.sound):
             # Of a container that takes any, there are kinds that PyAV knows better about.
             with suppress(ValueError):
                 return _Copied(self._output, source, kind.negative_times, self._av)
