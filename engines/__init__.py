@@ -15,7 +15,7 @@ from .trimap_network import TrimapNetwork
 from .weights.cards import Card, InputSpec, OutputSpec, cards, find_card
 from .weights.catalogue import describe
 from .weights.checkpoints import read_checkpoint
-from .weights.fetch import fetch, models_folder
+from .weights.fetch import fetch, models_folder, on_disk
 
 __all__ = [
     "NETWORKS",
@@ -37,6 +37,7 @@ __all__ = [
     "fetch",
     "find_card",
     "models_folder",
+    "on_disk",
     "open_session",
     "parse_batch",
     "quantize",

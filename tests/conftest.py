@@ -37,6 +37,15 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def published_u2netp(shared_data: Path) -> Path:
+    """The file of the weights that U²-NetP's authors published, in the folder beside that one."""
+    path = shared_data.parent / "models" / "u2netp.onnx"
+    if not path.is_file():
+        pytest.skip(f"published_u2netp: there is no {path}")
+    return path
+
+
 GREEN = (40, 180, 60)
 
 

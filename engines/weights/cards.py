@@ -193,11 +193,17 @@ def find_card(model: str | Path, *, card: str | Path | Card | None = None) -> Ca
         ArgumentError: there is no such name, or an argument is not what is listed above.
         EngineError: there is no such file, or no card beside it, or the card is broken.
     """
+    return _find(model, card, "model")
+
+
+def _find(model: Any, card: str | Path | Card | None, argument: str) -> Card:
+    """The card of a model that is given as this argument of `find_card`."""
     if not isinstance(model, (str, Path)) or not str(model):
         raise ArgumentError(
-            f"find_card: model must be a name or a path to an .onnx or .toml, got {model!r:.80}"
+            f"find_card: {argument} must be a name or a path to an .onnx or .toml, got "
+            f"{model!r:.80}"
         )
-    path = expanded(model, "find_card: model")
+    path = expanded(model, f"find_card: {argument}")
     if card is not None and path.suffix != ".onnx":
         raise ArgumentError(f"find_card: card= is for a path to an .onnx, got model {model!r:.80}")
     if path.suffix == ".onnx":
@@ -205,8 +211,15 @@ def find_card(model: str | Path, *, card: str | Path | Card | None = None) -> Ca
     if path.suffix == ".toml":
         return read_card(path)
     if isinstance(model, Path) or len(path.parts) > 1:
-        raise ArgumentError(f"find_card: a path must end in .onnx or .toml, got {model!r:.200}")
-    return _named(model)
+        raise ArgumentError(
+            f"find_card: {argument} must be a name, or a path that ends in .onnx or .toml, got "
+            f"{model!r:.200}"
+        )
+    if model not in _names():
+        raise ArgumentError(
+            f"find_card: {argument} must be the name of a model, got {model!r:.80}; {_near(model)}"
+        )
+    return _own(model)
 
 
 def read_card(path: Path) -> Card:
@@ -308,7 +321,7 @@ def _local(path: Path, card: str | Path | Card | None) -> Card:
     if not path.is_file():
         raise EngineError(f"{path}: there is no such file")
     if card is not None:
-        described = card if isinstance(card, Card) else find_card(card)
+        described = card if isinstance(card, Card) else _find(card, None, "card")
         described = replace(described, urls=(), sha256=None, md5=None, size=None, checkpoint=None)
     else:
         described = _beside(path)
@@ -319,19 +332,19 @@ def _beside(path: Path) -> Card:
     beside = path.with_suffix(".toml")
     if not beside.is_file():
         raise EngineError(
-            f"{path}: how to run it is not known: pass card= (on the command line --card) with the "
-            f"name of a model that is run alike ({', '.join(_names())}), or write "
+            f"{path}: how to run it is not known: pass card= with the name of a "
+            f"model that is run alike ({', '.join(_names())}), or write "
             f"{beside}, at least:\n\n{_MINIMAL}"
         )
     return read_card(beside)
 
 
-def _named(name: str) -> Card:
-    if name in _names():
-        return _own(name)
-    near = difflib.get_close_matches(name, _names(), n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(_names())}"
-    raise ArgumentError(f"find_card: there is no model {name!r:.80}; {hint}")
+def _near(name: str) -> str:
+    """What may be meant by a name that no model has; of names that hold it, the general first."""
+    holding = [each for each in _names() if len(name) > 2 and name.lower() in each]
+    holding.sort(key=lambda each: "general" not in each)
+    near = list(dict.fromkeys([*holding, *difflib.get_close_matches(name.lower(), _names())]))[:3]
+    return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(_names())}"
 
 
 @cache

@@ -13,13 +13,13 @@ from trimatte.errors import ArgumentError, EngineError
 from trimatte.optional import require
 
 from ..session import Progress
-from .cards import Card
+from .cards import Card, cards
 from .download import Download, DownloadError
 from .file_lock import file_lock
 from .folders import expanded, user_folder
 from .verified import Verified, digest
 
-__all__ = ["fetch", "models_folder"]
+__all__ = ["fetch", "models_folder", "on_disk"]
 
 
 def models_folder() -> Path:
@@ -40,11 +40,12 @@ def fetch(
 ) -> Path:
     """The file of a model's weights, fetched if it is not there.
 
-    It is looked for where the card says, in the folder, and by hash in the folders of rembg
-    (``U2NET_HOME``, ``$XDG_DATA_HOME/.u2net``, ``~/.u2net``), where it is used in place and nothing
-    is written. What is found nowhere is fetched into the folder, and gets its name there only once
-    its hash is right; a damaged file of that name is replaced then. A download that was cut goes on
-    where it was. Of several processes one fetches and the others wait.
+    It is looked for where the card says, in the folder, and by hash in the folders of rembg, where
+    it is used in place and nothing is written: ``U2NET_HOME``, ``REMBG_HOME``,
+    ``$XDG_DATA_HOME/rembg``, ``~/.rembg``, ``$XDG_DATA_HOME/.u2net`` and ``~/.u2net``, and the
+    folders ``models/NAME`` of each. What is found nowhere is fetched into the folder, and gets its
+    name there only once its hash is right; a damaged file of that name is replaced then. A download
+    that was cut goes on where it was. Of several processes one fetches and the others wait.
 
     Environment: ``TRIMATTE_HOME`` is where models are kept; ``TRIMATTE_MODEL_MIRROR`` is an address
     to try first, to which the file's name is added (the hash makes it as safe as the card's own);
@@ -86,6 +87,16 @@ def fetch(
     return found
 
 
+def on_disk(card: Card) -> Path | None:
+    """The file of a model's weights that `fetch` would try first, by its name and size.
+
+    Nothing is hashed or fetched. None: there is none.
+    """
+    own = models_folder() if card.folder is None else card.folder
+    others = cards().keys() - {card.name}
+    return next((each for each in _files(card, own / card.file) if each.stem not in others), None)
+
+
 def _check_license(card: Card, accepted: bool | str) -> None:
     if card.commercial is not False or accepted is True:
         return
@@ -94,8 +105,7 @@ def _check_license(card: Card, accepted: bool | str) -> None:
         return
     raise EngineError(
         f"{card.name}: its weights may not be used commercially ({card.license}, "
-        f"{card.license_url}). If you accept that: accept_license={card.license!r} (on the "
-        "command line --accept-license), or "
+        f"{card.license_url}). If you accept that: accept_license={card.license!r}, or "
         f"{card.name} in the environment's TRIMATTE_ACCEPT_LICENSE"
     )
 
@@ -122,25 +132,32 @@ def _made_from_checkpoint(card: Card, path: Path) -> Path:
 
 
 def _find(card: Card, target: Path, verified: Verified) -> Path | None:
+    return next((path for path in _files(card, target) if _has(verified, path)), None)
+
+
+def _files(card: Card, target: Path) -> Iterator[Path]:
+    """The files of the model's size where it is looked for."""
     for path in (target, *_in_folders_of_rembg(card)):
-        if _is_file(path) and card.size in (None, path.stat().st_size) and _has(verified, path):
-            return path
-    return None
+        if _is_file(path) and card.size in (None, path.stat().st_size):
+            yield path
 
 
 def _in_folders_of_rembg(card: Card) -> Iterator[Path]:
     """Files that may be the model's, those first that are named as it is."""
     names = {f"{card.name}.onnx", card.file}
     for folder in _folders_of_rembg():
-        files = sorted(folder.glob("*.onnx"), key=lambda path: path.name not in names)
+        found = (*folder.glob("*.onnx"), *folder.glob("models/*/*.onnx"))
+        files = sorted(found, key=lambda path: path.name not in names)
         # Of a size that is not known, every file would have to be hashed.
         hashable = (path for path in files if card.size or path.name in names)
         yield from (path for path in hashable if os.access(path, os.R_OK))
 
 
 def _folders_of_rembg() -> list[Path]:
+    """Where rembg keeps weights: 2.0.86 in ``models/NAME`` of each, earlier ones in the folder."""
+    homes = [os.environ.get("U2NET_HOME"), os.environ.get("REMBG_HOME")]
     data = os.environ.get("XDG_DATA_HOME")
-    named = [os.environ.get("U2NET_HOME"), data and f"{data}/.u2net", "~/.u2net"]
+    named = [*homes, data and f"{data}/rembg", "~/.rembg", data and f"{data}/.u2net", "~/.u2net"]
     return list(dict.fromkeys(expanded(name, "rembg's folder") for name in named if name))
 
 

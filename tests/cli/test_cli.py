@@ -19,7 +19,7 @@ from tests.conftest import GREEN, Run, picture
 from trimatte import Remover
 from trimatte.cli.main import main
 from trimatte.io import writing
-from trimatte.io.reading import IMAGE_SUFFIXES, read_image, read_mask
+from trimatte.io.reading import read_image, read_mask
 from trimatte.io.writing import encode_png
 
 
@@ -306,7 +306,7 @@ def test_an_output_folder_inside_is_not_read(run: Run, photos: Path) -> None:
     (photos / "broken.png").unlink()
     for _ in range(2):
         code, _, err = run("key", photos, "-r", "-o", photos / "out")
-        assert (code, err) == (0, "")
+        assert (code, err) == (0, "trimatte: 5 images cut out\n")
         assert len(tree(photos / "out")) == 5
 
 
@@ -509,11 +509,6 @@ def test_real_photographs(run: Run, shared_data: Path, tmp_path: Path) -> None:
         assert run("key", shared_data / "greenscreen" / f"{name}.png", "-o", output)[0] == 0
         alpha = read_image(output)[:, :, 3]
         assert 0.02 < (alpha > 0).mean() < 0.98
-
-
-def test_the_module_says_what_it_can_read() -> None:
-    # Older Pillows have no AVIF: such a file is named as one that cannot be read.
-    assert set(Image.registered_extensions()) >= IMAGE_SUFFIXES - {".avif"}
 
 
 def test_keys_to_choose_from(run: Run, photo: Path, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_remove(run: Run, models: Callable[[str], Path], tmp_path: Path) -> None
         (("--model", "nowhere.onnx"), 1, "no such file"),
         (("--model", "~nosuchuser/mine.onnx"), 2, "there is no such user"),
         (("--model", "bria-rmbg-2.0"), 1, "CC-BY-NC-4.0"),
-        (("--runtime", "caffe"), 2, "invalid choice"),
+        (("--runtime", "caffe"), 2, "--runtime must be one of auto, "),
     ],
 )
 def test_remove_says_what_is_wrong(
@@ -86,7 +86,11 @@ def test_a_model_is_not_written_onto(run: Run, tmp_path: Path) -> None:
 def test_list(run: Run) -> None:
     code, out, err = run("engines", "list")
     assert (code, err) == (0, "")
-    assert [line.split()[0] for line in out.splitlines()] == list(engines.cards())
+    lines = {line.split()[0]: line.split()[1:] for line in out.splitlines()}
+    assert list(lines) == list(engines.cards())
+    assert lines["bria-rmbg-2.0"][3:6] == ["1,024", "MB", "CC-BY-NC-4.0"]
+    built_in = engines.on_disk(engines.find_card("u2net-lite"))
+    assert lines["u2net-lite"] == ["U²-Net", "lite", "5", "MB", "MIT", str(built_in)]
     assert "CC-BY-NC-4.0, commercial use: no" in run("engines", "list", "--licenses")[1]
     assert "Apache-2.0" in run("engines", "list", "modnet")[1]
     code, out, err = run("engines", "list", "unet")

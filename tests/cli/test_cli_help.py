@@ -11,7 +11,14 @@ import pytest
 from trimatte import Remover
 from trimatte.cli import options
 from trimatte.cli.main import _parser
-from trimatte.cli.options import key_remover, network_remover, remover_options
+from trimatte.cli.options import (
+    KEY_BAND,
+    KEYED_ONLY_WITH,
+    MASK_BAND,
+    key_remover,
+    network_remover,
+    remover_options,
+)
 from trimatte.inspector.view import MAX_PIXELS
 from trimatte.ops.key_rules import KEY_DEFAULTS
 from trimatte.pipeline.options import RemoverOptions
@@ -64,6 +71,24 @@ def test_matte_and_only_mask_state_no_default_for_a_required_output() -> None:
     for option in ("--output", "--only-mask"):
         flag = next(a for a in PARSERS["trimatte matte"]._actions if option in a.option_strings)
         assert "default" not in flag.help
+
+
+def test_the_help_says_of_what_the_defaults_are() -> None:
+    bands = {
+        "key": KEY_BAND,
+        "remove": MASK_BAND,
+        "serve": MASK_BAND,
+        "matte": f"{MASK_BAND}; a trimap has none",
+        "inspect": f"{MASK_BAND}; of a key, {KEY_BAND}",
+        "video": f"{KEY_BAND}; with --model, {MASK_BAND}",
+    }
+    for command, band in bands.items():
+        assert f"(default: {band})" in help_of(f"trimatte {command} --radius")
+    for option in ("--alpha", "--trimap-out", "--format"):
+        assert "folder" in help_of(f"trimatte remove {option}")
+        assert "folder" not in help_of(f"trimatte matte {option}")
+    described = [group.description for group in PARSERS["trimatte inspect"]._action_groups]
+    assert f"Nothing is keyed without {KEYED_ONLY_WITH}." in described
 
 
 def test_inspect_runs_the_network_that_its_help_names_unless_it_keys() -> None:
@@ -128,6 +153,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "device": ("auto", "auto"),
     "workers": ("3", 3),
     "max_memory": ("2GiB", "2GiB"),
+    "max_pixels": ("200M", 200_000_000),
 }
 """As typed, and as a Remover is given it."""
 COMMANDS = {

@@ -103,6 +103,15 @@ def test_the_naive_cutout_premultiplied_is_rembgs(session: Session, mask: Any) -
     np.testing.assert_array_equal(ours[shows][:, :3], PHOTO[shows])  # not darkened
 
 
+def test_the_file_that_rembg_publishes(published_u2netp: Path, shared_data: Path) -> None:
+    session = new_session("u2net_custom", model_path=published_u2netp, providers=CPU)
+    folder = shared_data / "references" / "rembg" / "tests"
+    ours = remove(Image.open(folder / "fixtures" / "anime-girl-1.jpg"), session=session)
+    with Image.open(folder / "results" / "anime-girl-1.u2netp.png") as theirs:
+        expected = np.asarray(theirs, np.int16)
+    assert np.abs(trimatte.premultiply(np.asarray(ours)) - expected).max() <= 1
+
+
 def test_putalpha(session: Session, mask: Any) -> None:
     picture = Image.fromarray(PHOTO)
     before = picture.copy()

@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 from trimatte.engines.weights import download, verified
 from trimatte.engines.weights.cards import Card, InputSpec, OutputSpec, find_card
-from trimatte.engines.weights.fetch import fetch, models_folder
+from trimatte.engines.weights.fetch import fetch, models_folder, on_disk
 
 from trimatte.errors import ArgumentError, EngineError
 
@@ -182,7 +182,8 @@ def server() -> Iterator[Server]:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home, an environment without settings, and no long pauses."""
     for name in list(os.environ):
-        if name.startswith(("TRIMATTE_", "U2NET_", "XDG_")) or name.lower().endswith("_proxy"):
+        ours_or_rembgs = ("TRIMATTE_", "U2NET_", "REMBG_", "XDG_")
+        if name.startswith(ours_or_rembgs) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(download, "_BACKOFF", 0.001)
@@ -533,14 +534,22 @@ def test_offline_is_off_when_it_is_0(server: Server, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("variable", "folder"),
-    [("U2NET_HOME", "u2"), ("XDG_DATA_HOME", "data/.u2net"), ("HOME", ".u2net")],
+    ("variable", "home", "folder"),
+    [
+        ("U2NET_HOME", "u2", "u2"),
+        ("XDG_DATA_HOME", "data", "data/.u2net"),
+        ("HOME", "", ".u2net"),
+        ("U2NET_HOME", "u2", "u2/models/model"),  # from here on as rembg 2.0.86 has them
+        ("REMBG_HOME", "re", "re/models/model"),
+        ("XDG_DATA_HOME", "data", "data/rembg/models/model"),
+        ("HOME", "", ".rembg/models/model"),
+    ],
 )
 def test_a_file_of_rembg_is_found_by_its_hash_and_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, folder: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, home: str, folder: str
 ) -> None:
     without_sockets(monkeypatch)
-    monkeypatch.setenv(variable, str(tmp_path / folder.removesuffix(".u2net")))
+    monkeypatch.setenv(variable, str(tmp_path / home))
     theirs = tmp_path / folder
     theirs.mkdir(parents=True)
     (theirs / "a-first.onnx").write_bytes(CONTENT[::-1])
@@ -552,6 +561,23 @@ def test_a_file_of_rembg_is_found_by_its_hash_and_left_alone(
     (theirs / "a-first.onnx").unlink()
     assert fetch(card) == theirs / "b-second.onnx"
     assert before[1:] == [(path, path.stat().st_mtime_ns) for path in sorted(theirs.rglob("*"))]
+
+
+def test_on_disk_is_what_is_there_by_name_and_size(home: Path, tmp_path: Path) -> None:
+    card = replace(find_card("bria-rmbg-2.0"), size=len(CONTENT))
+    assert on_disk(card) is None
+    folder = tmp_path / ".rembg" / "models"
+    for name, content in {"u2net": CONTENT, "bria-rmbg": CONTENT[1:]}.items():
+        (folder / name).mkdir(parents=True)
+        (folder / name / f"{name}.onnx").write_bytes(content)
+    assert on_disk(card) is None  # another's, and one that was cut
+    theirs = folder / "bria-rmbg" / "bria-rmbg.onnx"
+    theirs.write_bytes(CONTENT)
+    assert on_disk(card) == theirs
+    home.mkdir(parents=True)
+    (home / card.file).write_bytes(CONTENT)
+    assert on_disk(card) == home / card.file
+    assert on_disk(find_card("u2net-lite")) is not None
 
 
 def test_a_file_of_rembg_whose_size_is_not_known_is_found_by_its_name(

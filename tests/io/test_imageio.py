@@ -298,12 +298,6 @@ def test_floats_are_taken_in_0_to_1_only() -> None:
         read_image(Image.new("I", (3, 3)))
 
 
-def test_the_first_frame_of_an_animation() -> None:
-    frames = [Image.new("RGB", (4, 3), colour) for colour in ("red", "blue")]
-    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    np.testing.assert_array_equal(read_image(data)[0, 0, :3], [255, 0, 0])
-
-
 # --- masks ---
 
 
@@ -322,12 +316,54 @@ def test_masks() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_coloured_masks_give_luminance(dtype: Any) -> None:
+def test_nearly_grey_masks_give_luminance(dtype: Any) -> None:
     full = np.iinfo(dtype).max
     picture = np.zeros((1, 3, 3), dtype)
     picture[0, 0] = full
-    picture[0, 1] = [0, full, 0]
-    assert read_mask(png(picture)).tolist() == [[full, round(0.587 * full), 0]]
+    picture[0, 1] = [0, full // 10, 0]
+    assert read_mask(png(picture)).tolist() == [[full, round(0.587 * (full // 10)), 0]]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_mask_in_colour_is_refused(dtype: Any) -> None:
+    picture = np.zeros((9, 9, 3), dtype)
+    picture[2:7, 2:7] = [np.iinfo(dtype).max // 2, 0, 0]  # the first label of VOC's palette
+    with pytest.raises(ArgumentError, match="it is in colour"):
+        read_mask(png(picture))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("labels", [[0, 1], [0, 1, 2], [1, 2, 3]])
+def test_a_map_of_labels_is_refused(labels: list[int], dtype: Any) -> None:
+    picture = np.repeat(np.array(labels, dtype), 60).reshape(-1, 20)
+    with pytest.raises(ArgumentError, match=f"it holds nothing above {labels[-1]}, where white"):
+        read_mask(png(np.dstack([picture] * 3)))
+
+
+def layer(grey: np.ndarray, opacity: np.ndarray) -> bytes:
+    return png(np.dstack([grey, grey, grey, opacity]))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_mask_painted_on_a_transparent_layer(dtype: Any) -> None:
+    full = np.iinfo(dtype).max
+    trimap = np.repeat(np.array([0, full // 2, full], dtype), 60).reshape(-1, 20)
+    opaque = np.full_like(trimap, full)
+    painted = np.where(trimap > 0, opaque, 0)  # nothing where it is black
+    np.testing.assert_array_equal(read_mask(layer(trimap, painted)), trimap)
+    corner = opaque.copy()
+    corner[0, 0] = 0
+    np.testing.assert_array_equal(read_mask(layer(trimap, corner)), trimap)
+    soft = opaque.copy()
+    soft[:, 0] = full // 4
+    half = read_mask(layer(trimap, soft))
+    np.testing.assert_allclose(half[:, 0], trimap[:, 0] / 4, atol=full / 255)
+
+
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_strokes_of_one_grey_are_told_by_their_shape(grey: int) -> None:
+    opacity = noise(9, 9)
+    np.testing.assert_array_equal(read_mask(layer(np.full_like(opacity, grey), opacity)), opacity)
 
 
 # --- what cannot be read ---

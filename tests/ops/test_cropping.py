@@ -21,13 +21,21 @@ def spot(dtype: str, *, faint: float = 0.0) -> Any:
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_the_box_holds_what_shows(dtype: str) -> None:
-    for alpha in (spot(dtype), spot(dtype, faint=0.4 / 255)):
+    for alpha in (spot(dtype), spot(dtype, faint=0.04)):
         assert crop_box(alpha) == (slice(10, 15), slice(20, 30))
         assert crop_box(alpha, 4) == (slice(6, 19), slice(16, 34))
         assert crop_box(alpha, "20%") == crop_box(alpha, 2) == (slice(8, 17), slice(18, 32))
         assert crop_box(alpha, 1e300) == (slice(0, 30), slice(0, 50))
-    if dtype != "uint8":
-        assert crop_box(spot(dtype, faint=0.6 / 255)) == (slice(0, 30), slice(0, 50))
+    haze = spot(dtype, faint=0.1)
+    assert crop_box(haze) == (slice(0, 30), slice(0, 50))
+    assert crop_box(haze, threshold=0.2) == (slice(10, 15), slice(20, 30))
+    assert crop_box(spot(dtype, faint=0.01), threshold=0) == (slice(0, 30), slice(0, 50))
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1, float("nan"), "0.5", None])
+def test_wrong_thresholds_are_named(threshold: Any) -> None:
+    with pytest.raises(ArgumentError, match=r"threshold must be an alpha in \[0, 1\)"):
+        crop_box(spot("uint8"), threshold=threshold)
 
 
 def test_a_bool_alpha() -> None:

@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.resources
 import os
 import re
+import runpy
 import subprocess
 import sys
 import zlib
@@ -192,3 +193,14 @@ def test_the_kernels_that_run_are_for_this_cpu() -> None:
         target = run_python(code, TRIMATTE_CPU_TARGET=wish).strip()
         assert INSTRUCTIONS[target] <= here
         assert not wish or INSTRUCTIONS[target] <= INSTRUCTIONS[wish]
+
+
+def test_frozen_applications_have_the_networks_and_the_files_beside_the_code() -> None:
+    pytest.importorskip("PyInstaller")
+    hooks = importlib.metadata.entry_points(group="pyinstaller40")
+    (entry,) = (hook for hook in hooks if hook.module.startswith("trimatte."))
+    (folder,) = entry.load()()
+    hook = runpy.run_path(f"{folder}/hook-trimatte.py")
+    assert {"trimatte.engines.sessions.choose", "onnxruntime"} <= set(hook["hiddenimports"])
+    names = {Path(source).name for source, _ in hook["datas"]}
+    assert {"u2net-lite.onnx", "u2net.toml", "page.html"} <= names

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import io
+import pickle
 import threading
-import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from PIL import Image
 
 import trimatte
-from trimatte import ArgumentError, Remover, ScreenError, remove
+from trimatte import ArgumentError, CutoutWarning, Remover, ScreenError, remove
 from trimatte.demo import scene
 from trimatte.io.reading import read_image, read_mask
 from trimatte.io.writing import encode_png
@@ -273,8 +275,8 @@ def test_nothing_but_screen_and_nothing_but_foreground(
         with pytest.raises(ScreenError, match="must show a screen"):
             remover(image)
         return
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    told = "all of it was keyed out" if color == GREEN else "nothing was keyed out"
+    with pytest.warns(CutoutWarning, match=told):
         result = remover(image)
     expected = 0 if color == GREEN else 255
     assert (result.rgba[:, :, 3] == expected).all()
@@ -286,15 +288,49 @@ def test_nothing_but_screen_and_nothing_but_foreground(
 def test_empty_and_full_masks(value: int, kind: str) -> None:
     image = on_green()
     given = {kind: np.full(image.shape[:2], value, np.uint8)}
-    result = Remover(model=None)(image, **given)
+    told = nullcontext() if value else pytest.warns(CutoutWarning, match=f"the {kind} has no fore")
+    with told:
+        result = Remover(model=None)(image, **given)
     assert (result.alpha == value / 255).all()
     np.testing.assert_array_equal(result.rgba[:, :, :3], image if value else 0)
 
 
 def test_one_pixel() -> None:
-    for value in (0, 255):
-        got = remove(np.full((1, 1, 3), 9, np.uint8), mask=np.full((1, 1), value, np.uint8))
-        assert got.tolist() == [[[9, 9, 9, 255] if value else [0, 0, 0, 0]]]
+    pixel = np.full((1, 1, 3), 9, np.uint8)
+    assert remove(pixel, mask=np.array([[True]])).tolist() == [[[9, 9, 9, 255]]]
+    with pytest.warns(CutoutWarning, match="the mask has no foreground"):
+        assert remove(pixel, mask=np.array([[False]])).tolist() == [[[0, 0, 0, 0]]]
+
+
+@pytest.mark.parametrize("labels", [[0, 1], [0, 1, 2], [1, 2, 3]])
+def test_maps_of_labels_are_told(labels: list[int]) -> None:
+    image = on_green()
+    given = np.resize(np.array(labels, np.uint8), image.shape[:2])
+    message = f"nothing above {labels[-1]}"
+    with pytest.raises(ArgumentError, match=f"trimap must be 0 .*{message}"):
+        Remover(model=None)(image, trimap=given)
+    with pytest.raises(ArgumentError, match=f"trimap must be 0 .*{message}"):
+        trimatte.estimate_alpha(image, given)
+    with pytest.warns(CutoutWarning, match=f"the mask holds {message}"):
+        trimatte.refine(image, given)
+    with pytest.warns(CutoutWarning, match=f"the alpha holds {message}"):
+        trimatte.cutout(image, given)
+    with pytest.warns(CutoutWarning) as told:
+        Remover(model=None)(image, mask=given)
+    assert any(message in str(warning.message) for warning in told)
+    assert {warning.filename for warning in told} == {__file__}
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])
+def test_a_remover_is_copied_by_its_options(copied: Any) -> None:
+    image = on_green()
+    remover = Remover(key_color="green", radius=3, despill=None, workers=2)
+    with remover:
+        expected = remover(image)
+    again = copied(remover)  # a closed one too: a copy is opened anew
+    np.testing.assert_array_equal(again(image).rgba, expected.rgba)
+    assert (again.recipe, again.resources) == (remover.recipe, remover.resources)
+    assert copied(again)(image).rgba.tolist() == expected.rgba.tolist()
 
 
 def test_every_kind_of_mask(tmp_path: Path) -> None:

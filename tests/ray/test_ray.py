@@ -332,7 +332,7 @@ def test_what_workers_cannot_do_is_said(source: Path, tmp_path: Path) -> None:
         remove_dataset(source, sink, cpus=3, **QUICK)
     with pytest.raises(ArgumentError, match="got 1 CPU, 1 GPU a worker"):
         remove_dataset(source, sink, gpus=1, **QUICK)
-    with pytest.raises(ArgumentError, match="there is no model 'nonesuch'"):
+    with pytest.raises(ArgumentError, match="the name of a model, got 'nonesuch'"):
         remove_dataset(source, sink, model="nonesuch")
     assert not sink.exists()
 
@@ -500,6 +500,19 @@ def test_an_image_in_gives_a_cutout_out(running: Service, tmp_path: Path) -> Non
         np.testing.assert_array_equal(read_image(body), expected)
 
 
+def test_a_form_in_gives_what_its_fields_ask_for(running: Service) -> None:
+    pytest.importorskip("python_multipart")
+    image = encode_png(picture(2))
+    head = 'Content-Disposition: form-data; name="{}"{}\r\n\r\n'
+    file = b"--x\r\n" + head.format("file", '; filename="p.png"').encode() + image
+    field = b"\r\n--x\r\n" + head.format("only_mask", "").encode() + b"true\r\n--x--\r\n"
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    status, said, body = running("/remove?crop=2", file + field, **kind)
+    assert (status, said) == (200, "image/png")
+    expected = Remover(**QUICK)(picture(2)).crop(2).rgba[:, :, 3]
+    np.testing.assert_array_equal(read_image(body)[:, :, 0], expected)
+
+
 def test_images_that_wait_are_cut_out_together(running: Service) -> None:
     before = running.samples()
     images = [encode_png(picture(index)) for index in range(12)]
@@ -524,6 +537,8 @@ def test_bad_requests_are_told_why(running: Service) -> None:
     image = encode_png(picture(0))
     assert running.refusal("/remove", b"") == (400, "the body is empty; it must be an image")
     assert running.refusal("/remove?format=jpeg", image)[0] == 400
+    assert running.refusal("/remove?model=u2net", image)[0] == 400
+    assert "no option 'fromat'" in running.refusal("/remove?fromat=png", image)[1]
     assert running.refusal("/remove", b"<svg/>")[0] == 415
     script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"
     assert running.refusal("/remove", script)[0] == 415
@@ -597,10 +612,10 @@ def test_limits_are_above_zero(wrong: Any) -> None:
 def test_wrong_usage_of_the_command(run: Run) -> None:
     assert run("serve", "--batch", 0)[::2] == (
         2,
-        "trimatte: service: batch_size must be a whole number from 1 on, got 0\n",
+        "trimatte: --batch must be a whole number from 1 on, got 0\n",
     )
     code, _, error = run("serve", "--timeout", "nan")
-    assert (code, error) == (2, "trimatte: Limits: seconds must be a number above 0, got nan\n")
+    assert (code, error) == (2, "trimatte: --timeout must be a number above 0, got nan\n")
 
 
 def test_without_ray_the_message_says_what_to_install(

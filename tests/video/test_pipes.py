@@ -169,6 +169,6 @@ def test_standard_streams_that_are_terminals_are_refused(
     assert (code, "nothing is piped" in err) == (2, True)
     monkeypatch.setattr(sys, "stdin", None)
     code, _, err = run("video", "-", "-o", tmp_path / "out.mov")
-    assert (code, "nothing is piped" in err) == (2, True)
+    assert (code, "which is closed" in err) == (2, True)
     code, _, err = run("video", stream, "-o", "-", "--format", "mp4", "--bg", "white")
     assert (code, "format" in err) == (1, True)

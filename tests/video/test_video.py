@@ -754,7 +754,7 @@ def test_the_command(run: Run, clip: Path, tmp_path: Path) -> None:
     assert "fps; ms a frame: decode" in err
     assert len(frames(output)) == len(frames(matte)) == 5
     assert sound_codec(output) is None
-    expected = Remover(quality="fast", method="difference", key_color="blue", despill=None)
+    expected = Remover(quality="fast", method="difference", key_color="green", despill=None)
     folder = tmp_path / "frames"
     options = [
         "--no-stabilize",
@@ -763,7 +763,7 @@ def test_the_command(run: Run, clip: Path, tmp_path: Path) -> None:
         "--method",
         "difference",
         "--key-color",
-        "blue",
+        "green",
         "--despill",
         "none",
         "-q",

@@ -38,6 +38,22 @@ bool shape_fits(const std::vector<std::ptrdiff_t>& shape, Layout layout) {
   }
 }
 
+// How an array whose shape does not fit becomes one that does.
+const char* advice(const std::vector<std::ptrdiff_t>& shape, Layout layout) {
+  const bool planes_first = shape.size() == 3 && (shape[0] == 3 || shape[0] == 4);
+  switch (layout) {
+    case Layout::kColor:
+      if (shape.size() == 2) return "; stack a grey image three times";
+      [[fallthrough]];
+    case Layout::kRgba:
+    case Layout::kImage:
+      if (planes_first) return "; permute(1, 2, 0) takes channels from the front to the end";
+      return shape.size() == 4 ? "; take one image of a batch" : "";
+    case Layout::kPlane: return shape.size() == 3 ? "; take one channel of it" : "";
+    default: return "";
+  }
+}
+
 bool depth_fits(std::optional<Depth> depth, Layout layout) {
   if (layout == Layout::kGrid) return depth == Depth::kFloat32;
   if (layout == Layout::kPrediction) return depth == Depth::kFloat32 || depth == Depth::kFloat16;
@@ -163,10 +179,7 @@ Argument::Argument(std::string operation, std::string name, const py::object& va
   }
   const std::string wanted = std::string("must be ") + words_for(layout);
   if (!shape_fits(shape_, layout)) {
-    std::string hint;
-    if (layout == Layout::kColor && shape_.size() == 2) hint = "; stack a grey image three times";
-    if (layout == Layout::kPlane && shape_.size() == 3) hint = "; take one channel of it";
-    refuse(wanted + hint, describe());
+    refuse(wanted + advice(shape_, layout), describe());
   }
   if (!depth_fits(depth, layout)) refuse(wanted, describe());
   depth_ = *depth;

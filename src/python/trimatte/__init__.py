@@ -21,9 +21,11 @@ from trimatte.devices import (
 )
 from trimatte.errors import (
     ArgumentError,
+    CutoutWarning,
     DeviceError,
     EngineError,
     Error,
+    FramesWarning,
     QueueFullError,
     ScreenError,
     TrimapWarning,
@@ -56,10 +58,12 @@ from trimatte.pipeline.segmenter import Segmenter
 
 __all__ = [
     "ArgumentError",
+    "CutoutWarning",
     "DeviceArray",
     "DeviceError",
     "EngineError",
     "Error",
+    "FramesWarning",
     "MattingInfo",
     "MattingSession",
     "Probe",

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from trimatte import _core
 from trimatte._core import DeviceArray
-from trimatte.errors import ArgumentError
+from trimatte.errors import ArgumentError, CutoutWarning, warn
 
 
 class SupportsDLPack(Protocol):
@@ -50,6 +50,7 @@ TRIMAP_LIMITS: dict[str, tuple[float, float]] = {
     "float32": (0.1, 0.9),
 }
 _MOST_AT_ONCE = 4096
+_MOST_LABEL = 3  # Oxford-IIIT Pet's trimaps have 1, 2 and 3
 DESPILL_METHODS = {"average": 0, "double-average": 1, "max-limit": 2}
 CHANNELS = {"red": 0, "green": 1, "blue": 2}
 
@@ -90,10 +91,16 @@ def plain_array(value: Any, operation: str, name: str) -> Array:
             f"{name}.filled(0) gives them one"
         )
     try:
-        return np.asarray(value)
-    except (TypeError, ValueError):
+        only_lent = hasattr(value, "__dlpack__") and not hasattr(value, "__array__")
+        return np.from_dlpack(value) if only_lent else np.asarray(value)
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        if getattr(value, "requires_grad", False):
+            raise ArgumentError(
+                f"{operation}: {name} must not require a gradient; {name}.detach() does not"
+            ) from None
         raise ArgumentError(
-            f"{operation}: {name} must be an array of uint8, uint16 or float32, got {value!r:.80}"
+            f"{operation}: {name} must be an array of uint8, uint16 or float32, got {value!r:.80} "
+            f"({error})"
         ) from None
 
 
@@ -159,8 +166,13 @@ def window_on_host(array: Array, rows: slice, columns: slice) -> Array:
 
 
 def as_alpha(value: ArrayLike, operation: str, name: str, stream: Any = None) -> Array:
-    """Like `as_array`; a bool alpha becomes uint8 of 0 and 255."""
+    """Like `as_array`; a bool alpha becomes uint8 of 0 and 255.
+
+    Warns:
+        CutoutWarning: it looks like a map of labels.
+    """
     array = as_array(value, operation, name, stream)
+    warn_of_labels(array, name)
     if array.dtype != np.bool_ or array.ndim != 2:
         return array
     return threshold(array.view(np.uint8), 0.5, 0.5, operation, stream)
@@ -169,6 +181,7 @@ def as_alpha(value: ArrayLike, operation: str, name: str, stream: Any = None) ->
 def as_trimap(value: ArrayLike, operation: str, name: str, stream: Any = None) -> Array:
     """A trimap as uint8: as it is, or made `three_valued` where it is of another depth."""
     array = as_array(value, operation, name, stream)
+    _refuse_labels(array, operation, name)
     return array if array.dtype == np.uint8 else three_valued(array, operation, name, stream)
 
 
@@ -176,7 +189,41 @@ def three_valued(array: Array, operation: str, name: str, stream: Any = None) ->
     """A trimap as uint8 of 0, 128 and 255, by PyMatting's limits: known is what lies below 0.1 or
     above 0.9 of full scale."""
     _core.check(array, operation, name, color=False)
+    _refuse_labels(array, operation, name)
     return threshold(array, *TRIMAP_LIMITS[array.dtype.name], operation, stream)
+
+
+def largest_label(array: Array) -> int:
+    """The largest value of an array of whole numbers on the host if that is 1, 2 or 3: labels,
+    whose full scale is not the type's. Else 0."""
+    if isinstance(array, DeviceArray) or array.dtype.kind != "u" or array.ndim != 2:
+        return 0
+    if array[::8, ::8].max(initial=0) > _MOST_LABEL:  # nearly always, and soon told
+        return 0
+    largest = int(array.max(initial=0))
+    return largest if largest <= _MOST_LABEL else 0
+
+
+def warn_of_labels(array: Array, name: str) -> None:
+    """Warns where a mask or alpha looks like a map of labels. It may be an empty frame's noise."""
+    if largest := largest_label(array):
+        full = np.iinfo(array.dtype).max
+        warn(
+            f"the {name} holds nothing above {largest} of {full}, so hardly anything is left: of "
+            f"labels, {name} > 0 makes a mask",
+            CutoutWarning,
+        )
+
+
+def _refuse_labels(array: Array, operation: str, name: str) -> None:
+    """Raises ArgumentError where a trimap is a map of labels."""
+    if largest := largest_label(array):
+        full = np.iinfo(array.dtype).max
+        raise ArgumentError(
+            f"{operation}: {name} must be 0 (background), {(full + 1) // 2} (unknown) and {full} "
+            f"(foreground), got nothing above {largest}; a table turns labels into them, as "
+            f"np.uint8([0, 128, 255])[{name}]"
+        )
 
 
 def threshold(

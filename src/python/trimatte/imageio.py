@@ -1,6 +1,14 @@
 """Images in and out of files: the public functions of `trimatte.io`."""
 
-from trimatte.io.reading import IMAGE_SUFFIXES, read_image, read_mask
+from trimatte.io.frames import (
+    FRAME_FORMATS,
+    Frames,
+    ImageFrame,
+    encode_frames,
+    read_frames,
+    write_frames,
+)
+from trimatte.io.reading import read_image, read_mask
 from trimatte.io.sources import ImageSource
 from trimatte.io.writing import (
     COMPRESSION,
@@ -14,12 +22,17 @@ from trimatte.io.writing import (
 __all__ = [
     "COMPRESSION",
     "FORMATS",
-    "IMAGE_SUFFIXES",
+    "FRAME_FORMATS",
     "Compression",
+    "Frames",
+    "ImageFrame",
     "ImageSource",
+    "encode_frames",
     "encode_image",
     "encode_png",
+    "read_frames",
     "read_image",
     "read_mask",
+    "write_frames",
     "write_image",
 ]

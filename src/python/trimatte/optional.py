@@ -19,7 +19,12 @@ _IMPORTING = threading.RLock()  # one thread at a time, or one would undo what a
 NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1"}
 """What the environment must say before onnxruntime is imported."""
 
-_REQUIREMENTS = {"ray": "'ray[data,serve]'", "prometheus_client": "prometheus-client"}
+_REQUIREMENTS = {
+    "ray": "'ray[data,serve]'",
+    "prometheus_client": "prometheus-client",
+    "pillow_heif": "pillow-heif",
+    "python_multipart": "python-multipart",
+}
 
 
 def advice(module: str, extra: str) -> str:

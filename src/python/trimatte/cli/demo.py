@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from trimatte.cli.options import UsageError
+from trimatte.cli.parsing import reader
 from trimatte.demo import scene
 from trimatte.errors import ArgumentError
 from trimatte.io.writing import to_pillow, write_image
@@ -39,10 +40,10 @@ def add_demo(commands: Any) -> None:
         help="folder (default: %(default)s)",
     )
     demo.add_argument(
-        "--height", type=_size, default=540, metavar="N", help="lines (default: %(default)s)"
+        "--height", type=_SIZE, default=540, metavar="N", help="lines (default: %(default)s)"
     )
     demo.add_argument(
-        "--width", type=_size, default=960, metavar="N", help="columns (default: %(default)s)"
+        "--width", type=_SIZE, default=960, metavar="N", help="columns (default: %(default)s)"
     )
     demo.add_argument(
         "--seed", type=int, default=0, metavar="N", help="other hair (default: %(default)s)"
@@ -53,8 +54,11 @@ def add_demo(commands: Any) -> None:
 def _size(text: str) -> int:
     value = int(text)
     if not 32 <= value <= 8192:
-        raise argparse.ArgumentTypeError(f"{value} is not in 32..8192")
+        raise ValueError(text)
     return value
+
+
+_SIZE = reader(_size, "a whole number in 32..8192")
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -64,7 +68,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ArgumentError(f"demo: cannot make {str(folder)!r}: {error.strerror}") from error
+        raise ArgumentError(f"--output: cannot make {str(folder)!r}: {error.strerror}") from error
 
     drawn = scene(arguments.height, arguments.width, arguments.seed)
     result = Remover(model=None)(drawn.image)

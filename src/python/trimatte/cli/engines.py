@@ -64,7 +64,7 @@ def add_engines(commands: Any) -> None:
     )
     actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    listing = actions.add_parser("list", help="the models that are known")
+    listing = actions.add_parser("list", help="the models: size, licence, and where on disk")
     listing.add_argument("model", nargs="*", metavar="MODEL", help="only these, in full")
     listing.add_argument(
         "--licenses", action="store_true", help="terms of the weights and of what they learned from"
@@ -218,14 +218,16 @@ def _sizes(text: str) -> Size | tuple[Size, Size, Size]:
 
 def _list(arguments: argparse.Namespace) -> int:
     if arguments.model:
-        for name in arguments.model:
-            print(engines.describe(engines.find_card(name)))
+        for card in map(engines.find_card, arguments.model):
+            print(f"{engines.describe(card)}\n  on disk: {engines.on_disk(card) or 'no'}")
         return 0
     for name, card in engines.cards().items():
         terms = f"{card.license}, commercial use: {_yes_no(card.commercial)}"
         learned = f"{card.training_data or 'not stated'} ({card.training_license or 'not stated'})"
-        text = f"{terms}; trained on {learned}" if arguments.licenses else card.title
-        print(f"{name:28} {text}")
+        size = f"{card.size / 1e6:,.0f} MB" if card.size else "-"
+        place = engines.on_disk(card) or "not on disk"
+        facts = f"{card.title:24} {size:>8}  {card.license:12}  {place}"
+        print(f"{name:26} {f'{terms}; trained on {learned}' if arguments.licenses else facts}")
     return 0
 
 
@@ -246,8 +248,7 @@ def _export(arguments: argparse.Namespace) -> int:
         card = engines.cards().get(arguments.network)
         if arguments.seed is not None or card is None or card.urls:
             raise ArgumentError(
-                "engines export: give -o FILE; only weights that are offered nowhere have a place "
-                "of their own"
+                "give -o FILE; only weights that are offered nowhere have a place of their own"
             )
         engines.models_folder().mkdir(parents=True, exist_ok=True)
         output = engines.models_folder() / f"{arguments.network}.onnx"
@@ -268,7 +269,7 @@ def _quantize(arguments: argparse.Namespace) -> int:
     card = engines.find_card(arguments.model, card=arguments.card)
     path = fetch(card, arguments.accept_license)
     if arguments.output.resolve() == path.resolve():
-        raise ArgumentError("engines quantize: -o must be another file than the model")
+        raise ArgumentError("-o must be another file than the model")
     batches = (network_input(read_image(photo), card.input) for photo in arguments.photos)
     engines.write_model(engines.quantize(path, batches), arguments.output)
     print(arguments.output)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from trimatte.cli.options import UsageError
-from trimatte.io.reading import IMAGE_SUFFIXES
+from trimatte.io.kinds import begins_like_a_photo, has_image_name
 
 __all__ = [
     "FileJob",
@@ -73,11 +73,13 @@ class FileJob:
 
 @dataclass
 class FilePlan:
-    """What is to be done, what cannot be and why, and what was passed over."""
+    """What is to be done, what cannot be and why, what else there is to say, and the files that are
+    no images."""
 
     jobs: list[FileJob] = field(default_factory=list)
     failures: list[tuple[Path, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
     makes_folders: bool = False
 
 
@@ -176,11 +178,15 @@ def jobs_of(sources: Sequence[tuple[Path, Path]], folders: Folders) -> list[File
     ]
 
 
-def images_in(folder: Path, recursive: bool, skipped: set[Path], plan: FilePlan) -> Iterator[Path]:
-    """Images of a folder; hidden files and the folders written to are passed over.
+def images_in(
+    folder: Path, recursive: bool, skipped: set[Path], plan: FilePlan, *, by_content: bool = True
+) -> Iterator[Path]:
+    """Images of a folder, also those that cannot be read; hidden files and the folders written to
+    are passed over.
 
-    plan: its notes get what else was, sub-folders and links to some, and its failures the folders
-    that cannot be read.
+    plan: its notes get the sub-folders and links that are passed over, its others the files, and
+    its failures the folders that cannot be read. by_content: whether files without an image's
+    suffix are looked into.
     """
     below = 0
 
@@ -198,8 +204,12 @@ def images_in(folder: Path, recursive: bool, skipped: set[Path], plan: FilePlan)
             if not name.startswith(".") and (place / name).resolve() not in skipped
         ]
         for name in files:
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
-                yield place / name
+            file = place / name
+            looks_so = has_image_name(name) or (by_content and begins_like_a_photo(file))
+            if looks_so and not name.startswith("."):
+                yield file
+            else:
+                plan.others.append(file)
         if not recursive:
             below = len(folders)
             folders.clear()

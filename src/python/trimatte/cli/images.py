@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 from trimatte.cli.cutting import CutoutWriter, background_behind
 from trimatte.cli.files import FilePlan, plan_jobs
 from trimatte.cli.options import (
+    KEY_BAND,
+    MASK_BAND,
     UsageError,
     add_matting,
     add_network,
@@ -19,12 +22,17 @@ from trimatte.cli.options import (
     check_standard,
     key_remover,
     network_remover,
+    pixels,
 )
+from trimatte.cli.parsing import reader
 from trimatte.cli.report import Report, reporting
+from trimatte.cli.standard import is_missing
 from trimatte.cli.watch import watch, watched_folders
 from trimatte.errors import ArgumentError
+from trimatte.io.frames import FRAME_FORMATS
+from trimatte.io.limits import MAX_PIXELS
 from trimatte.io.writing import COMPRESSION, FORMATS, Compression
-from trimatte.ops.cropping import read_margin
+from trimatte.ops.cropping import SHOWS, read_margin
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL
 
@@ -97,9 +105,10 @@ def add_images(commands: Any) -> None:
         "--garbage", type=Path, metavar="M", help="white where nothing is ever foreground"
     )
     screen.add_argument("--core", type=Path, metavar="M", help="white where all of it always is")
-    add_matting(key)
+    add_matting(key, band=KEY_BAND)
     _add_results(key)
     _add_folders(key)
+    _add_limits(key)
     key.set_defaults(run=_key)
 
     remove = commands.add_parser(
@@ -114,6 +123,7 @@ def add_images(commands: Any) -> None:
     add_matting(remove)
     _add_results(remove)
     _add_folders(remove)
+    _add_limits(remove)
     remove.set_defaults(run=_remove)
 
     matte = commands.add_parser(
@@ -128,8 +138,9 @@ def add_images(commands: Any) -> None:
     given.add_argument("--trimap", type=Path, metavar="T", help="black, grey and white image")
     given.add_argument("--mask", type=Path, metavar="M", help="rough mask, white is foreground")
     add_output(matte, "OUT", "image (.png, .webp, .tif), or - for standard output")
-    add_matting(matte)
-    _add_results(matte)
+    add_matting(matte, band=f"{MASK_BAND}; a trimap has none")
+    _add_results(matte, folders=False)
+    _add_limits(matte)
     matte.set_defaults(run=_matte, watch=False, recursive=False)
 
 
@@ -172,7 +183,20 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_results(parser: argparse.ArgumentParser) -> None:
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument_group("limits").add_argument(
+        "--max-pixels",
+        type=pixels,
+        default=MAX_PIXELS,
+        metavar="N",
+        help="the largest image that is read, as 200M or 1.5G; of an animation all frames count "
+        "(default: %(default)s)",
+    )
+
+
+def _add_results(parser: argparse.ArgumentParser, *, folders: bool = True) -> None:
+    """Adds what is written and told. folders: whether OUT can be one."""
+    where = " (a folder where OUT is one)" if folders else ""
     results = parser.add_argument_group("what to write")
     results.add_argument(
         "-om",
@@ -200,16 +224,28 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
         "much of its longer side",
     )
     results.add_argument(
-        "--alpha", metavar="FILE", help="write the alpha matte as well (a folder where OUT is one)"
+        "--crop-threshold",
+        type=reader(_opacity, "an opacity of at least 0 and below 1"),
+        default=SHOWS,
+        metavar="A",
+        help="with --crop: the opacity, 0..1, above which a pixel shows (default: %(default)s)",
     )
+    results.add_argument("--alpha", metavar="FILE", help=f"write the alpha matte as well{where}")
     results.add_argument(
-        "--trimap-out", metavar="FILE", help="write the trimap that was solved, likewise"
+        "--trimap-out", metavar="FILE", help=f"write the trimap that was solved as well{where}"
     )
     results.add_argument(
         "--format",
-        choices=[suffix.removeprefix(".") for suffix in FORMATS],
-        help="of OUT (default: by its suffix; png in folders and to standard output); jpg only "
-        "with --background or --only-mask",
+        choices=[suffix.removeprefix(".") for suffix in {**FORMATS, **FRAME_FORMATS}],
+        help=f"of OUT (default: by its suffix; png {'in folders and ' if folders else ''}to "
+        "standard output); jpg only with --background or --only-mask",
+    )
+    results.add_argument(
+        "--frames",
+        choices=["all", "first"],
+        help="of an animated image: all frames, with their times, or the first alone (default: all "
+        "where OUT is .gif, .webp or .png, else the first, with a warning). Every pixel of a GIF "
+        "is opaque or transparent",
     )
     results.add_argument(
         "--compression",
@@ -245,6 +281,13 @@ def _margin(text: str) -> str:
             f"{text!r} is neither pixels nor percent; before IN, write --crop=0"
         ) from None
     return text
+
+
+def _opacity(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise ValueError(text)
+    return value
 
 
 # --- the commands ---
@@ -301,7 +344,7 @@ def _run(arguments: argparse.Namespace, remover: Callable[[], Remover], *beside:
     _check_standard(arguments)
     folders = watched_folders(arguments) if arguments.watch else None
     plan = FilePlan(makes_folders=True) if folders else plan_jobs(arguments)
-    _check_alpha_has_room(arguments, plan)
+    _check_formats(arguments, plan)
     behind = background_behind(arguments)
     given = {name: getattr(arguments, name) for name in beside}
     writer = CutoutWriter(
@@ -311,22 +354,23 @@ def _run(arguments: argparse.Namespace, remover: Callable[[], Remover], *beside:
         beside={name: path for name, path in given.items() if path is not None},
         makes_folders=plan.makes_folders,
     )
+    several = plan.makes_folders or len(plan.jobs) > 1
     with reporting(arguments, None if folders else len(plan.jobs)) as report:
         if folders is not None:
             watch(arguments, folders, writer, report)
-            report.note(f"{report.done} images cut out")
         else:
             try:
                 _run_plan(plan, writer, report)
             except KeyboardInterrupt:
-                report.summary()
+                report.summary(counts=several)
                 raise
-    return report.summary()
+    return report.summary(counts=several)
 
 
 def _run_plan(plan: FilePlan, writer: CutoutWriter, report: Report) -> None:
     for note in plan.notes:
         report.note(note)
+    report.pass_over(plan.others)
     for path, cause in plan.failures:
         report.refuse(path, cause)
     with closing(writer(plan.jobs)) as outcomes:  # type: ignore[type-var]
@@ -338,17 +382,23 @@ def _check_standard(arguments: argparse.Namespace) -> None:
     """Whether standard input and output can be used as is asked."""
     reads = "-" in arguments.input
     writes = arguments.output == "-" or (reads and arguments.output is None)
+    if arguments.json and is_missing(sys.stdout):
+        raise UsageError("--json writes to standard output, which is closed: use --json-file")
     check_standard(reads, writes)
     if writes and arguments.json:
         raise UsageError("--json and -o - would mix on standard output: use --json-file")
 
 
-def _check_alpha_has_room(arguments: argparse.Namespace, plan: FilePlan) -> None:
-    """Whether the format of cutouts with alpha can hold it."""
-    if arguments.background is not None or arguments.only_mask:
-        return
+def _check_formats(arguments: argparse.Namespace, plan: FilePlan) -> None:
+    """Whether the format of cutouts can hold their alpha, and the frames that are asked for."""
     suffixes = {job.output.suffix.lower() for job in plan.jobs if job.output is not None}
     if arguments.format is not None:
         suffixes = {f".{arguments.format}"}
+    if arguments.frames == "all" and (still := suffixes - FRAME_FORMATS.keys()):
+        raise UsageError(
+            f"--frames all: {', '.join(sorted(still))} holds one picture: write .gif, .webp or .png"
+        )
+    if arguments.background is not None or arguments.only_mask:
+        return
     if any(FORMATS.get(suffix) == "jpeg" for suffix in suffixes):
         raise UsageError("JPEG has no alpha: write .png, .webp or .tif, or give --bg or -om")

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 from trimatte import engines
 from trimatte.cli.files import in_a_line
 from trimatte.cli.options import (
+    KEY_BAND,
+    KEYED_ONLY_WITH,
+    MASK_BAND,
     UsageError,
     add_matting,
     add_network,
     add_screen,
     remover_options,
 )
+from trimatte.cli.parsing import reader
 from trimatte.cli.progress import fetch
 from trimatte.errors import ArgumentError
 from trimatte.ops.key_rules import KEY_DEFAULTS
@@ -63,22 +67,26 @@ def add_inspect(commands: Any) -> None:
     )
     shown = parser.add_argument_group("what is shown")
     shown.add_argument(
-        "--region", type=_region, metavar="X,Y,W,H", help="this part of the image (default: all)"
+        "--region",
+        type=reader(_region, "X,Y,W,H, four whole numbers"),
+        metavar="X,Y,W,H",
+        help="this part of the image (default: all)",
     )
     shown.add_argument(
         "--max-pixels",
+        dest="shown_pixels",
         type=int,
         metavar="N",
-        help="every n-th pixel of more than so many (default: 4 million)",
+        help="show every n-th pixel of an image of more than so many (default: 4 million); unlike "
+        "that of other commands it refuses none",
     )
-    add_screen(parser)
+    add_screen(parser, only_with=KEYED_ONLY_WITH)
     add_network(
         parser,
         default=None,
-        without=f"{BUILT_IN_MODEL}; none, but a key, where --key-color, --method, --tolerance, "
-        "--softness or --transfer is given",
+        without=f"{BUILT_IN_MODEL}; none, but a key, where {KEYED_ONLY_WITH} is given",
     )
-    add_matting(parser)
+    add_matting(parser, band=f"{MASK_BAND}; of a key, {KEY_BAND}")
     parser.set_defaults(run=_inspect)
 
 
@@ -94,8 +102,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
     options = {"model": "auto"} | remover_options(arguments)
     shown: dict[str, Any] = {"region": arguments.region}
-    if arguments.max_pixels is not None:
-        shown["max_pixels"] = arguments.max_pixels
+    if arguments.shown_pixels is not None:
+        shown["max_pixels"] = arguments.shown_pixels
     if arguments.serve:
         if arguments.output is not None:
             raise UsageError("--serve writes no file: drop --output")

@@ -6,8 +6,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from trimatte import __version__
 from trimatte.cli.completion import add_completion
@@ -16,10 +19,11 @@ from trimatte.cli.doctor import add_doctor
 from trimatte.cli.engines import add_engines
 from trimatte.cli.images import add_images
 from trimatte.cli.inspect import add_inspect
-from trimatte.cli.options import UsageError
+from trimatte.cli.parsing import Parser, UsageError, as_typed
 from trimatte.cli.serve import add_serve
+from trimatte.cli.standard import standard_streams
 from trimatte.cli.video import add_video
-from trimatte.errors import Error
+from trimatte.errors import ArgumentError, Error
 
 __all__ = ["main"]
 
@@ -53,21 +57,30 @@ def main(argv: list[str] | None = None) -> int:
 
     argv: the arguments without the program's name; None takes sys.argv's.
     """
+    with standard_streams():
+        return _main(argv)
+
+
+def _main(argv: list[str] | None) -> int:
     parser, commands = _parser()
+    arguments = argparse.Namespace()
     try:
         words = sys.argv[1:] if argv is None else argv
         if _begins_with_image(words, commands):
             words = ["remove", *words]
         arguments = parser.parse_args(words)
         run: Callable[[argparse.Namespace], int] = arguments.run
-        return run(arguments)
-    except SystemExit as leaving:  # --help, --version and argparse's own usage errors
+        with _warnings_as_typed(arguments):
+            return run(arguments)
+    except SystemExit as leaving:  # --help and --version
         return leaving.code if isinstance(leaving.code, int) else 0
     except UsageError as error:
-        print(f"trimatte: {error}", file=sys.stderr)
+        cause = error.__cause__
+        said = as_typed(cause, arguments) if isinstance(cause, ArgumentError) else error
+        print(f"trimatte: {said}", file=sys.stderr)
         return 2
     except Error as error:
-        print(f"trimatte: {error}", file=sys.stderr)
+        print(f"trimatte: {as_typed(error, arguments)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("trimatte: interrupted", file=sys.stderr)
@@ -78,6 +91,22 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:  # of a name that the system does not take
         print(f"trimatte: {error}", file=sys.stderr)
         return 1
+
+
+@contextmanager
+def _warnings_as_typed(arguments: argparse.Namespace) -> Iterator[None]:
+    """Our warnings as lines of the command line's, without the place in the code."""
+    tell = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:
+        if not category.__module__.startswith("trimatte"):
+            tell(message, category, *more, **named)
+        elif not getattr(arguments, "quiet", False):
+            print(f"trimatte: {as_typed(str(message), arguments)}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def _begins_with_image(words: Sequence[str], commands: Collection[str]) -> bool:
@@ -92,7 +121,7 @@ def _begins_with_image(words: Sequence[str], commands: Collection[str]) -> bool:
 def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:
     """The parser, and the names of its commands."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="trimatte",
         description="Removes backgrounds: chroma key, trimap, alpha matting, despill.",
         epilog=_EXAMPLES,

@@ -7,18 +7,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from PIL import ImageColor
-
 from trimatte.arrays import DESPILL_METHODS
+from trimatte.cli.parsing import UsageError, reader
 from trimatte.cli.progress import add_terms, progress
+from trimatte.cli.standard import is_missing
 from trimatte.errors import ArgumentError
+from trimatte.io.limits import number_of_pixels
 from trimatte.ops.key_rules import KEY_DEFAULTS, KEY_METHODS
 from trimatte.ops.matting import QUALITIES
+from trimatte.pipeline.backgrounds import read_colour
 from trimatte.pipeline.options import RemoverOptions
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.segmenter import Segmenter
 
 __all__ = [
+    "KEYED_ONLY_WITH",
+    "KEY_BAND",
+    "MASK_BAND",
     "UsageError",
     "add_matting",
     "add_network",
@@ -29,12 +34,17 @@ __all__ = [
     "check_standard",
     "key_remover",
     "network_remover",
+    "pixels",
     "remover_options",
 ]
 
 
-class UsageError(Exception):
-    """What was asked for makes no sense; no file has been touched."""
+KEYED_ONLY_WITH = "--key-color, --method, --tolerance, --softness or --transfer"
+"""The options of which one makes a command key that else runs a network."""
+
+KEY_BAND = "grows with the image"
+MASK_BAND = "as wide as the mask is soft"
+"""The width of the band to solve, without --radius."""
 
 
 def add_output(
@@ -47,13 +57,17 @@ def add_output(
     loudness.add_argument("-v", "--verbose", action="store_true", help="time of every stage")
 
 
-def add_screen(parser: argparse.ArgumentParser) -> Any:
-    """Adds the options of a colour key, as a group, and returns that."""
+def add_screen(parser: argparse.ArgumentParser, *, only_with: str | None = None) -> Any:
+    """Adds the options of a colour key, as a group, and returns that.
+
+    only_with: the words for when a screen is keyed at all, where the command may do without.
+    """
     hard, soft = KEY_DEFAULTS["difference"], KEY_DEFAULTS["ffmpeg"]
-    screen = parser.add_argument_group("the screen")
+    note = only_with and f"Nothing is keyed without {only_with}."
+    screen = parser.add_argument_group("the screen", note)
     screen.add_argument(
         "--key-color",
-        type=_key_color,
+        type=reader(_key_color, "auto, green, blue, red, r,g,b or #rrggbb"),
         metavar="COLOR",
         help="auto, green, blue, red, or the screen's colour as r,g,b or #rrggbb (default: auto, "
         "the commonest of the borders, for the method plate; green for the others)",
@@ -144,15 +158,15 @@ def add_network(
     )
 
 
-def add_matting(parser: argparse.ArgumentParser) -> None:
-    """Adds how opacity is solved, and where."""
+def add_matting(parser: argparse.ArgumentParser, *, band: str = MASK_BAND) -> None:
+    """Adds how opacity is solved, and where. band: the words for its width without --radius."""
     matting = parser.add_argument_group("matting")
     matting.add_argument(
         "--radius",
-        type=_radius,
+        type=reader(_radius, "N, or N,N: outside and inside, in 0..1000000"),
         metavar="N[,N]",
         help="pixels around the rough outline to solve, or those outside,inside of it "
-        "(default: grows with the image; of a mask, as wide as its softness asks for)",
+        f"(default: {band})",
     )
     matting.add_argument(
         "--quality",
@@ -169,33 +183,25 @@ def add_matting(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _numbers(text: str, counts: tuple[int, ...], lowest: float, highest: float) -> list[float]:
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) not in counts or not all(lowest <= value <= highest for value in values):
-        raise ValueError(text)
-    return values
+def _pixels(text: str) -> int:
+    count = number_of_pixels(text, "--max-pixels")
+    assert count is not None
+    return count
+
+
+pixels = reader(_pixels, "a number of pixels of at least 1, such as 50000000, 200M or 1.5G")
+"""The type of --max-pixels."""
 
 
 def _radius(text: str) -> float | tuple[float, float]:
-    values = _numbers(text, (1, 2), 0, 1e6)
+    values = [float(part) for part in text.split(",")]
+    if len(values) > 2 or not all(0 <= value <= 1e6 for value in values):
+        raise ValueError(text)
     return values[0] if len(values) == 1 else (values[0], values[1])
 
 
-def _colour(text: str) -> tuple[float, float, float]:
-    if "," in text and "(" not in text:
-        red, green, blue = _numbers(text, (3,), 0, 255)
-        return red, green, blue
-    rgb = ImageColor.getrgb(text)
-    if rgb[3:] not in ((), (255,)):
-        raise ValueError(f"{text!r} is not opaque")
-    return float(rgb[0]), float(rgb[1]), float(rgb[2])
-
-
 def _key_color(text: str) -> str | tuple[float, float, float]:
-    return text if text in ("auto", "green", "blue", "red") else _colour(text)
+    return text if text in ("auto", "green", "blue", "red") else read_colour(text)
 
 
 def remover_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -264,11 +270,15 @@ def check_linear(arguments: argparse.Namespace) -> None:
 def check_standard(reads: bool, writes: bool) -> None:
     """Raises UsageError where standard input or output is to be used but is closed or a
     terminal."""
-    if reads and (sys.stdin is None or sys.stdin.isatty()):
+    if reads and is_missing(sys.stdin):
+        raise UsageError("'-' is standard input, which is closed")
+    if writes and is_missing(sys.stdout):
+        raise UsageError("-o - is standard output, which is closed: name a file")
+    if reads and sys.stdin.isatty():
         raise UsageError("'-' is standard input, and nothing is piped into it")
-    if writes and (sys.stdout is None or sys.stdout.isatty()):
+    if writes and sys.stdout.isatty():
         raise UsageError(
-            "-o - is standard output, which is closed or a terminal: redirect it, or name a file"
+            "-o - is standard output, which is a terminal: redirect it, or name a file"
         )
 
 
@@ -277,7 +287,7 @@ def background_of(given: str) -> str | tuple[float, float, float]:
     if Path(given).is_file():
         return given
     try:
-        return _colour(given)
+        return read_colour(given)
     except ValueError:
         raise UsageError(
             f"--background: {given!r} is neither a file nor an opaque colour (a name, r,g,b or "

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from trimatte.cli.cutting import Outcome, Written
 from trimatte.cli.files import FileJob, in_a_line
 from trimatte.cli.options import UsageError
+from trimatte.cli.parsing import as_typed
 from trimatte.cli.progress import find_tqdm
 from trimatte.errors import Error
 
@@ -28,6 +29,7 @@ class Report:
     def __init__(
         self, arguments: argparse.Namespace, total: int | None, bar: Any, lines: TextIO | None
     ) -> None:
+        self._arguments = arguments
         self._quiet, self._verbose = arguments.quiet, arguments.verbose
         self._visible = not arguments.quiet and sys.stderr.isatty()
         self._total = total
@@ -42,16 +44,23 @@ class Report:
         if not self._quiet:
             self._say(f"trimatte: {text}")
 
+    def pass_over(self, files: Sequence[Path]) -> None:
+        """Files of a folder that are no images."""
+        if self._verbose:
+            for file in sorted(files):
+                self._say(f"trimatte: {in_a_line(file)}: passed over, no image")
+
     def tell(self, outcome: Outcome) -> None:
         """What became of an image."""
         job, result = outcome.job, outcome.result
+        warnings = [as_typed(text, self._arguments) for text in outcome.warnings]
         if isinstance(result, Written):
-            self._succeeded(job, result, outcome.warnings)
+            self._succeeded(job, result, warnings)
         else:
             # Also what is not ours, such as a MemoryError: the next image may be smaller.
             known = isinstance(result, (Error, OSError))
-            cause = str(result) if known else f"{result!r}"
-            self._failed(job.source, job.name, cause, outcome.warnings)
+            cause = as_typed(result, self._arguments) if known else f"{result!r}"
+            self._failed(job.source, job.name, cause, warnings)
 
     def refuse(self, path: Path, cause: str) -> None:
         """An image, or folder, that nothing was tried with."""
@@ -66,15 +75,17 @@ class Report:
         )
         self._step(None)
 
-    def summary(self) -> int:
-        """Names what failed, and returns the exit status."""
-        if not self._failures:
-            return 0
+    def summary(self, *, counts: bool) -> int:
+        """Names what failed, says how many are done if it counts, and returns the exit status."""
         count = self.done + len(self._failures)
-        print(f"trimatte: {len(self._failures)} of {count} failed:", file=sys.stderr)
-        for name, cause in self._failures.values():
-            print(f"  {name}: {cause}", file=sys.stderr)
-        return 1
+        if self._failures:
+            print(f"trimatte: {len(self._failures)} of {count} failed:", file=sys.stderr)
+            for name, cause in self._failures.values():
+                print(f"  {name}: {cause}", file=sys.stderr)
+        if counts:
+            done = f"{self.done} of {count}" if self._failures else f"{self.done}"
+            self.note(f"{done} image{'' if count == 1 else 's'} cut out")
+        return 1 if self._failures else 0
 
     def _succeeded(self, job: FileJob, written: Written, warnings: Sequence[str]) -> None:
         self.done += 1
@@ -91,6 +102,7 @@ class Report:
                 "alpha": None if job.alpha is None else str(job.alpha),
                 "trimap": None if job.trimap is None else str(job.trimap),
                 "size": list(written.size),
+                "frames": written.frames,
                 "seconds": {name: round(value, 6) for name, value in written.seconds.items()},
                 "device": written.device,
                 "engine": written.engine,

@@ -11,8 +11,10 @@ from trimatte.cli.options import (
     add_matting,
     add_network,
     network_remover,
+    pixels,
     remover_options,
 )
+from trimatte.cli.parsing import reader
 from trimatte.cli.signals import sigterm_calls
 from trimatte.errors import ArgumentError, EngineError
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL
@@ -33,6 +35,10 @@ examples:
   trimatte serve --model isnet-general-use --gpus 1
   curl --data-binary @photo.jpg localhost:8000/remove -o cutout.png
   curl --data-binary @photo.jpg 'localhost:8000/remove?format=webp' -o cutout.webp
+  curl -F file=@photo.jpg 'localhost:8000/remove?background=white&format=jpeg' -o portrait.jpg
+
+options of a request, in the query or as fields of the form: format (png, webp, tiff, jpeg),
+background (a colour), crop (0, 20, 5%), only_mask (true), model (only the one of --model)
 """
 
 _APPLICATION = "trimatte"
@@ -56,7 +62,11 @@ def add_serve(commands: Any) -> None:
         help="address to listen on (default: %(default)s)",
     )
     parser.add_argument(
-        "--port", type=_port, default=8000, metavar="N", help="(default: %(default)s)"
+        "--port",
+        type=reader(_port, "a whole number in 1..65535"),
+        default=8000,
+        metavar="N",
+        help="(default: %(default)s)",
     )
     workers = parser.add_argument_group("the workers")
     workers.add_argument(
@@ -104,10 +114,10 @@ def add_serve(commands: Any) -> None:
     )
     limits.add_argument(
         "--max-pixels",
-        type=int,
+        type=pixels,
         default=default.max_pixels,
         metavar="N",
-        help="of its image (default: %(default)s)",
+        help="of its image, as 200M; larger ones are answered with 413 (default: %(default)s)",
     )
     limits.add_argument(
         "--timeout",
@@ -137,7 +147,7 @@ def add_serve(commands: Any) -> None:
 def _port(text: str) -> int:
     value = int(text)
     if not 1 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"{value} is not in 1..65535")
+        raise ValueError(text)
     return value
 
 

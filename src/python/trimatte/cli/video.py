@@ -14,6 +14,8 @@ from typing import Any
 
 from trimatte.cli.files import Stamp
 from trimatte.cli.options import (
+    KEY_BAND,
+    MASK_BAND,
     add_matting,
     add_network,
     add_output,
@@ -24,6 +26,7 @@ from trimatte.cli.options import (
     key_remover,
     network_remover,
 )
+from trimatte.cli.parsing import as_typed, reader
 from trimatte.cli.progress import find_tqdm
 from trimatte.video import remove_video
 
@@ -48,6 +51,8 @@ examples:
 Every frame gives one frame, with its time. Ctrl-C leaves what is done so far, playable.
 """
 
+_TIME = "seconds, m:ss or h:mm:ss"
+
 
 def add_video(commands: Any) -> None:
     """Adds the command to the command line's."""
@@ -66,9 +71,12 @@ def add_video(commands: Any) -> None:
     )
     video = parser.add_argument_group("the video")
     video.add_argument(
-        "--start", type=_seconds, metavar="T", help="begin at: seconds, m:ss or h:mm:ss"
+        "--start",
+        type=reader(_seconds, _TIME),
+        metavar="T",
+        help=f"begin at: {_TIME}",
     )
-    video.add_argument("--end", type=_seconds, metavar="T", help="end before")
+    video.add_argument("--end", type=reader(_seconds, _TIME), metavar="T", help="end before")
     video.add_argument("--no-audio", action="store_true", help="leave the sound out")
     video.add_argument(
         "--format",
@@ -98,7 +106,7 @@ def add_video(commands: Any) -> None:
     )
     add_screen(parser)
     add_network(parser, default=None, without="none: the screen is keyed out")
-    add_matting(parser)
+    add_matting(parser, band=f"{KEY_BAND}; with --model, {MASK_BAND}")
     parser.set_defaults(run=_video)
 
 
@@ -121,7 +129,7 @@ def _video(arguments: argparse.Namespace) -> int:
     reads, writes = arguments.input == "-", arguments.output == "-"
     check_standard(reads, writes)
     before = None if writes else _stamp(arguments.output)
-    with _progress(arguments.quiet) as report:
+    with _progress(arguments) as report:
         try:
             summary = remove_video(
                 sys.stdin.buffer if reads else arguments.input,
@@ -214,20 +222,20 @@ class _Report:
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator[_Report]:
+def _progress(arguments: argparse.Namespace) -> Iterator[_Report]:
     """The report of a run, which also says its warnings, those that differ in numbers only once: a
     frame may warn as all others do."""
-    report = _Report(quiet)
+    report = _Report(arguments.quiet)
     said: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        text = re.sub(r"\d+", "", str(message))
-        if text not in said:
-            said.add(text)
-            report.say(f"trimatte: {message}")
+        kind = re.sub(r"\d+", "", str(message))
+        if kind not in said:
+            said.add(kind)
+            report.say(f"trimatte: {as_typed(str(message), arguments)}")
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore" if quiet else "always")
+        warnings.simplefilter("ignore" if arguments.quiet else "always")
         warnings.showwarning = show
         try:
             yield report

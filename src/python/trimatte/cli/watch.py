@@ -98,6 +98,7 @@ def watch(
     at_first = set(_images(roots, arguments.recursive, folders, first))
     for note in (f"watching {', '.join(map(in_a_line, roots))}; Ctrl-C ends it", *first.notes):
         report.note(note)
+    report.pass_over(first.others)
     for path, cause in first.failures:
         report.refuse(path, cause)
     # SIGTERM is as Ctrl-C: it leaves no half file either.
@@ -129,7 +130,8 @@ def _images(
     return {
         file: file.relative_to(root)
         for root in roots
-        for file in sorted(images_in(root, recursive, folders.written, plan))
+        # By their names: a file that is still being written may have any name but its own.
+        for file in sorted(images_in(root, recursive, folders.written, plan, by_content=False))
     }
 
 

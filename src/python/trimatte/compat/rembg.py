@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trimatte.arrays import Array, choice, is_number
-from trimatte.errors import ArgumentError, TrimapWarning
+from trimatte.errors import ArgumentError, TrimapWarning, warn
 from trimatte.io.metadata import Metadata
 from trimatte.io.reading import load_picture
 from trimatte.io.writing import encode_png, to_pillow
@@ -387,11 +387,10 @@ def _trimap(mask: Mask, background: Any, foreground: Any, erode_size: Any) -> Ar
         trimap = make_trimap(mask, erode_size, shape="rembg", thresholds=limits)
     for side, value in (("foreground", 255), ("background", 0)):
         if not np.any(trimap == value):
-            warnings.warn(
+            warn(
                 f"remove: no sure {side} is left by the thresholds and the erosion: the mask is "
                 "taken for the opacity",
                 TrimapWarning,
-                stacklevel=3,
             )
             return None
     return trimap

@@ -16,7 +16,15 @@ from PIL import ExifTags, Image
 from trimatte.arrays import choice
 from trimatte.errors import ArgumentError
 
-__all__ = ["METADATA", "Metadata", "chosen", "metadata_of", "orientation_of", "parsed_exif"]
+__all__ = [
+    "METADATA",
+    "Metadata",
+    "chosen",
+    "metadata_of",
+    "orientation_of",
+    "parsed_exif",
+    "upright_size",
+]
 
 METADATA = {"keep": True, "strip": False}
 """What may become of it in a file that is written."""
@@ -163,6 +171,12 @@ def orientation_of(picture: Image.Image) -> int:
     except Exception:  # Broken metadata does not make the pixels unreadable.
         return _UPRIGHT
     return orientation if isinstance(orientation, int) else _UPRIGHT
+
+
+def upright_size(picture: Image.Image) -> tuple[int, int]:
+    """(width, height) of a picture that is not loaded yet, once it is turned upright."""
+    width, height = picture.size
+    return (height, width) if orientation_of(picture) in _LYING else (width, height)
 
 
 def _exif_of(picture: Image.Image, size: tuple[int, int]) -> bytes | None:

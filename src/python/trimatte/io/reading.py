@@ -15,17 +15,25 @@ import os
 import struct
 import sys
 import zlib
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from trimatte.arrays import is_number, plain_array
-from trimatte.errors import ArgumentError
+from trimatte.arrays import largest_label, plain_array
+from trimatte.errors import ArgumentError, FramesWarning, warn
 from trimatte.io.codecs import decode_jpeg
+from trimatte.io.kinds import (
+    check_no_preview,
+    frame_count,
+    load_plugin,
+    page_count,
+    unread_because,
+)
+from trimatte.io.limits import MAX_PIXELS, Pixels, number_of_pixels, unlimited_pillow, within_limits
 from trimatte.io.metadata import Metadata, metadata_of, orientation_of
 from trimatte.io.sources import (
     Array,
@@ -39,21 +47,18 @@ from trimatte.io.sources import (
 )
 
 __all__ = [
-    "IMAGE_SUFFIXES",
     "Header",
     "Picture",
+    "encoded",
+    "identified",
     "load_picture",
+    "naming",
+    "pixels_of",
     "read_header",
     "read_image",
     "read_mask",
 ]
 
-
-IMAGE_SUFFIXES = {
-    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm"),
-    *(".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
-}
-"""The files of a folder that are taken for images."""
 
 # What a broken file can make a decoder raise.
 _DECODER_ERRORS = (
@@ -72,6 +77,11 @@ _DECODER_ERRORS = (
     ImageCms.PyCMSError,
 )
 
+
+# A mask may be a JPEG, whose greys are not quite grey: channels this far apart, as a part of full
+# scale, on more than this part of the pixels are a mistake.
+_CHROMA_OF_GREY, _MOST_COLOURED = 0.15, 0.01
+_PAINTED_IN_THREE = 0.9  # of the visible pixels of a painted layer; the rest are soft strokes
 
 # Tags of TIFF, and values of them.
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
@@ -118,7 +128,7 @@ class Header(NamedTuple):
     itemsize: int
 
 
-def read_image(source: ImageSource, *, max_pixels: int | None = None) -> Array:
+def read_image(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> Array:
     """Read an image as straight RGB or RGBA.
 
     source: a path, an encoded file's bytes, a binary file object, a Pillow image or an array.
@@ -126,12 +136,12 @@ def read_image(source: ImageSource, *, max_pixels: int | None = None) -> Array:
     colour: uint8, or uint16 where the file holds 16 bits per channel (PNG, TIFF). Values are as
     stored (display-referred); only what is not RGB is converted: CMYK and grey through their colour
     profile if they have one. The EXIF orientation is applied. Of an animation, or of a file of
-    several pages, the first is read; of a Pillow image the one that it shows. Arrays are passed
+    several pages, the first is read, with a FramesWarning (`read_frames` reads all frames); of a
+    Pillow image the one that it shows. Arrays are passed
     on without a copy, (H, W) ones as three equal channels.
 
-    max_pixels: more than these are refused, before there is memory for them; of an array any number
-    is taken. None: Pillow's own limit, twice ``PIL.Image.MAX_IMAGE_PIXELS`` (178 956 970), which
-    always holds.
+    max_pixels: a number, or text such as ``"200M"``; images of more are refused before they are
+    decoded, arrays are not. None: no limit. Pillow's own limit does not apply.
 
     Raises ArgumentError naming the source and the cause: missing, a folder, truncated, no image,
     too large, of a kind that would lose something.
@@ -139,15 +149,17 @@ def read_image(source: ImageSource, *, max_pixels: int | None = None) -> Array:
     return load_picture(source, max_pixels=max_pixels).pixels
 
 
-def read_mask(source: ImageSource, *, max_pixels: int | None = None) -> Array:
+def read_mask(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> Array:
     """Read a mask, trimap or alpha matte as (H, W).
 
-    source: as for read_image. An image with an alpha channel that is not opaque everywhere
-    (a cutout) gives that channel; any other gives its luminance. uint8 or uint16, orientation
-    applied, a profile of greys not: their numbers are what is meant. Arrays (H, W) or (H, W, 1) are
-    passed on as they are (bool and float32 included). max_pixels: as for read_image.
+    source: as for read_image. A grey image gives its greys. An image with an alpha channel that is
+    not opaque everywhere gives that channel (a cutout), unless black, white and grey are painted on
+    its layer: then those, over black. uint8 or uint16, orientation applied, a profile of greys not:
+    their numbers are what is meant. Arrays (H, W) or (H, W, 1) are passed on as they are (bool and
+    float32 included). max_pixels: as for read_image.
 
-    Raises ArgumentError naming the source and the cause.
+    Raises ArgumentError naming the source and the cause: also of an image in colour, and of a map
+    of labels 0, 1, 2 instead of 0 and 255.
     """
     array = _as_array(source, "read_mask")
     if array is not None:
@@ -158,18 +170,52 @@ def read_mask(source: ImageSource, *, max_pixels: int | None = None) -> Array:
                 f"read_mask: mask must be (H, W), got {array.shape}; take one channel: mask[..., 0]"
             )
         return array
-    pixels = _decode_source(source, "read_mask", max_pixels, managed=False).pixels
-    if pixels.shape[2] == 4 and pixels[:, :, 3].min() < np.iinfo(pixels.dtype).max:
-        return np.ascontiguousarray(pixels[:, :, 3])
-    red, green, blue = (pixels[:, :, i] for i in range(3))
-    if np.array_equal(red, green) and np.array_equal(red, blue):
-        return np.ascontiguousarray(red)
+    mask = _mask_in(_decode_source(source, "read_mask", max_pixels, managed=False).pixels)
+    full = np.iinfo(mask.dtype).max
+    if mask.shape[2:]:
+        problem = "it is in colour, where black and white are wanted"
+    elif largest := largest_label(mask):
+        problem = (
+            f"it holds nothing above {largest}, where white is {full}; labels have to become "
+            "black, grey and white first"
+        )
+    else:
+        return mask
+    raise ArgumentError(f"read_mask: cannot take {name_of(source)} for a mask: {problem}")
+
+
+def _mask_in(pixels: NDArray[Any]) -> NDArray[Any]:
+    """The mask that a picture means, (H, W), or the picture as it is where that is in colour."""
+    colour, full = pixels[:, :, :3], np.iinfo(pixels.dtype).max
+    if pixels.shape[2] == 4 and pixels[:, :, 3].min() < full:
+        opacity = pixels[:, :, 3]
+        if not _is_painted(colour[opacity > 0]):
+            return np.ascontiguousarray(opacity)
+        over_black = colour[:, :, 0] * (opacity / full)
+        return np.asarray(np.rint(over_black), pixels.dtype)
+    if (_chroma(colour) > _CHROMA_OF_GREY * full).mean() > _MOST_COLOURED:
+        return pixels
     # Rec. 601, as Pillow's convert("L"), in integers so that white stays white.
-    weighted: NDArray[np.uint32] = pixels[:, :, :3] @ np.array([19595, 38470, 7471], np.uint32)
+    weighted: NDArray[np.uint32] = colour @ np.array([19595, 38470, 7471], np.uint32)
     return np.asarray((weighted + 0x8000) >> 16, pixels.dtype)
 
 
-def load_picture(source: ImageSource, *, max_pixels: int | None = None) -> Picture:
+def _is_painted(visible: NDArray[Any]) -> bool:
+    """Whether visible pixels, (N, 3), are strokes in two or three greys, rather than a photograph.
+    One grey alone says nothing: the strokes' shape does."""
+    if not visible.size or _chroma(visible).any():
+        return False
+    shift = 8 * (visible.itemsize - 1)
+    counts = np.sort(np.bincount(visible[:, 0] >> shift, minlength=256))[::-1]
+    return bool(counts[1] and counts[:3].sum() >= _PAINTED_IN_THREE * len(visible))
+
+
+def _chroma(colour: NDArray[Any]) -> NDArray[Any]:
+    """How far the channels of each pixel lie apart."""
+    return np.asarray(colour.max(axis=-1) - colour.min(axis=-1))
+
+
+def load_picture(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> Picture:
     """read_image, with what is stored beside the pixels of the source."""
     array = _as_array(source, "read_image")
     if array is None:
@@ -201,10 +247,10 @@ def read_header(source: object) -> Header | None:
             return _header_of(source)
         if isinstance(source, (bytes, bytearray, memoryview, Spooled)):
             data = source.getbuffer() if isinstance(source, Spooled) else source
-            with Image.open(io.BytesIO(data)) as picture:
+            with identified(io.BytesIO(data)) as picture:
                 return _header_of(picture)
         if is_path(source):
-            with opened(source) as file, Image.open(file) as picture:  # type: ignore[arg-type]
+            with opened(source) as file, identified(file) as picture:  # type: ignore[arg-type]
                 return _header_of(picture)
     except Exception:  # of decoders, and of what only looks like an array
         return None
@@ -231,69 +277,106 @@ def _as_array(source: object, caller: str) -> Array | None:
 
 
 def _decode_source(
-    source: object, caller: str, max_pixels: int | None, *, managed: bool = True
+    source: object, caller: str, max_pixels: Pixels | None, *, managed: bool = True
 ) -> Picture:
     """Decode a path, bytes, file object or Pillow image; every failure names the source.
 
     managed: whether a profile of greys is applied.
     """
-    if max_pixels is not None and not (is_number(max_pixels) and max_pixels >= 1):
-        raise ArgumentError(
-            f"{caller}: max_pixels must be a number of at least 1, or None, got {max_pixels!r:.80}"
-        )
-    name = name_of(source)
-    decode = partial(_decode, max_pixels=max_pixels, managed=managed)
-    try:
-        if isinstance(source, Image.Image):
-            _check_size(source, max_pixels)
-            return _pixels_of(source, managed)
-        if isinstance(source, (str, os.PathLike)):
-            with opened(source) as file:
-                return decode(file)
-        if isinstance(source, (bytes, bytearray, memoryview)):
-            return decode(io.BytesIO(source))
-        if hasattr(source, "read"):
+    most = number_of_pixels(max_pixels, caller)
+    if isinstance(source, Image.Image):
+        with naming(source, caller), within_limits(source.size, most):
+            return pixels_of(source, managed)
+    with (
+        encoded(source, caller) as file,
+        identified(file) as picture,
+        within_limits(picture.size, most),
+    ):
+        _warn_of_others(picture, name_of(source))
+        return _decode(file, picture, managed)
+
+
+def _warn_of_others(picture: Image.Image, name: str) -> None:
+    frames, pages = frame_count(picture), page_count(picture)
+    if frames > 1:
+        told = f"{frames - 1} of the {frames} frames of {name} are left out"
+        message = f"{told}; .gif, .webp and .png hold all (in Python: imageio.read_frames)"
+    elif pages > 1:
+        message = f"{pages - 1} of the {pages} pages of {name} are left out: only the first is read"
+    else:
+        return
+    warn(message, FramesWarning)
+
+
+@contextmanager
+def encoded(source: object, caller: str) -> Iterator[BinaryIO]:
+    """A path, bytes or the rest of a file object as a seekable file; what fails while it is open
+    names the source."""
+    if isinstance(source, (str, os.PathLike)):
+        with naming(source, caller), opened(source) as file:
+            yield file
+    elif isinstance(source, (bytes, bytearray, memoryview, Spooled)):
+        with naming(source, caller):
+            yield io.BytesIO(source.getbuffer() if isinstance(source, Spooled) else source)
+    elif hasattr(source, "read"):
+        with naming(source, caller):
             # To the end: it may be a pipe, and 16 bits need two passes.
-            return decode(io.BytesIO(rest_of(source)))
-    except _DECODER_ERRORS as error:
-        raise ArgumentError(f"{caller}: cannot read {name}: {cause_of(error)}") from error
-    raise ArgumentError(
-        f"{caller}: an image must be a path, bytes, a binary file object, a Pillow image or an "
-        f"array, got {type(source).__name__}"
-    )
+            yield io.BytesIO(rest_of(source))
+    else:
+        raise ArgumentError(
+            f"{caller}: an image must be a path, bytes, a binary file object, a Pillow image or an "
+            f"array, got {type(source).__name__}"
+        )
 
 
-def _identified(file: BinaryIO) -> Image.Image:
-    """The picture of a file, of which only the head is read."""
+@contextmanager
+def naming(source: object, caller: str) -> Iterator[None]:
+    """What a decoder raises is raised as an ArgumentError that names the source."""
     try:
-        return Image.open(file)
-    except UnidentifiedImageError:
-        file.seek(0)
-        if file.read(4) in _TIFF_HEADS:
-            raise ValueError(
-                "a TIFF of a kind that Pillow does not know, as floats in colour are; give the "
-                "array that another reader makes of it, or save it with 16 bits"
-            ) from None
-        raise
+        yield
+    except _DECODER_ERRORS as error:
+        raise ArgumentError(
+            f"{caller}: cannot read {name_of(source)}: {cause_of(error)}"
+        ) from error
 
 
-def _check_size(picture: Image.Image, max_pixels: int | None) -> None:
-    width, height = picture.size
-    if max_pixels is not None and width * height > max_pixels:
-        raise ValueError(f"it has {width} x {height} pixels; max_pixels is {max_pixels}")
+def identified(file: BinaryIO) -> Image.Image:
+    """The picture of a file, of which only the head is read.
+
+    Raises ValueError or UnidentifiedImageError: it is of a kind that nothing here reads.
+    """
+    with unlimited_pillow():
+        try:
+            picture = Image.open(file)
+        except UnidentifiedImageError:
+            if not load_plugin(file):
+                raise _unidentified(file) from None
+            picture = Image.open(file)
+    check_no_preview(file, picture)
+    return picture
 
 
-def _decode(file: BinaryIO, *, max_pixels: int | None = None, managed: bool = True) -> Picture:
-    """Decode an encoded image from a seekable file."""
-    with _identified(file) as picture:
-        _check_size(picture, max_pixels)
-        jpeg = _decode_jpeg(file, picture, managed)
-        if jpeg is not None:
-            return jpeg
-        raw = _raw_mode(picture)
-        if ";16" not in raw or picture.mode.startswith("I"):
-            return _pixels_of(picture, managed)
-        transparent = picture.info.get("transparency")
+def _unidentified(file: BinaryIO) -> Exception:
+    """What to say of a file that Pillow does not know."""
+    because = unread_because(file)
+    file.seek(0)
+    if because is None and file.read(4) in _TIFF_HEADS:
+        because = (
+            "a TIFF of a kind that Pillow does not know, as floats in colour are; give the array "
+            "that another reader makes of it, or save it with 16 bits"
+        )
+    return UnidentifiedImageError() if because is None else ValueError(because)
+
+
+def _decode(file: BinaryIO, picture: Image.Image, managed: bool) -> Picture:
+    """Decode an encoded image from a seekable file, of which the head is read."""
+    jpeg = _decode_jpeg(file, picture, managed)
+    if jpeg is not None:
+        return jpeg
+    raw = _raw_mode(picture)
+    if ";16" not in raw or picture.mode.startswith("I"):
+        return pixels_of(picture, managed)
+    transparent = picture.info.get("transparency")
     if raw.startswith("LA;16"):
         # Four bytes a pixel: read as RGBA they are both bytes of grey and both of alpha.
         both, metadata = _decode_raw(file, "RGBA")
@@ -312,7 +395,7 @@ def _decode(file: BinaryIO, *, max_pixels: int | None = None, managed: bool = Tr
 
 
 def _decode_jpeg(file: BinaryIO, picture: Image.Image, managed: bool) -> Picture | None:
-    """What `_pixels_of` would give of a JPEG file, sooner; None for what is left to it: other
+    """What `pixels_of` would give of a JPEG file, sooner; None for what is left to it: other
     formats, CMYK, files that are damaged, and all where there is no fast decoder.
 
     picture: what Pillow has read of the file's head; it has judged its size, too.
@@ -360,7 +443,7 @@ def _tiff_depth(picture: Image.Image) -> int | None:
 def _decode_raw(file: BinaryIO, raw_mode: str) -> tuple[Array, Metadata]:
     """Decode the file's pixels as if they were stored as raw_mode; upright."""
     file.seek(0)
-    with Image.open(file) as opened:
+    with identified(file) as opened:
         picture: Any = opened
         tiles = []
         for tile in picture.tile:
@@ -373,7 +456,7 @@ def _decode_raw(file: BinaryIO, raw_mode: str) -> tuple[Array, Metadata]:
         return np.array(upright), metadata_of(picture, upright.size)
 
 
-def _pixels_of(picture: Image.Image, managed: bool) -> Picture:
+def pixels_of(picture: Image.Image, managed: bool = True) -> Picture:
     """The pixels of a Pillow image as RGB or RGBA, upright."""
     tags = getattr(picture, "tag_v2", None) or {}
     if _SIGNED in np.atleast_1d(tags.get(_SAMPLE_FORMAT, ())):

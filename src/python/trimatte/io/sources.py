@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import io
 import os
 import stat
@@ -82,6 +83,9 @@ def opened(path: str | os.PathLike[str]) -> BinaryIO:
 def rest_of(file: Any) -> bytes:
     """What is left to be read of a file object."""
     data = file.read()
+    if inspect.iscoroutine(data):
+        data.close()  # or Python warns that nobody awaited it
+        raise TypeError("its read() is asynchronous; give the bytes of 'await file.read()'")
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
     raise TypeError(

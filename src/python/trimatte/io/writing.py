@@ -25,10 +25,13 @@ from trimatte.io.tiff import write_tiff
 __all__ = [
     "COMPRESSION",
     "FORMATS",
+    "WEBP_EFFORT",
     "Compression",
     "check_output",
     "encode_image",
     "encode_png",
+    "level_of",
+    "target_of",
     "to_pillow",
     "write_image",
 ]
@@ -49,7 +52,7 @@ _JPEG_SEGMENT = 65_500  # bytes of EXIF or XMP, less their names
 
 # Of lossless WebP by level, libwebp's method and quality (there: effort). Between method 0 and the
 # next is most of the time, so that "fast" has it too.
-_WEBP_EFFORT = (
+WEBP_EFFORT = (
     *((0, 0), (0, 0), (1, 20), (3, 30), (4, 50)),
     *((4, 75), (4, 90), (5, 75), (5, 90), (6, 100)),
 )
@@ -101,7 +104,7 @@ def write_image(
         array, kind, compression, chosen(metadata, icc_profile, "write_image"), "write_image"
     )
     try:
-        with replacing(_target(path)) as file:
+        with replacing(target_of(path)) as file:
             encode(file)
     except PATH_ERRORS as error:
         raise ArgumentError(f"write_image: cannot write {name}: {cause_of(error)}") from error
@@ -152,7 +155,7 @@ def encode_png(
 def check_output(caller: str, format: str = "png", compression: Compression = "fast") -> None:
     """Raise ArgumentError where encode_image knows no such format, or no such compression."""
     _kind("", format, caller)
-    _level(compression, caller)
+    level_of(compression, caller)
 
 
 def to_pillow(array: Array, metadata: Metadata | None = None) -> Image.Image:
@@ -207,7 +210,7 @@ def _without_hidden(reduced: Array) -> Array:
     return reduced
 
 
-def _target(path: str | os.PathLike[str]) -> Path:
+def target_of(path: str | os.PathLike[str]) -> Path:
     """Where the file is to be; a link stays a link: what it points to is replaced."""
     target = Path(os.fsdecode(path)).resolve()
     if not target.parent.is_dir():
@@ -234,7 +237,7 @@ def _encoder(
     array: Array, kind: str, compression: Compression, metadata: Metadata, caller: str
 ) -> Callable[[BinaryIO], None]:
     """What writes the array into a file, once all that can be refused has been."""
-    level = _level(compression, caller)
+    level = level_of(compression, caller)
     array = _storable(array, caller)
     unfit = _unfit(array, kind)
     if unfit is not None:
@@ -262,7 +265,7 @@ def _unfit(array: Array, kind: str) -> str | None:
     return None
 
 
-def _level(compression: Compression, caller: str) -> int:
+def level_of(compression: Compression, caller: str) -> int:
     """The level in 0..9 that is meant."""
     if isinstance(compression, str) and compression in COMPRESSION:
         return COMPRESSION[compression]
@@ -275,7 +278,7 @@ def _level(compression: Compression, caller: str) -> int:
 
 
 def _write_webp(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> None:
-    method, effort = _WEBP_EFFORT[level]
+    method, effort = WEBP_EFFORT[level]
     options = {"lossless": True, "method": method, "quality": effort, "exact": True}
     beside = metadata.with_dpi_in_exif().info
     Image.fromarray(array).save(file, "WEBP", **options, **beside)

@@ -25,18 +25,23 @@ __all__ = ["Margin", "crop_box", "read_margin"]
 Margin = float | str
 """Pixels, or as ``"5%"`` of the longer side of what shows."""
 
-_SHOWS = 0.5 / 255  # what rounds to 1 of 255
+SHOWS = 0.05
+"""The alpha that shows by default: networks leave a fainter haze."""
+
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
 
 
-def crop_box(alpha: ArrayLike, margin: Margin = 0) -> tuple[slice, slice]:
+def crop_box(
+    alpha: ArrayLike, margin: Margin = 0, *, threshold: float = SHOWS
+) -> tuple[slice, slice]:
     """Rows and columns of the smallest rectangle that holds all that shows of an alpha, and a
     margin around it: ``image[crop_box(alpha)]``.
 
     Args:
-        alpha: (H, W), bool, uint8, uint16 or float32 in [0, 1]. A pixel shows if it is more than 0
-            with 8 bits.
+        alpha: (H, W), bool, uint8, uint16 or float32 in [0, 1].
         margin: pixels, or ``"5%"`` of the rectangle's longer side. It ends where the image does.
+        threshold: the alpha, in [0, 1], above which a pixel shows; a fainter haze, as networks
+            leave it, does not count. 0: whatever is not fully transparent shows.
 
     Returns:
         Slices of rows and of columns.
@@ -45,13 +50,17 @@ def crop_box(alpha: ArrayLike, margin: Margin = 0) -> tuple[slice, slice]:
         ArgumentError: an argument is not what is listed above, or nothing shows.
     """
     value, is_part = read_margin(margin)
+    if not (is_number(threshold) and 0 <= threshold < 1):
+        raise ArgumentError(
+            f"crop_box: threshold must be an alpha in [0, 1), got {threshold!r:.80}"
+        )
     array = as_alpha(alpha, "crop_box", "alpha")
     _core.check(array, "crop_box", "alpha", color=False)
     plane = on_host(array)
-    shows = plane >= _SHOWS * FULL_SCALES[plane.dtype.name]
+    shows = plane > threshold * FULL_SCALES[plane.dtype.name]
     rows, columns = (np.flatnonzero(shows.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
-        raise ArgumentError("crop_box: nothing shows: alpha is 0 everywhere")
+        raise ArgumentError(f"crop_box: nothing shows: alpha is nowhere above {threshold:g}")
     ends = [(int(found[0]), int(found[-1]) + 1) for found in (rows, columns)]
     if is_part:
         value *= max(end - begin for begin, end in ends) / 100

@@ -182,7 +182,7 @@ def fit_screen(
         raise ScreenError(
             f"{operation}: image must show a screen ({wanted} was asked for or found, on "
             f"{share:.1%} of {pixels.shape[1]} x {pixels.shape[0]} pixels); key_color= names its "
-            "colour, plate= gives it without the subject"
+            "colour"
         )
     return Screen(
         key_color=(round(255 * key[0], 3), round(255 * key[1], 3), round(255 * key[2], 3)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,9 @@ from trimatte.arrays import (
     choice,
     is_number,
     number,
+    warn_of_labels,
 )
-from trimatte.errors import ArgumentError, TrimapWarning
+from trimatte.errors import ArgumentError, TrimapWarning, warn
 
 __all__ = ["make_trimap"]
 
@@ -81,9 +81,11 @@ def make_trimap(
         TrimapWarning: the mask has foreground (background), but none of it survives the radius;
             that side's radius is then reduced to the largest that keeps some. For an array on a
             GPU it is reduced as well, but nothing waits for it to say so.
+        CutoutWarning: the mask looks like a map of labels, 0 and 1 in uint8.
     """
     array = as_array(mask, "make_trimap", "mask", stream)
     is_bool = array.dtype == np.bool_
+    warn_of_labels(array, "mask")
     array = array.view(np.uint8) if is_bool else array
     low, high = _limits(thresholds, array, is_bool)
     is_square = choice({"disk": False, "rembg": True}, shape, "make_trimap", "shape")
@@ -109,11 +111,7 @@ def _warn(side: str, asked: float | None, kept: float | None) -> None:
     if kept is None:
         return
     at = "beside the band" if asked is None else f"at radius {asked:g}"
-    warnings.warn(
-        f"make_trimap: no sure {side} would be left {at}; {kept:.1f} is used there",
-        TrimapWarning,
-        stacklevel=3,
-    )
+    warn(f"make_trimap: no sure {side} would be left {at}; {kept:.1f} is used there", TrimapWarning)
 
 
 def _refuse_beside_band(radius: Any, is_square: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageColor, ImageOps
 
 from trimatte import _core
 from trimatte.arrays import FULL_SCALES, Array, ArrayLike, as_alpha, as_array, is_number, on_host
@@ -19,7 +19,7 @@ from trimatte.io.writing import to_pillow
 from trimatte.ops.edges import feather
 from trimatte.ops.resizing import resize
 
-__all__ = ["Background", "blurred_background", "fitted_background"]
+__all__ = ["Background", "blurred_background", "fitted_background", "read_colour"]
 
 _BLUR = 1 / 40  # of the square root of the area: about what a fast portrait lens makes of it
 _STEEP = 16  # power of a pixel's share of background; fur that is half opaque would give a halo
@@ -52,6 +52,20 @@ def fitted_background(given: ImageSource | tuple[float, float, float]) -> Backgr
         return np.asarray(pixels / np.float32(255))
 
     return fitted
+
+
+def read_colour(text: str) -> tuple[float, float, float]:
+    """The opaque colour (r, g, b) in 0..255 that is written as a name, r,g,b or #rrggbb.
+
+    Raises ValueError: it is none.
+    """
+    listed = "," in text and "(" not in text
+    red, green, blue, *alpha = map(float, text.split(",") if listed else ImageColor.getrgb(text))
+    if not all(0 <= value <= 255 for value in (red, green, blue)):
+        raise ValueError(f"{text!r} is not in 0..255")
+    if alpha and (listed or alpha != [255]):
+        raise ValueError(f"{text!r} is not opaque")
+    return red, green, blue
 
 
 def blurred_background(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,9 +16,17 @@ from typing import Any
 import numpy as np
 
 from trimatte import _core
-from trimatte.arrays import Array, KeyColor, as_alpha, as_array, is_on_gpu, three_valued
+from trimatte.arrays import (
+    FULL_SCALES,
+    Array,
+    KeyColor,
+    as_alpha,
+    as_array,
+    is_on_gpu,
+    three_valued,
+)
 from trimatte.devices import DeviceArray
-from trimatte.errors import ArgumentError
+from trimatte.errors import ArgumentError, CutoutWarning, warn
 from trimatte.io.metadata import Metadata
 from trimatte.io.reading import Header, load_picture, read_header, read_mask
 from trimatte.io.sources import ImageSource, measurable
@@ -43,6 +51,8 @@ __all__ = ["Frame", "Given", "cut", "default_radius", "load_given", "read_frame"
 _BAND = (4.0, 2.0)
 _NARROWEST_BAND = (2.0, 1.0)
 _BAND_SIDE = 320
+
+_LEAST_SEEN = 0.01  # of full opacity
 
 
 @dataclass(frozen=True)
@@ -108,12 +118,18 @@ class Frame:
 # --- reading ---
 
 
-def load_given(sources: dict[str, ImageSource | None], most_bytes: int | None) -> Given:
+def load_given(
+    sources: dict[str, ImageSource | None], most_bytes: int | None, max_pixels: int | None
+) -> Given:
     """Masks, mattes and trimaps as arrays, which can be taken again and again.
 
-    Raises ArgumentError: one is unreadable, or may take more than most_bytes.
+    Raises ArgumentError: one is unreadable, has more than max_pixels, or may take more than
+    most_bytes.
     """
-    return Given(**{name: _loaded(source, name, most_bytes) for name, source in sources.items()})
+    loaded = {
+        name: _loaded(source, name, most_bytes, max_pixels) for name, source in sources.items()
+    }
+    return Given(**loaded)
 
 
 def read_frame(image: ImageSource, given: Given, recipe: Recipe, stream: Any = None) -> Frame:
@@ -122,7 +138,7 @@ def read_frame(image: ImageSource, given: Given, recipe: Recipe, stream: Any = N
     Raises ArgumentError: the image is unreadable, or something given is not of its size.
     """
     start = time.perf_counter()
-    pixels, metadata = _pixels(image, recipe.device, stream)
+    pixels, metadata = _pixels(image, recipe, stream)
     frame = Frame(
         pixels,
         metadata.under(recipe.metadata, "Remover"),
@@ -138,14 +154,20 @@ def read_frame(image: ImageSource, given: Given, recipe: Recipe, stream: Any = N
     return frame
 
 
-def _pixels(image: ImageSource, device: Any, stream: Any) -> tuple[Array, Metadata]:
-    pixels, metadata = (image, Metadata()) if is_on_gpu(image) else load_picture(image)
+def _pixels(image: ImageSource, recipe: Recipe, stream: Any) -> tuple[Array, Metadata]:
+    pixels, metadata = (
+        (image, Metadata())
+        if is_on_gpu(image)
+        else load_picture(image, max_pixels=recipe.max_pixels)
+    )
     pixels = as_array(pixels, "Remover", "image")
     _core.check(pixels, "Remover", "image", color=True)
-    return _core.place(pixels, device, "Remover", stream), metadata
+    return _core.place(pixels, recipe.device, "Remover", stream), metadata
 
 
-def _loaded(source: ImageSource | None, name: str, most_bytes: int | None) -> Array | None:
+def _loaded(
+    source: ImageSource | None, name: str, most_bytes: int | None, max_pixels: int | None
+) -> Array | None:
     if source is None:
         return None
     if is_on_gpu(source):
@@ -153,7 +175,7 @@ def _loaded(source: ImageSource | None, name: str, most_bytes: int | None) -> Ar
     if most_bytes is not None:
         source = measurable(source)
         check_fits(read_header(source), most_bytes, "Remover")
-    return read_mask(source)
+    return read_mask(source, max_pixels=max_pixels)
 
 
 def _placed(array: Array | None, pixels: Array, name: str, *, sized: bool) -> Any:
@@ -247,7 +269,29 @@ def cut(
     if frame.on_host and frame.device != "cpu":
         with frame.stage("wait"):
             _ = result.rgba
+    if frame.on_host:
+        _warn_of_nothing(result.rgba[:, :, 3], frame, keyed=key is not None)
     return result
+
+
+def _warn_of_nothing(alpha: Array, frame: Frame, *, keyed: bool) -> None:
+    """Warns where nothing is left of an image, or nothing was keyed out of it."""
+    full = FULL_SCALES[alpha.dtype.name]
+    if not _any(alpha, lambda part: part > _LEAST_SEEN * full):
+        if keyed:
+            why = "all of it was keyed out"
+        elif frame.segmenter is not None:
+            why = f"{frame.segmenter.card.name} found no foreground"
+        else:
+            why = f"the {'mask' if frame.trimap is None else 'trimap'} has no foreground"
+        warn(f"nothing is left of the image: {why}", CutoutWarning)
+    elif keyed and not _any(alpha, lambda part: part < (1 - _LEAST_SEEN) * full):
+        warn("nothing was keyed out: no pixel has the screen's colour", CutoutWarning)
+
+
+def _any(plane: Array, condition: Callable[[Array], Array]) -> bool:
+    """Whether any pixel meets the condition; in most images one of a few does."""
+    return bool(condition(plane[::8, ::8]).any() or condition(plane).any())
 
 
 def _given(frame: Frame, matting: Matting, finish: Adjust | None) -> _Cut:

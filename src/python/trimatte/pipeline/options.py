@@ -23,6 +23,7 @@ from trimatte.arrays import (
     is_whole,
 )
 from trimatte.errors import ArgumentError
+from trimatte.io.limits import Pixels
 from trimatte.io.metadata import METADATA
 from trimatte.io.sources import ImageSource
 from trimatte.ops.edges import choke, feather
@@ -99,6 +100,7 @@ class ResourceOptions(TypedDict, total=False):
     workers: int | None
     batch_size: int | None
     max_memory: Bytes | None
+    max_pixels: Pixels | None
     max_queue: int
 
 
@@ -283,6 +285,7 @@ class Recipe:
 
     key: None where nothing is keyed. classes: of the network that count as foreground. metadata:
     ``"keep"`` or ``"strip"``. device: where images from the host are worked on; None: the host.
+    max_pixels: files of more are refused; None: none are.
     """
 
     key: Key | None
@@ -290,6 +293,7 @@ class Recipe:
     classes: Classes | None
     metadata: str
     device: Any
+    max_pixels: int | None
 
     @property
     def keys_by_difference(self) -> bool:

@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import numpy as np
@@ -18,6 +19,7 @@ from trimatte import _core
 from trimatte.arrays import Array, KeyColor, KeyColorLike, choice
 from trimatte.devices import DeviceArray, cuda_available
 from trimatte.errors import ArgumentError, EngineError
+from trimatte.io.limits import MAX_PIXELS, Pixels, number_of_pixels
 from trimatte.io.reading import read_header
 from trimatte.io.sources import ImageSource, measurable
 from trimatte.ops.refining import Adjust, Radius
@@ -50,7 +52,8 @@ class Remover:
     trimap.
 
     A Remover holds no state of an image: threads can share it. `remove_batch`, `stream` and
-    `aremove` have threads of their own; ``with``, or `close`, gives everything back.
+    `aremove` have threads of their own; ``with``, or `close`, gives everything back. A pickle of it
+    holds its options, and no network: each process loads its own.
 
     Args:
         model: name or path of the segmentation network, or a `Segmenter`; it makes the coarse mask.
@@ -99,6 +102,8 @@ class Remover:
             together in each `stream`, `remove_batch` and behind `aremove`, and each alone in a
             call. The most that an image of its size can take is counted, so usually much less is
             used. None: no bound but that few are in flight.
+        max_pixels: the largest image that is read, in pixels, or text such as ``"200M"``; files of
+            more are refused before they are decoded, masks too. None: no limit.
         max_queue: most images that may wait behind `aremove`.
 
     Raises:
@@ -137,8 +142,10 @@ class Remover:
         workers: int | None = None,
         batch_size: int | None = None,
         max_memory: Bytes | None = None,
+        max_pixels: Pixels | None = MAX_PIXELS,
         max_queue: int = 64,
     ) -> None:
+        self._options = {name: value for name, value in locals().items() if name != "self"}
         self._lifetime = threading.Lock()  # of the next four
         self._closed = False
         self._segmenter: Segmenter | None = None
@@ -169,6 +176,7 @@ class Remover:
             classes,
             metadata,
             device,
+            number_of_pixels(max_pixels, "Remover"),
         )
         self.recipe.check()
         if device == "cuda":  # "the current GPU" is this thread's; other threads work as well
@@ -240,6 +248,10 @@ class Remover:
             ArgumentError: image or mask cannot be read, sizes do not match, mask and trimap are
                 both given, or more than max_memory is needed.
             EngineError: the network failed, or the Remover is closed.
+
+        Warns:
+            CutoutWarning: nothing is left of the image, or nothing was keyed out of it; a mask
+                looks like a map of labels. Of a result on a GPU it is not told.
         """
         self._check_open()
         _check_given(mask, trimap)
@@ -248,7 +260,9 @@ class Remover:
             image = measurable(image)
             check_fits(read_header(image), limit, "Remover")
         given = load_given(
-            {"mask": mask, "trimap": trimap, "garbage": garbage, "core": core}, limit
+            {"mask": mask, "trimap": trimap, "garbage": garbage, "core": core},
+            limit,
+            self.recipe.max_pixels,
         )
         frame = self._read(image, given=given)
         if limit is not None:
@@ -412,6 +426,7 @@ class Remover:
         given = load_given(
             {"mask": mask, "trimap": trimap, "garbage": garbage, "core": core},
             resources.max_memory,
+            self.recipe.max_pixels,
         )
         return self._results(images, self._stages(given), resources, finish, keep_errors)
 
@@ -490,6 +505,10 @@ class Remover:
         import asyncio
 
         await asyncio.get_running_loop().run_in_executor(None, self.close)
+
+    def __reduce__(self) -> Any:
+        """Another process gets a Remover of its own with the same options."""
+        return partial(type(self), **self._options), ()
 
     def __enter__(self) -> Remover:
         self._check_open()

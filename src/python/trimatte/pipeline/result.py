@@ -18,7 +18,7 @@ from trimatte.devices import DeviceArray
 from trimatte.io.metadata import Metadata
 from trimatte.io.writing import Compression, encode_image, to_pillow, write_image
 from trimatte.ops.compositing import composite
-from trimatte.ops.cropping import Margin, crop_box, cropped
+from trimatte.ops.cropping import SHOWS, Margin, crop_box, cropped
 from trimatte.ops.screens import Screen
 
 __all__ = ["Result"]
@@ -163,13 +163,13 @@ class Result:
         """
         return composite(self.foreground, self.alpha, background, linear=linear)
 
-    def crop(self, margin: Margin = 0) -> Result:
+    def crop(self, margin: Margin = 0, *, threshold: float = SHOWS) -> Result:
         """What shows of the cutout, with a margin around it: pixels, or ``"5%"`` of its longer
         side. See `crop_box`; all arrays are cut alike, and are NumPy's.
 
-        Raises ArgumentError: nothing shows, or margin is neither.
+        Raises ArgumentError: nothing shows, or an argument is not as `crop_box` takes it.
         """
-        box = crop_box(self._array("alpha"), margin)
+        box = crop_box(self._array("alpha"), margin, threshold=threshold)
         height, width = (side.stop - side.start for side in box)
         arrays = {
             name: None if array is None else cropped(array, box)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,7 @@ class Segmenter:
         batch_size: int = 1,
         progress: Callable[[str, float], None] | None = None,
     ) -> None:
+        self._options = {name: value for name, value in locals().items() if name != "self"}
         from trimatte import engines
 
         check_count(batch_size, "Segmenter", "batch_size")
@@ -182,6 +184,7 @@ class Segmenter:
         for numbers in _alike(tensors, self._session.largest_batch):
             batch = [tensors[number] for number in numbers]
             output = self._predict(_joined(batch, stream), stream)
+            self._check_finite(output)
             if len(batch) == 1:
                 predictions[numbers[0]] = output
                 continue
@@ -208,6 +211,21 @@ class Segmenter:
             filter=outlet.filter,
             stream=stream,
         )
+
+    def _check_finite(self, output: Array) -> None:
+        """Raises EngineError where a prediction on the host has values that are no numbers. For one
+        on a GPU nothing waits; they count as 0 there."""
+        if isinstance(output, DeviceArray):
+            return
+        # A softmax takes -inf.
+        wrong = ~np.isfinite(output) if self._card.output.activation == "none" else np.isnan(output)
+        if count := int(np.count_nonzero(wrong)):
+            precision = self._session.precision
+            remedy = "" if precision == "fp32" else "; precision='fp32' may help"
+            raise EngineError(
+                f"{self._card.name}: {count} of the {output.size} numbers that the network made in "
+                f"{precision} are NaN or infinite{remedy}"
+            )
 
     def _predict(self, tensor: Array, stream: Any) -> Array:
         """The network's output where its input lies."""
@@ -274,7 +292,8 @@ class Segmenter:
         self._session.close()
 
     def __reduce__(self) -> Any:
-        raise TypeError("a Segmenter cannot be pickled or copied: make one in each process")
+        """Another process gets a Segmenter of its own, which loads the network there."""
+        return partial(type(self), **self._options | {"progress": None}), ()
 
     def __enter__(self) -> Segmenter:
         return self

@@ -33,7 +33,9 @@ class BatchRemover:
         set_num_threads(cpus)
         on_gpu = {"device": "cuda", "batch_size": batch_size} if gpus else {}
         self._remover = Remover(**on_gpu | dict(options))
-        _ = self._remover.segmenter  # loaded now: a worker that cannot have it says so at once
+        segmenter = self._remover.segmenter  # loaded now: a worker that cannot says so at once
+        self.model = None if segmenter is None else segmenter.card.name
+        """The name of the network; None where none is run."""
 
     def cut(self, images: Sequence[bytes]) -> list[Result | Exception]:
         """A Result of each encoded image, or the exception that it raised, without its number in

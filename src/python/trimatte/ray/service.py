@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import logging
 import time
 from typing import Any
 
-from PIL import Image
-
 from trimatte.errors import ArgumentError
 from trimatte.optional import require
 from trimatte.pipeline.result import Result
 from trimatte.ray.cluster import checked_cpus, checked_gpus, load
-from trimatte.ray.cutting import MEDIA_TYPES, BatchRemover
+from trimatte.ray.cutting import BatchRemover
 from trimatte.ray.limits import Limits
 from trimatte.ray.meter import Meter, ReplicaState, content_type, resident_bytes
+from trimatte.ray.requests import Refused, check_header, read_request
 
 __all__ = ["service"]
 
 _LOG = logging.getLogger("ray.serve")  # Serve writes it to the replica's log
-
-# What is taken from strangers: decoders that are much used, and none that runs another program.
-_KINDS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 
 # A batch that takes so many times the time limit of all its images hangs: Serve then starts the
 # replica anew.
@@ -44,12 +39,15 @@ def service(
     """An application for ``ray.serve.run``: POST /remove takes an image and answers with the
     cutout. ``trimatte serve`` starts it on one machine.
 
-    ``POST /remove``: the body is the file of an image, AVIF, BMP, GIF, JPEG, PNG, TIFF or WebP.
-    ``?format=png``, ``webp`` or ``tiff``, or else the header Accept, says what comes back. An error
-    comes as JSON, ``{"error": "why"}``: 400 empty body or unknown format, 405 not POST, 406 nothing
-    of Accept, 413 too large, 415 not such an image, 422 broken, 503 too many wait (this one by
-    Serve, as text), 504 the time is over. ``GET /health`` says that a replica is ready, ``GET
-    /metrics`` what was answered so far, for Prometheus. No URL is ever fetched.
+    ``POST /remove``: the body is the file of an image, AVIF, BMP, GIF, JPEG, PNG, TIFF or WebP, or
+    a form (multipart/form-data) with such a file. Options are in the query, or fields of the form:
+    ``format`` (png, webp or tiff, with a background or only_mask also jpeg; without it the header
+    Accept says it), ``background`` (a colour), ``crop`` (pixels or percent around what shows),
+    ``only_mask`` (true: alpha, in grey), ``model`` (the one that is run, and no other). An error
+    comes as JSON, ``{"error": "why"}``: 400 empty body or wrong option, 405 not POST, 406 nothing
+    of Accept, 413 too large, 415 not such an image, 422 broken, or nothing to crop to, 503 too many
+    wait (this one by Serve, as text), 504 the time is over. ``GET /health`` says that a replica is
+    ready, ``GET /metrics`` what was answered so far, for Prometheus. No URL is ever fetched.
 
     Args:
         replicas: processes that cut out.
@@ -97,15 +95,6 @@ def service(
     )
 
 
-class _Refused(Exception):
-    """An answer other than a cutout."""
-
-    def __init__(self, status: int, reason: str, **headers: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.headers = headers
-
-
 class _Replica:
     """Answers requests; Serve runs its methods on an event loop, and it cuts out in threads."""
 
@@ -140,13 +129,13 @@ class _Replica:
         path = request.scope["path"].removeprefix(request.scope.get("root_path", "")) or "/"
         try:
             response = await self._answer(path, request)
-        except _Refused as refused:
+        except Refused as refused:
             response = self._refusal(refused)
         except self._disconnect:
-            response = self._refusal(_Refused(400, "the client went away"))
+            response = self._refusal(Refused(400, "the client went away"))
         except Exception:
             _LOG.exception("a request failed")
-            response = self._refusal(_Refused(500, "it failed; the log of the service says why"))
+            response = self._refusal(Refused(500, "it failed; the log of the service says why"))
         if path == "/remove":
             seconds = time.perf_counter() - begun
             self._meter.answered.remote(response.status_code, seconds, self._state())
@@ -168,46 +157,29 @@ class _Replica:
             _only(request, "GET", "HEAD")
             text = await self._meter.text.remote()
             return self._responses.Response(text, media_type=content_type())
-        raise _Refused(404, f"there is no {path!r:.80}; POST an image to /remove")
+        raise Refused(404, f"there is no {path!r:.80}; POST an image to /remove")
 
     async def _cutout(self, request: Any) -> Any:
         seconds = self._limits.seconds
         try:
-            format = _format_of(request)
-            data = await asyncio.wait_for(self._file(request, format), seconds)
+            data, media_type = await asyncio.wait_for(self._file(request), seconds)
         except asyncio.TimeoutError:
-            raise _Refused(504, f"it is not done within {seconds:g} s") from None
-        return self._responses.Response(data, media_type=MEDIA_TYPES[format])
+            raise Refused(504, f"it is not done within {seconds:g} s") from None
+        return self._responses.Response(data, media_type=media_type)
 
-    async def _file(self, request: Any, format: str) -> bytes:
-        """The cutout's file."""
-        image = await self._body(request)
-        await asyncio.to_thread(_check_header, image, self._limits.max_pixels)
+    async def _file(self, request: Any) -> tuple[bytes, str]:
+        """The file that is asked for, and its media type."""
+        image, asked = await read_request(request, self._limits, self._remover.model)
+        await asyncio.to_thread(check_header, image, self._limits.max_pixels)
         result = await self._cut(image)
         if isinstance(result, ArgumentError):
-            raise _Refused(422, str(result))
+            raise Refused(422, str(result))
         if isinstance(result, Exception):
             raise result
         try:
-            return await asyncio.to_thread(result.encode, format)
+            return await asyncio.to_thread(asked.encode, result), asked.media_type
         except ArgumentError as error:
-            raise _Refused(422, str(error)) from error
-
-    async def _body(self, request: Any) -> bytes:
-        """The body, as far as it is not too long."""
-        most = self._limits.max_bytes
-        too_large = _Refused(413, f"the body has more than {most} bytes")
-        length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > most:
-            raise too_large
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > most:
-                raise too_large
-        if not body:
-            raise _Refused(400, "the body is empty; it must be an image")
-        return bytes(body)
+            raise Refused(422, str(error)) from error
 
     async def _cut_batch(self, images: list[bytes]) -> list[Result | Exception]:
         self._hangs_from = time.monotonic() + _HANGS * len(images) * self._limits.seconds
@@ -219,7 +191,7 @@ class _Replica:
         self._images += len(images)
         return results
 
-    def _refusal(self, refused: _Refused) -> Any:
+    def _refusal(self, refused: Refused) -> Any:
         return self._responses.Response(
             json.dumps({"error": str(refused)}),
             refused.status,
@@ -234,61 +206,4 @@ class _Replica:
 def _only(request: Any, *methods: str) -> None:
     if request.method not in methods:
         allowed = ", ".join(methods)
-        raise _Refused(405, f"{request.method} is not {allowed}", Allow=allowed)
-
-
-def _format_of(request: Any) -> str:
-    """The format that a request asks for."""
-    known = ", ".join(MEDIA_TYPES)
-    asked = request.query_params.get("format")
-    if asked is not None:
-        if asked not in MEDIA_TYPES:
-            raise _Refused(400, f"format must be one of {known}, got {asked!r:.80}")
-        return str(asked)
-    liked, refused = _accepted(request.headers.get("accept") or "*/*")
-    for kind in liked:
-        for format, media_type in MEDIA_TYPES.items():
-            if media_type not in refused and kind in (media_type, "image/*", "*/*"):
-                return format
-    raise _Refused(406, f"Accept must allow one of {', '.join(MEDIA_TYPES.values())}")
-
-
-def _accepted(header: str) -> tuple[list[str], set[str]]:
-    """The media types of an Accept header, the best liked first, and those of quality 0, which are
-    refused (RFC 9110, 12.5.1)."""
-    liked: list[tuple[float, str]] = []
-    refused = set()
-    for part in header.split(","):
-        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        quality = 1.0
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                try:
-                    quality = float(parameter[2:])
-                except ValueError:
-                    quality = 0.0
-        if quality > 0:
-            liked.append((quality, kind))
-        else:
-            refused.add(kind)
-    return [kind for _, kind in sorted(liked, key=lambda each: -each[0])], refused
-
-
-def _check_header(image: bytes, max_pixels: int) -> None:
-    """Refuse by its header what is no image, or one that is too large to decode."""
-    Image.init()  # registers the decoders that this Pillow has
-    kinds = [kind for kind in _KINDS if kind in Image.OPEN]
-    try:
-        # As the image will be opened: a file can be of two kinds, and lie in one of its headers.
-        with Image.open(io.BytesIO(image)) as opened:
-            if opened.format not in (*kinds, "MPO"):  # JPEG of several
-                raise ValueError(f"it is {opened.format}")
-            width, height = opened.size
-    except Image.DecompressionBombError as error:
-        raise _Refused(413, str(error)) from error
-    except Exception as error:  # a broken header can make a decoder raise anything
-        raise _Refused(415, f"the body must be an image: {', '.join(kinds)}") from error
-    if width * height > max_pixels:
-        raise _Refused(
-            413, f"the image is {width} x {height}; it may have {max_pixels} pixels at most"
-        )
+        raise Refused(405, f"{request.method} is not {allowed}", Allow=allowed)

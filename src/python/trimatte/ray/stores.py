@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trimatte.errors import ArgumentError
-from trimatte.io.reading import IMAGE_SUFFIXES
+from trimatte.io.kinds import has_image_name
 from trimatte.optional import require
 
 __all__ = ["HOUSEKEEPING", "SourceFile", "Store", "open_store"]
@@ -56,7 +56,7 @@ class Store:
     def images(self) -> Iterator[SourceFile]:
         """The files that are taken for images."""
         for file in self.files():
-            if posixpath.splitext(file.path)[1].lower() in IMAGE_SUFFIXES:
+            if has_image_name(file.path):
                 yield file
 
     def exists(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import numpy as np
 
 from trimatte.arrays import Array
-from trimatte.errors import ArgumentError, VideoWarning
+from trimatte.errors import ArgumentError, VideoWarning, warn
 from trimatte.io.sources import ImageSource, is_path
 from trimatte.ops.compositing import composite
 from trimatte.pipeline.backgrounds import Background, fitted_background
@@ -158,9 +157,9 @@ def remove_video(
 
 
 def _warn_of(clip: Clip) -> None:
-    """Warns the caller of `remove_video` of what the clip has noted since it was last asked."""
+    """Warns of what the clip has noted since it was last asked."""
     for note in clip.notes:
-        warnings.warn(f"{clip.name}: {note}", VideoWarning, stacklevel=3)
+        warn(f"{clip.name}: {note}", VideoWarning)
     clip.notes.clear()
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from trimatte.arrays import Array, is_on_gpu
-from trimatte.errors import ArgumentError, ScreenError, VideoWarning
+from trimatte.errors import ArgumentError, ScreenError, VideoWarning, warn
 from trimatte.io.reading import load_picture
 from trimatte.ops.screens import Screen
 from trimatte.pipeline.remover import Remover
@@ -95,7 +94,7 @@ class VideoRemover:
         try:
             result = self.remover(frame, adjust=self._steadier)
         except ScreenError as error:
-            warnings.warn(f"{error}: such frames are kept whole", VideoWarning, stacklevel=2)
+            warn(f"{error}: such frames are kept whole", VideoWarning)
             return self.remover(frame, trimap=np.full(shape[:2], 255, np.uint8))
         self._screen = result.screen
         return result

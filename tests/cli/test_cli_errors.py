@@ -1,0 +1,89 @@
+"""A mistake on the command line is one sentence, in one line, in the words of the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import Run
+from trimatte.io.writing import encode_png
+
+MISTAKES = {
+    # what the parser finds
+    "key photo.png --key-color purpleish": "--key-color must be auto, green, blue, red, r,g,b or ",
+    "key photo.png --method plat": "--method must be one of plate, .*; did you mean plate?; see ",
+    "key photo.png --tolerance abc": "--tolerance must be a number, got 'abc'; see `trimatte key -",
+    "key photo.png --radius 5,6,7": "--radius must be N, or N,N: ",
+    "key photo.png --kay-color red": "there is no option --kay-color; did you mean --key-color?",
+    "photo.png --backround=white": "there is no option --backround; did you mean --background?",
+    "matte photo.png more.png --mask m -o o.png": "'more.png' is one argument too many; see ",
+    "inspect photo.png --region 1,2": "--region must be X,Y,W,H, ",
+    "video clip.mp4 -o out.mov --start soon": "--start must be seconds, m:ss or h:mm:ss, ",
+    "serve --port 99999": "--port must be a whole number in 1..65535, got '99999'",
+    "serve --replicas some": "--replicas must be a whole number, got 'some'",
+    "engines build u2net --batch 3:2": "--batch must be a number, or least:usual:most ",
+    "engines fetsh u2net": "'fetsh' is not a command; did you mean fetch?",
+    "demo --height 3": "--height must be a whole number in 32..8192, got '3'",
+    "remov photo.png": "'remov' is not a command, and there is no such file; did you mean remove?",
+    "key": "the following arguments are required: IN; see `trimatte key --help`",
+    # what the library finds
+    "key photo.png --tolerance -5": "--tolerance must be in [0.0, 255.0], got -5.0",
+    "key photo.png --method plate --tolerance 5": "--tolerance must be left out for --method plate",
+    "key photo.png --choke 100": "--choke must be in [-64.0, 64.0], got 100.0",
+    "key photo.png --feather -1": "--feather must be in [0.0, 64.0], got -1.0",
+    "key photo.png --despill-strength 4": "--despill-strength must be in [0.0, 1.0], got 4.0",
+    "key photo.png --workers 0": "--workers must be a whole number in [1, 4096], got 0",
+    "key photo.png --max-memory lots": "--max-memory must be a number of bytes ",
+    "key photo.png --garbage none.png": "cannot read 'none.png': no such file",
+    "photo.png --model isnet": "--model must be the name of a model, got 'isnet'; did ",
+    "photo.png --card u2net": "--card is for a path to an .onnx, got model 'u2net-lite'",
+    "photo.png --model bria-rmbg-2.0": "bria-rmbg-2.0: .* that: --accept-license, or ",
+    "inspect photo.png --no-open --max-pixels 0": "--max-pixels must be a whole number ",
+    "inspect photo.png --no-open --region 99,0,5,5": "--region must be (x, y, width, ",
+    "engines list isnet": "MODEL must be the name of a model, got 'isnet'",
+    "engines export none --seed 0 -o x.onnx": "NETWORK must be one of u2net, ",
+    "engines export u2netp --checkpoint none.pth -o x.onnx": "there is no file none.pth",
+    # what rembg's users type
+    "i photo.png out.png": "'i' is rembg's command, which is `trimatte IN -o OUT` here",
+    "p photos out": "'p' is rembg's command, which is `trimatte FOLDER -r -o OUT` here",
+    "s --port 7000": "'s' is rembg's command, which is `trimatte serve` here",
+    "photo.png -a": "there is no option -a here: opacity is always solved, as --quality says",
+    "photo.png -ae 10": "there is no option -ae here: --radius is the width of the band to solve",
+    "photo.png -bgc 255 255 255 255": "there is no option -bgc here: it is --bg COLOR, such as ",
+    "photo.png -ppm": "there is no option -ppm here: the edge of a mask is always solved",
+    "photo.png -x {}": "there is no option -x here: a model has --classes and --card",
+    "key photo.png -m u2net": "there is no option -m here: it is --model of `trimatte remove`",
+}
+
+
+@pytest.mark.parametrize("typed", MISTAKES)
+def test_a_mistake_is_one_sentence_in_the_words_of_the_command_line(
+    run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    monkeypatch.chdir(photo.parent)
+    code, out, err = run(*typed.split())
+    assert (code in (1, 2), out, err.count("\n")) == (True, "", 1)
+    said = err.removeprefix("trimatte: ")
+    assert said != err
+    position = 0
+    for part in MISTAKES[typed].split(".*"):
+        found = said.find(part, position)
+        assert found == 0 if position == 0 else found > 0, said
+        position = found + len(part)
+
+
+def test_of_an_image_in_the_words_of_the_command_line(
+    run: Run, photo: Path, tmp_path: Path
+) -> None:
+    small = tmp_path / "small.png"
+    small.write_bytes(encode_png(np.zeros((5, 5), np.uint8)))
+    code, _, err = run("matte", photo, "--trimap", small, "-o", tmp_path / "out.png")
+    assert code == 1
+    assert "photo.png: --trimap must have the image's size (40, 56), got (5, 5)" in err
+    photo.write_bytes(encode_png(np.full((40, 56, 3), 90, np.uint8)))
+    code, out, err = run("key", photo, "-o", tmp_path / "out.png", "--json")
+    assert code == 1
+    assert "--key-color names its colour" in err
+    assert "--key-color names its colour" in out
