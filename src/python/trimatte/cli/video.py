@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ OUT says what is written:
   .mov      ProRes 4444 with alpha        .webm     VP9 with alpha
   .mkv      FFV1 with alpha, lossless     folder/   PNG files from 000001.png, no sound
   .mp4      H.264, with --background; so can the others but folders be opaque too
+  .gif, .webp, .apng    animated images, no sound
   -         standard output: Matroska with FFV1, or --format webm or nut
 
 examples:
@@ -46,6 +48,8 @@ examples:
   trimatte video clip.mp4 -o on-beach.mp4 --background beach.jpg
   trimatte video clip.mp4 -o cutout.mov --model u2net --device cuda
   trimatte video clip.mp4 -o cutout.mov --matte matte.mp4
+  trimatte video frames/%04d.png --fps 24 -o cutout.webm
+  trimatte video dance.gif -o cutout.webp
   ffmpeg ... -f matroska - | trimatte video - -o - | ffmpeg -i - ...
 
 Every frame gives one frame, with its time. Ctrl-C leaves what is done so far, playable.
@@ -63,11 +67,17 @@ def add_video(commands: Any) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("input", metavar="IN", help="video, or - for standard input")
+    parser.add_argument(
+        "input",
+        metavar="IN",
+        help="video, animated image, numbered images (frames/%%04d.png, or their folder), or - for "
+        "standard input",
+    )
     add_output(
         parser,
         "OUT",
-        "video (.mov, .webm, .mkv, .nut, .mp4), folder for PNG files, or - for standard output",
+        "video (.mov, .webm, .mkv, .nut, .mp4), animated image (.gif, .webp, .apng), folder for "
+        "PNG files, or - for standard output",
     )
     video = parser.add_argument_group("the video")
     video.add_argument(
@@ -77,10 +87,16 @@ def add_video(commands: Any) -> None:
         help=f"begin at: {_TIME}",
     )
     video.add_argument("--end", type=reader(_seconds, _TIME), metavar="T", help="end before")
+    video.add_argument(
+        "--fps",
+        type=reader(_rate, "frames a second, as 25 or 30000/1001"),
+        metavar="N",
+        help="frames a second of numbered images (default: 25)",
+    )
     video.add_argument("--no-audio", action="store_true", help="leave the sound out")
     video.add_argument(
         "--format",
-        choices=["mov", "webm", "mkv", "nut", "mp4"],
+        choices=["mov", "webm", "mkv", "nut", "mp4", "gif", "webp", "apng"],
         help="of OUT (default: by its suffix; mkv to standard output, which mov and mp4 cannot be "
         "written to)",
     )
@@ -108,6 +124,13 @@ def add_video(commands: Any) -> None:
     add_network(parser, default=None, without="none: the screen is keyed out")
     add_matting(parser, band=f"{KEY_BAND}; with --model, {MASK_BAND}")
     parser.set_defaults(run=_video)
+
+
+def _rate(text: str) -> Fraction:
+    rate = Fraction(text) if not text.endswith("/0") else Fraction(0)
+    if rate <= 0:
+        raise ValueError(text)
+    return rate
 
 
 def _seconds(text: str) -> float:
@@ -143,6 +166,7 @@ def _video(arguments: argparse.Namespace) -> int:
                 audio=not arguments.no_audio,
                 start=arguments.start,
                 end=arguments.end,
+                fps=arguments.fps,
                 stabilize=not arguments.no_stabilize,
                 progress=report,
             )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -23,7 +24,8 @@ from trimatte.threads import Worker, wait_for_all
 from trimatte.video.channel import Channel
 from trimatte.video.frames import Clip, Frame, Unit
 from trimatte.video.live import Steadier, VideoRemover
-from trimatte.video.reading import VideoFile, load_av
+from trimatte.video.pictures import open_clip
+from trimatte.video.reading import load_av
 from trimatte.video.writing import Sink, Target, open_sink
 
 if TYPE_CHECKING:
@@ -82,6 +84,7 @@ def remove_video(
     audio: bool = True,
     start: float | None = None,
     end: float | None = None,
+    fps: float | Fraction | None = None,
     stabilize: bool | Steadier = True,
     progress: Progress | None = None,
     on_frame: Callable[[int, Result], object] | None = None,
@@ -96,10 +99,12 @@ def remove_video(
     being finished, or any other failure, leaves nothing.
 
     Args:
-        source: a video file, or a binary file object, which may be a pipe and is not closed.
+        source: a video file, or a binary file object, which may be a pipe and is not closed; an
+            animated image; numbered images, as "frames/%04d.png" or as their folder.
         output: .mov (ProRes 4444 with alpha), .webm (VP9 with alpha), .mkv or .nut (FFV1 with
-            alpha), a folder (PNG files from 000001.png, no sound), or with a background also .mp4
-            (H.264). A binary file object, or a pipe, takes mkv, webm or nut as it comes.
+            alpha), a folder (PNG files from 000001.png, no sound), .gif, .webp or .apng (no sound,
+            all of it in memory), or with a background also .mp4 (H.264). A binary file object, or a
+            pipe, takes mkv, webm, nut or an animated image.
         remover: cuts out the frames; None: one made of options.
         background: what to put behind: (r, g, b) in 0..255, a colour's name, or an image, which is
             cropped to fit; the output then has no alpha.
@@ -109,6 +114,7 @@ def remove_video(
         codec: "prores", "vp9", "ffv1", "h264" or "hevc"; None: the container's first.
         audio: keep the sound.
         start, end: seconds; frames in [start, end) are taken, and start becomes 0.
+        fps: frames a second of numbered images, 25 by default; all else has its own times.
         stabilize: as for `VideoRemover`; of no use with one.
         progress: called with the frames done and their number, None where the file does not say it;
             the number is a guess where the file only tells its length.
@@ -139,7 +145,7 @@ def remove_video(
     _keep_apart([name for name in (source, background) if is_path(name)], targets)
     behind = None if background is None else _tried(fitted_background(background))
     av = load_av()
-    clip = VideoFile(source, start=start, end=end, audio=audio)
+    clip = open_clip(source, start=start, end=end, audio=audio, fps=fps)
     try:
         _warn_of(clip)
         with ExitStack() as stack:

@@ -22,7 +22,7 @@ from trimatte.optional import require
 from trimatte.video.colours import Colours, Converter, Turn, layout_of, orientation, upright
 from trimatte.video.frames import Frame, Unit
 
-__all__ = ["VideoFile", "cause", "load_av"]
+__all__ = ["Range", "VideoFile", "cause", "load_av", "read_range"]
 
 # Formats whose clock starts anywhere: theirs begins at 0 in what is written.
 _BROADCAST = {"mpegts", "mpeg"}
@@ -51,7 +51,7 @@ def cause(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-class _Range(NamedTuple):
+class Range(NamedTuple):
     """Seconds of the file's clock."""
 
     start: Fraction | None
@@ -239,7 +239,7 @@ class VideoFile:
         self.audio: list[Any] = [s for s in streams.audio if _is_known(s)] if audio else []
         self.rate: Fraction | None = stream.average_rate or stream.guessed_rate
         self._zero = self._first_moment()
-        self._range = _range(start, end, self._zero, self.name)
+        self._range = read_range(start, end, self._zero)
         self._note_what_stays(audio)
         self._tally = _Tally()
         self._first: _First | None = None
@@ -506,13 +506,17 @@ def _kind(stream: Any) -> str:
     return "timecode" if "timecode" in stream.metadata else stream.type or "unknown"
 
 
-def _range(start: float | None, end: float | None, zero: Fraction, name: str) -> _Range:
+def read_range(start: float | None, end: float | None, zero: Fraction) -> Range:
+    """The moments from start to end, in seconds after zero.
+
+    Raises ArgumentError: there are none.
+    """
     for which, value in (("start", start), ("end", end)):
         if value is not None and not (isinstance(value, Real) and 0 <= value < float("inf")):
             raise ArgumentError(f"video: {which} must be seconds, 0 or more, got {value!r}")
     if start is not None and end is not None and end <= start:
         raise ArgumentError(f"video: end must come after start, got {start!r} to {end!r}")
-    return _Range(
+    return Range(
         None if not start else zero + Fraction(float(start)).limit_denominator(1_000_000),
         None if end is None else zero + Fraction(float(end)).limit_denominator(1_000_000),
     )

@@ -15,9 +15,10 @@ import numpy as np
 
 from trimatte.arrays import Array
 from trimatte.errors import ArgumentError
-from trimatte.io.atomic import adding_to, replacing_path
+from trimatte.io.atomic import adding_to, replacing, replacing_path
+from trimatte.io.frames import ImageFrame, encode_frames
 from trimatte.io.sources import name_of
-from trimatte.io.writing import write_image
+from trimatte.io.writing import to_pillow, write_image
 from trimatte.video.colours import Converter
 from trimatte.video.frames import Clip, Frame
 from trimatte.video.reading import cause
@@ -108,6 +109,10 @@ _CONTAINERS = {
     ),
 }
 
+# Animated images, by suffix, and their formats' names.
+_ANIMATIONS = {".gif": "gif", ".webp": "webp", ".apng": "png"}
+_GIF_FASTEST = Fraction(1, 50)  # seconds: browsers show what is to last less for a tenth
+
 # FFmpeg's usual layouts of so many channels, from 1 on.
 _LAYOUTS = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")
 
@@ -170,9 +175,13 @@ class Target:
                 folder = str(path.parent)
                 raise ArgumentError(f"video: cannot write {name}: there is no folder {folder!r}")
         suffix = suffix if format is None else f".{format}"
+        if suffix in _ANIMATIONS:
+            if codec is not None:
+                raise ArgumentError(f"video: {suffix} has no choice of codecs, got {codec!r}")
+            return cls(name, path, file, suffix, _ANIMATIONS[suffix], alpha, sound)
         container = _CONTAINERS.get(suffix)
         if container is None:
-            known = ", ".join(_CONTAINERS)
+            known = ", ".join([*_CONTAINERS, *_ANIMATIONS])
             raise ArgumentError(
                 f"video: format must be one of {known.replace('.', '')}, got {format!r}"
                 if path is None or format is not None
@@ -180,7 +189,8 @@ class Target:
                 "PNG files"
             )
         if (path is None or _is_pipe(path)) and not container.streams:
-            able = ", ".join(each[1:] for each, kind in _CONTAINERS.items() if kind.streams)
+            streams = [each for each, kind in _CONTAINERS.items() if kind.streams]
+            able = ", ".join(each[1:] for each in [*streams, *_ANIMATIONS])
             raise ArgumentError(
                 f"video: format must be one of {able} for a pipe, which {suffix[1:]} cannot be "
                 "written to"
@@ -228,6 +238,16 @@ def open_sink(target: Target, clip: Clip, av: Any) -> Iterator[Sink]:
             assert target.path is not None
             with adding_to(target.path) as folder:
                 yield _Folder(folder)
+        elif target.container in _ANIMATIONS:
+            animation = _Animation(target.codec, clip)
+            yield animation
+            if target.is_pipe:
+                with _Pipe(target) as pipe:
+                    pipe.write(animation.data)
+            else:
+                assert target.path is not None
+                with replacing(target.path) as place:
+                    place.write(animation.data)
         elif target.is_pipe:
             with _Pipe(target) as pipe, _opened(pipe, target, clip, av) as file:
                 yield file
@@ -319,6 +339,48 @@ class _Folder:
 
     def finish(self) -> None:
         """Every file is written already."""
+
+
+# --- animated images ---
+
+
+class _Animation:
+    """Frames of an animated image, all of them in memory: their times are told in front. format:
+    its name in `trimatte.io.frames`. data: the file, once it is finished."""
+
+    def __init__(self, format: str, clip: Clip) -> None:
+        self._format = format
+        self._clip = clip
+        self._pictures: list[Array] = []
+        self._times: list[Fraction] = []  # when each begins, and when the last ends
+        self.data = b""
+
+    def picture(self, frame: Frame, pixels: Array) -> None:
+        if self._format == "gif":  # 8 bits are all it has
+            pixels = np.asarray(to_pillow(pixels))
+        self._pictures.append(pixels)
+        begins = frame.pts * frame.time_base
+        self._times[-1:] = [begins, begins + frame.duration * frame.time_base]
+
+    def sound(self, packets: Sequence[Any]) -> None:
+        """There is no place for it."""
+
+    def finish(self) -> None:
+        ticks = 100 if self._format == "gif" else 1000
+        # Each moment is rounded, not each time: what is rounded off does not add up.
+        moments = [round(time * ticks) for time in self._times]
+        shown = [
+            ImageFrame(pixels, (end - begin) / ticks)
+            for pixels, begin, end in zip(self._pictures, moments, moments[1:], strict=False)
+        ]
+        if self._format == "gif" and len(shown) > 1:
+            mean = (self._times[-1] - self._times[0]) / len(shown)
+            if mean < _GIF_FASTEST:
+                self._clip.notes.append(
+                    f"{1 / float(mean):.0f} frames a second are too many for a GIF, which browsers "
+                    "show slowly above 50"
+                )
+        self.data = encode_frames(shown, self._format) if shown else b""
 
 
 # --- files ---
