@@ -108,8 +108,9 @@ def add_video(commands: Any) -> None:
     video.add_argument(
         "--background",
         "--bg",
-        metavar="COLOR|IMAGE",
-        help="put this behind it (a name, r,g,b, #rrggbb, or an image, cropped to fit)",
+        metavar="COLOR|IMAGE|blur",
+        help="put this behind it: a name, r,g,b, #rrggbb, an image, cropped to fit, or blur, the "
+        "video itself out of focus; behind HDR, white is 203 cd/m2",
     )
     video.add_argument(
         "--linear", action="store_true", help="blend with the background in linear light"
@@ -147,7 +148,9 @@ def _seconds(text: str) -> float:
 
 def _video(arguments: argparse.Namespace) -> int:
     check_linear(arguments)
-    background = None if arguments.background is None else background_of(arguments.background)
+    background: Any = arguments.background
+    if background not in (None, "blur"):
+        background = background_of(background)
     remover = key_remover(arguments) if arguments.model is None else network_remover(arguments)
     reads, writes = arguments.input == "-", arguments.output == "-"
     check_standard(reads, writes)

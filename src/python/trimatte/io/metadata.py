@@ -79,6 +79,7 @@ class Metadata:
     exif: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
+    png_colour: tuple[tuple[bytes, bytes], ...] = ()
 
     def under(self, policy: str, caller: str) -> Metadata:
         """What is to be written of it: ``"keep"`` or ``"strip"``."""

@@ -75,6 +75,7 @@ def _ancillary(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
     """The chunks that say what is said beside the pixels; all of them may stand before these."""
     if metadata.icc_profile is not None:
         yield b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc_profile)
+    yield from metadata.png_colour
     if metadata.dpi is not None:
         per_metre = (max(1, round(dpi / _METRES_PER_INCH)) for dpi in metadata.dpi)
         yield b"pHYs", struct.pack(">IIB", *per_metre, 1)

@@ -22,6 +22,8 @@ _SWSCALE = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _PRIMARIES = {1: 1, 4: 4, 5: 5, 6: 6, 7: 7, 9: 9, 10: 9}
 _TRANSFER = {1: 1, 4: 4, 5: 6, 6: 6, 7: 7, 9: 14, 10: 14}
 _LIMITED, _FULL = 1, 2
+_RGB, _BT2020 = 0, 9
+_HDR = {16: "PQ", 18: "HLG"}
 
 # swscale's ACCURATE_RND, FULL_CHR_H_INT and FULL_CHR_H_INP with BICUBIC: without them it takes the
 # nearest colour for every pixel.
@@ -50,7 +52,9 @@ class Colours(NamedTuple):
         """What a frame says, completed."""
         is_rgb = frame.format.is_rgb
         matrix = int(frame.colorspace)
-        if matrix not in _SWSCALE:
+        if matrix not in _SWSCALE and int(frame.color_primaries) == _BT2020:
+            matrix = _BT2020
+        elif matrix not in _SWSCALE:
             matrix = _BT709 if is_rgb or frame.height >= 720 or frame.width >= 1280 else _BT601
         full = is_rgb or frame.format.name.startswith("yuvj") or int(frame.color_range) == _FULL
         primaries, transfer = int(frame.color_primaries), int(frame.color_trc)
@@ -61,10 +65,15 @@ class Colours(NamedTuple):
             _TRANSFER[matrix] if transfer == _UNSPECIFIED else transfer,
         )
 
-    def tag(self, target: Any) -> None:
-        """Write it on a frame or a codec, as what is stored in the broadcast range."""
-        target.colorspace = self.matrix
-        target.color_range = _LIMITED
+    @property
+    def hdr(self) -> str | None:
+        """The transfer function of HDR, "PQ" or "HLG"; None of all others."""
+        return _HDR.get(self.transfer)
+
+    def tag(self, target: Any, *, is_rgb: bool) -> None:
+        """Write it on a frame or a codec: RGB has the full range, all else that of broadcasts."""
+        target.colorspace = _RGB if is_rgb else self.matrix
+        target.color_range = _FULL if is_rgb else _LIMITED
         target.color_primaries = self.primaries
         target.color_trc = self.transfer
 
@@ -128,8 +137,7 @@ class Converter:
             dst_color_range=_FULL if is_rgb else _LIMITED,
             interpolation=_FILTER,
         )
-        if not is_rgb:
-            colours.tag(converted)
+        colours.tag(converted, is_rgb=is_rgb)
         return converted
 
 

@@ -17,12 +17,13 @@ from trimatte.arrays import Array
 from trimatte.errors import ArgumentError, VideoWarning, warn
 from trimatte.io.sources import ImageSource, is_path
 from trimatte.ops.compositing import composite
-from trimatte.pipeline.backgrounds import Background, fitted_background
+from trimatte.pipeline.backgrounds import blurred_background, fitted_background
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.result import Result
 from trimatte.threads import Worker, wait_for_all
 from trimatte.video.channel import Channel
 from trimatte.video.frames import Clip, Frame, Unit
+from trimatte.video.hdr import in_hdr
 from trimatte.video.live import Steadier, VideoRemover
 from trimatte.video.pictures import open_clip
 from trimatte.video.reading import load_av
@@ -107,7 +108,9 @@ def remove_video(
             pipe, takes mkv, webm, nut or an animated image.
         remover: cuts out the frames; None: one made of options.
         background: what to put behind: (r, g, b) in 0..255, a colour's name, or an image, which is
-            cropped to fit; the output then has no alpha.
+            cropped to fit, or "blur", the video itself out of focus; the output then has no alpha.
+            Behind HDR (PQ, HLG) the white of a colour or an image is 203 cd/m2, as in ITU-R
+            BT.2408.
         linear: blend with it in linear light.
         matte: where to write alpha as a grey video, or as a folder of PNG files.
         format: the output's, as its suffix without the dot; None: by its name.
@@ -143,7 +146,7 @@ def remove_video(
     if matte is not None:
         targets.append(Target.of(matte, alpha=False, sound=False))
     _keep_apart([name for name in (source, background) if is_path(name)], targets)
-    behind = None if background is None else _tried(fitted_background(background))
+    behind = None if background is None else _Behind(background, linear)
     av = load_av()
     clip = open_clip(source, start=start, end=end, audio=audio, fps=fps)
     try:
@@ -204,11 +207,36 @@ def _same_file(path: Path, other: Path) -> bool:
     return other.exists() and path.samefile(other)
 
 
-def _tried(background: Background) -> Background:
-    """The background, after a first try: a colour may be none."""
-    pixel = np.zeros((1, 1, 3), np.uint8)
-    composite(pixel, np.zeros((1, 1), np.float32), background((1, 1), pixel.dtype))
-    return background
+class _Behind:
+    """What is put behind the frames of one video, all of one size and depth.
+
+    Raises ArgumentError: it is neither a colour nor an image.
+    """
+
+    def __init__(self, background: ImageSource | tuple[float, float, float], linear: bool) -> None:
+        self._blurs = background == "blur" and not Path("blur").is_file()
+        self._linear = linear
+        self._plate: Array | None = None
+        if not self._blurs:
+            self._fitted = fitted_background(background)
+            self._made((1, 1), np.dtype(np.uint8))  # a colour may be none
+
+    def __call__(self, frame: Frame, result: Result) -> Array:
+        """That of a frame, in its colours."""
+        if frame.colours.hdr and self._linear:
+            raise ArgumentError(
+                f"video: linear must be left out with {frame.colours.hdr}: it is about sRGB's light"
+            )
+        if self._blurs:
+            return blurred_background(frame.pixels, result.alpha)
+        if self._plate is None:
+            plate = self._made(result.alpha.shape, result.rgba.dtype)
+            self._plate = in_hdr(plate, frame.colours) if frame.colours.hdr else plate
+        return self._plate
+
+    def _made(self, size: tuple[int, int], dtype: np.dtype[Any]) -> Array:
+        nothing = np.zeros((*size, 3), dtype)
+        return composite(nothing, np.zeros(size, np.float32), self._fitted(size, dtype))
 
 
 class _Job:
@@ -219,7 +247,7 @@ class _Job:
         clip: Clip,
         cut: VideoRemover,
         sinks: Sequence[Sink],
-        background: Background | None,
+        background: _Behind | None,
         linear: bool,
         mixes_colours: bool,
         progress: Progress | None,
@@ -317,7 +345,7 @@ class _Job:
             pixels = result.rgba
         else:
             begun = time.perf_counter()
-            behind = self._background(result.alpha.shape, result.rgba.dtype)
+            behind = self._background(frame, result)
             pixels = result.composite(behind, linear=self._linear)
             spent = time.perf_counter() - begun
             self.timings["composite"] = self.timings.get("composite", 0.0) + spent

@@ -17,9 +17,10 @@ from trimatte.arrays import Array
 from trimatte.errors import ArgumentError
 from trimatte.io.atomic import adding_to, replacing, replacing_path
 from trimatte.io.frames import ImageFrame, encode_frames
+from trimatte.io.metadata import Metadata
 from trimatte.io.sources import name_of
 from trimatte.io.writing import to_pillow, write_image
-from trimatte.video.colours import Converter
+from trimatte.video.colours import Colours, Converter
 from trimatte.video.frames import Clip, Frame
 from trimatte.video.reading import cause
 
@@ -108,6 +109,8 @@ _CONTAINERS = {
         "nut", ("h264", "hevc", "ffv1", "vp9", "prores"), frozenset(), "pcm_s16le", False, True
     ),
 }
+
+_STANDARD = Colours(matrix=1, full_range=False, primaries=1, transfer=1)
 
 # Animated images, by suffix, and their formats' names.
 _ANIMATIONS = {".gif": "gif", ".webp": "webp", ".apng": "png"}
@@ -323,6 +326,22 @@ def _free_folder(path: Path) -> Path:
     return path
 
 
+def _colours(frame: Frame, pixels: Array) -> Colours:
+    """Those of what is written of a frame: a matte has none, so that no player makes light of
+    its numbers."""
+    is_matte = pixels.ndim == 2
+    return _STANDARD if is_matte and frame.colours.hdr else frame.colours
+
+
+def _png_colours(colours: Colours) -> Metadata | None:
+    """What is to be said in a PNG of the colours: nothing of those of standard screens."""
+    if colours.hdr is None:
+        return None
+    rgb, full_range = 0, 1
+    cicp = bytes([colours.primaries, colours.transfer, rgb, full_range])
+    return Metadata(png_colour=((b"cICP", cicp),))
+
+
 class _Folder:
     """PNG files, numbered from 1."""
 
@@ -332,7 +351,11 @@ class _Folder:
 
     def picture(self, frame: Frame, pixels: Array) -> None:
         self._count += 1
-        write_image(self._folder / f"{self._count:06d}.png", pixels)
+        write_image(
+            self._folder / f"{self._count:06d}.png",
+            pixels,
+            metadata=_png_colours(_colours(frame, pixels)),
+        )
 
     def sound(self, packets: Sequence[Any]) -> None:
         """There is no place for it."""
@@ -356,6 +379,9 @@ class _Animation:
         self.data = b""
 
     def picture(self, frame: Frame, pixels: Array) -> None:
+        hdr = _colours(frame, pixels).hdr
+        if hdr and not self._pictures:
+            self._clip.notes.append(f"its {hdr} looks dull in an animated image")
         if self._format == "gif":  # 8 bits are all it has
             pixels = np.asarray(to_pillow(pixels))
         self._pictures.append(pixels)
@@ -415,7 +441,9 @@ class _File:
     def picture(self, frame: Frame, pixels: Array) -> None:
         if self._stream is None:
             self._begin(frame, pixels)
-        encoded = self._converter.to_frame(self._fitted(pixels), self._layout, frame.colours)
+        encoded = self._converter.to_frame(
+            self._fitted(pixels), self._layout, _colours(frame, pixels)
+        )
         encoded.pts, encoded.time_base = frame.pts, frame.time_base
         encoded.duration = frame.duration
         self._output.mux(self._stream.encode(encoded))
@@ -434,8 +462,14 @@ class _File:
         # Not one over the frame rate, as usual: every frame has its time to the tick.
         stream.codec_context.time_base = frame.time_base
         stream.thread_type = "AUTO"
-        if not self._av.VideoFormat(self._layout).is_rgb:
-            frame.colours.tag(stream.codec_context)
+        layout = self._av.VideoFormat(self._layout)
+        colours = _colours(frame, pixels)
+        colours.tag(stream.codec_context, is_rgb=layout.is_rgb)
+        if colours.hdr and layout.components[0].bits == 8:
+            self._clip.notes.append(
+                f"its {colours.hdr} is stored with 8 bits, in which it shows bands: prores, "
+                "ffv1 and, behind which is a background, hevc keep more"
+            )
         if frame.aspect is not None:
             stream.codec_context.sample_aspect_ratio = frame.aspect
         self._stream = stream
