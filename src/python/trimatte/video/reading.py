@@ -477,7 +477,7 @@ class VideoFile:
         hint = ""
         if self._piped is not None:
             error = self._piped.error or error
-            if self._piped.is_pipe:
+            if self._piped.is_pipe and self._piped.error is None:
                 hint = "; an MP4 or MOV file can be read from a pipe only with its index in front"
         return ArgumentError(f"video: cannot read {self.name}: {cause(error)}{hint}")
 
