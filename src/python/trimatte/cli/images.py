@@ -19,6 +19,7 @@ from trimatte.cli.options import (
     add_network,
     add_output,
     add_screen,
+    check_standard,
     key_remover,
     network_remover,
     pixels,
@@ -383,18 +384,9 @@ def _check_standard(arguments: argparse.Namespace) -> None:
     """Whether standard input and output can be used as is asked."""
     reads = "-" in arguments.input
     writes = arguments.output == "-" or (reads and arguments.output is None)
-    if reads and is_missing(sys.stdin):
-        raise UsageError("'-' is standard input, which is closed")
-    if writes and is_missing(sys.stdout):
-        raise UsageError("-o - is standard output, which is closed: name a file")
     if arguments.json and is_missing(sys.stdout):
         raise UsageError("--json writes to standard output, which is closed: use --json-file")
-    if reads and sys.stdin.isatty():
-        raise UsageError("'-' is standard input, and nothing is piped into it")
-    if writes and sys.stdout.isatty():
-        raise UsageError(
-            "-o - is standard output, which is a terminal: redirect it, or name a file"
-        )
+    check_standard(reads, writes)
     if writes and arguments.json:
         raise UsageError("--json and -o - would mix on standard output: use --json-file")
 
