@@ -13,7 +13,7 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from tests.helpers.icc import cmyk_profile, wide_profile
+from tests.helpers.icc import cmyk_profile, grey_profile, wide_profile
 from tests.helpers.png import chunks_of, with_chunks
 from tests.io.test_fidelity import INKS, drawn, file_of
 from trimatte import MetadataWarning, Remover, Result
@@ -60,6 +60,7 @@ def written(result: Result, format: str) -> tuple[Metadata, list[str]]:
 COLOURS: dict[str, dict[bytes, bytes]] = {
     "sRGB": {b"sRGB": b"\0", b"gAMA": gamma(1 / 2.2)},
     "sRGB by numbers": {b"gAMA": gamma(1 / 2.2), b"cHRM": primaries(SRGB)},
+    "of video": {b"cICP": bytes([1, 1, 0, 1])},
     "linear": {b"gAMA": gamma(1)},
     "wide": {b"gAMA": gamma(1 / 2.2), b"cHRM": primaries(ADOBE)},
     "P3": {b"cICP": bytes([12, 13, 0, 1])},
@@ -91,7 +92,7 @@ def test_png_keeps_the_chunks_of_colours(colours: str, source: str) -> None:
 
 @pytest.mark.parametrize("format", ["webp", "tiff", "jpeg"])
 def test_other_formats_get_a_profile_of_the_same_colours(format: str) -> None:
-    for colours in ("sRGB", "sRGB by numbers", "primaries that are none"):
+    for colours in ("sRGB", "sRGB by numbers", "of video", "primaries that are none"):
         assert written(cut(png(COLOURS[colours])), format) == (Metadata(), [])
     light = np.array([[[10, 100, 200], [0, 128, 255]]], np.uint8)
     linear, said = written(cut(png(COLOURS["linear"])), format)
@@ -134,6 +135,9 @@ def test_what_a_camera_calls_adobe_rgb_is_adobe_rgb(details: dict[int, Any]) -> 
     exif[ExifTags.IFD.Exif] = details
     picture = Image.fromarray(drawn())
     assert load_picture(file_of(picture, "JPEG", exif=exif)).metadata.icc_profile == adobe_rgb()
+    # Pixels that are converted to sRGB are not called Adobe RGB afterwards.
+    grey = file_of(picture.convert("L"), "JPEG", exif=exif, icc_profile=grey_profile(1.8))
+    assert written(cut(grey), "jpeg")[0].icc_profile is None
     own = file_of(picture, "JPEG", exif=exif, icc_profile=wide_profile())
     assert load_picture(own).metadata.icc_profile == wide_profile()
 
@@ -287,7 +291,8 @@ def test_xmp_that_describes_nothing_else_stays_as_it_is() -> None:
 def test_xmp_that_is_no_xml_is_dropped(end: int) -> None:
     broken = packet('hdrgm:Version="1.0"')[:end]
     bomb = b'<!DOCTYPE a [<!ENTITY b "c">]>' + packet('hdrgm:Version="1.0"')
-    for given in (broken, bomb):
+    deep = packet('hdrgm:Version="1.0"', "<a>" * 5000 + "</a>" * 5000)
+    for given in (broken, bomb, deep):
         metadata = load_picture(file_of(Image.fromarray(drawn()), "JPEG", xmp=given)).metadata
         assert metadata.xmp is None
         assert "the XMP was dropped" in metadata.dropped[0]
@@ -353,3 +358,12 @@ def test_hdr_in_heif_and_avif_is_known() -> None:
     place = plain.index(b"colrnclx") + len(b"colrnclx")
     hdr = plain[:place] + struct.pack(">HH", 9, 18) + plain[place + 4 :]
     assert load_picture(hdr).metadata.hdr == "HLG"
+
+
+def test_a_warning_points_at_the_line_that_writes(tmp_path: Path) -> None:
+    result = cut(png(COLOURS["PQ"]))
+    with pytest.warns(MetadataWarning) as saved:
+        result.save(tmp_path / "a.webp")
+    with pytest.warns(MetadataWarning) as encoded:
+        result.encode("tiff")
+    assert [each.filename for each in (*saved, *encoded)] == [__file__] * 2

@@ -140,6 +140,18 @@ def test_colours_become_those_of_the_image(dtype: Any) -> None:
     np.testing.assert_allclose(linear[0, 0], [229, 160, 132], atol=1)
 
 
+def test_16_bits_of_other_colours_get_no_steps() -> None:
+    plate = np.repeat(np.arange(0, 65536, 16, dtype=np.uint16)[None], 4, axis=0)
+    grey = np.ascontiguousarray(np.dstack([plate] * 3))
+    data = with_chunks(encode_png(grey), {b"gAMA": (100_000).to_bytes(4, "big")})
+    got = fitted_background(data)(plate.shape, np.uint16)[0, :, 1].astype(int)
+    light = plate[0] / 65535
+    srgb = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    bright = light > 0.05  # below, the steps of 8 bits are far apart in linear light
+    np.testing.assert_allclose(got[bright] / 65535, srgb[bright], atol=1.2 / 255)
+    assert np.abs(np.diff(got[bright])).max() < 128  # half of a step
+
+
 def test_a_background_may_be_transparent_where_the_result_may() -> None:
     plate = np.full((20, 30, 4), (10, 20, 200, 128), np.uint8)
     plate[:, 15:] = (255, 0, 0, 0)  # red that does not show
@@ -161,10 +173,16 @@ def test_a_background_may_be_transparent_where_the_result_may() -> None:
     assert fitted_background(opaque)((20, 30), np.uint8).shape == (20, 30, 3)
 
 
+def test_what_a_background_loses_is_told() -> None:
+    plate = fitted_background(Image.new("CMYK", (8, 8), (255, 0, 0, 0)))
+    with pytest.warns(MetadataWarning, match=r"background .* CMYK has no colour profile"):
+        assert (plate((8, 8), np.uint8) == [0, 255, 255]).all()
+
+
 def test_hdr_and_other_colours_are_not_mixed(tmp_path: Path) -> None:
     path = tmp_path / "plate.png"
     path.write_bytes(with_chunks(encode_png(gradient(8, 8)), PQ))
-    hdr = Metadata(png_colour=tuple(PQ.items()))
+    hdr = Metadata(png_colour=(*PQ.items(), (b"cLLI", bytes(8))))
     with pytest.raises(ArgumentError, match=r"plate.png' is PQ, the image is not HDR"):
         fitted_background(str(path))((8, 8), np.uint16, Metadata())
     with pytest.raises(ArgumentError, match="is not HDR, the image is PQ"):

@@ -622,9 +622,9 @@ def test_what_cannot_be_written(clip: Path, tmp_path: Path) -> None:
 def test_arguments_of_the_wrong_kind(clip: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mov"
     for given, options, message in (
-        ((5, output), {}, "source must be a path, got 5"),
-        ((clip, 5), {}, "output must be a path, got 5"),
-        ((clip, ""), {}, "output must be a path, got ''"),
+        ((5, output), {}, "source must be a path or a binary file object, got 5"),
+        ((clip, 5), {}, "output must be a path or a binary file object, got 5"),
+        ((clip, ""), {}, "output must be a path or a binary file object, got ''"),
         ((clip, output), {"matte": b"a.mp4"}, "matte must be a path, got b'a.mp4'"),
         ((clip, output), {"start": "5"}, "start must be seconds, 0 or more, got '5'"),
         ((clip, output), {"end": "5"}, "end must be seconds, 0 or more, got '5'"),
@@ -754,7 +754,7 @@ def test_the_command(run: Run, clip: Path, tmp_path: Path) -> None:
     assert "fps; ms a frame: decode" in err
     assert len(frames(output)) == len(frames(matte)) == 5
     assert sound_codec(output) is None
-    expected = Remover(quality="fast", method="difference", key_color="blue", despill=None)
+    expected = Remover(quality="fast", method="difference", key_color="green", despill=None)
     folder = tmp_path / "frames"
     options = [
         "--no-stabilize",
@@ -763,7 +763,7 @@ def test_the_command(run: Run, clip: Path, tmp_path: Path) -> None:
         "--method",
         "difference",
         "--key-color",
-        "blue",
+        "green",
         "--despill",
         "none",
         "-q",

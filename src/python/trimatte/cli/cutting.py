@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from trimatte.cli.files import FileJob
 from trimatte.cli.options import UsageError, background_of, check_linear
-from trimatte.errors import ArgumentError, MetadataWarning
+from trimatte.errors import ArgumentError, MetadataWarning, warn
 from trimatte.io.frames import (
     FRAME_FORMATS,
     Frames,
@@ -66,11 +66,13 @@ class Written:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: what was written, or what it failed of; and what was warned of."""
+    """What became of a job: what was written, or what it failed of; what was warned of; and what
+    was dropped of the image's metadata."""
 
     job: FileJob
     result: Written | BaseException
-    warnings: Sequence[Warning]
+    warnings: Sequence[str]
+    dropped: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,9 @@ class CutoutWriter:
         if isinstance(result, Written) and result.data is not None:
             sys.stdout.buffer.write(result.data)
             sys.stdout.buffer.flush()
-        return Outcome(job, result, list({str(each): each for each in heard}.values()))
+        said = {str(each): type(each) for each in heard}
+        dropped = [text for text, kind in said.items() if kind is MetadataWarning]
+        return Outcome(job, result, [text for text in said if text not in dropped], dropped)
 
     def _source(self, job: FileJob) -> ImageSource:
         if job.source is not None:
@@ -312,7 +316,7 @@ class CutoutWriter:
 def _told(metadata: Metadata) -> Metadata:
     """The metadata, after a warning of each thing that is not kept."""
     for sentence in metadata.dropped:
-        warnings.warn(sentence, MetadataWarning, stacklevel=1)
+        warn(sentence, MetadataWarning)
     return metadata
 
 

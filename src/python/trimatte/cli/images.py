@@ -19,6 +19,7 @@ from trimatte.cli.options import (
     add_network,
     add_output,
     add_screen,
+    check_standard,
     key_remover,
     network_remover,
     pixels,
@@ -345,10 +346,7 @@ def _run(arguments: argparse.Namespace, remover: Callable[[], Remover], *beside:
     _check_standard(arguments)
     folders = watched_folders(arguments) if arguments.watch else None
     plan = FilePlan(makes_folders=True) if folders else plan_jobs(arguments)
-    _check_frames(arguments, plan)
-    jpeg = _writes_jpeg(arguments, plan)
-    if jpeg and arguments.background is None and not arguments.only_mask:
-        raise UsageError("JPEG has no alpha: write .png, .webp or .tif, or give --bg or -om")
+    jpeg = _check_formats(arguments, plan)
     behind = background_behind(arguments, opaque=jpeg)
     given = {name: getattr(arguments, name) for name in beside}
     writer = CutoutWriter(
@@ -386,37 +384,26 @@ def _check_standard(arguments: argparse.Namespace) -> None:
     """Whether standard input and output can be used as is asked."""
     reads = "-" in arguments.input
     writes = arguments.output == "-" or (reads and arguments.output is None)
-    if reads and is_missing(sys.stdin):
-        raise UsageError("'-' is standard input, which is closed")
-    if writes and is_missing(sys.stdout):
-        raise UsageError("-o - is standard output, which is closed: name a file")
     if arguments.json and is_missing(sys.stdout):
         raise UsageError("--json writes to standard output, which is closed: use --json-file")
-    if reads and sys.stdin.isatty():
-        raise UsageError("'-' is standard input, and nothing is piped into it")
-    if writes and sys.stdout.isatty():
-        raise UsageError(
-            "-o - is standard output, which is a terminal: redirect it, or name a file"
-        )
+    check_standard(reads, writes)
     if writes and arguments.json:
         raise UsageError("--json and -o - would mix on standard output: use --json-file")
 
 
-def _check_frames(arguments: argparse.Namespace, plan: FilePlan) -> None:
-    """Whether the format of cutouts can hold the frames that are asked for."""
-    still = _suffixes(arguments, plan) - FRAME_FORMATS.keys()
-    if arguments.frames == "all" and still:
+def _check_formats(arguments: argparse.Namespace, plan: FilePlan) -> bool:
+    """Whether OUT is a JPEG.
+
+    Raises UsageError: its format cannot hold alpha, or the frames that are asked for.
+    """
+    suffixes = {job.output.suffix.lower() for job in plan.jobs if job.output is not None}
+    if arguments.format is not None:
+        suffixes = {f".{arguments.format}"}
+    if arguments.frames == "all" and (still := suffixes - FRAME_FORMATS.keys()):
         raise UsageError(
             f"--frames all: {', '.join(sorted(still))} holds one picture: write .gif, .webp or .png"
         )
-
-
-def _writes_jpeg(arguments: argparse.Namespace, plan: FilePlan) -> bool:
-    return any(FORMATS.get(suffix) == "jpeg" for suffix in _suffixes(arguments, plan))
-
-
-def _suffixes(arguments: argparse.Namespace, plan: FilePlan) -> set[str]:
-    """Those of the cutouts, or the one that stands for their format."""
-    if arguments.format is not None:
-        return {f".{arguments.format}"}
-    return {job.output.suffix.lower() for job in plan.jobs if job.output is not None}
+    jpeg = any(FORMATS.get(suffix) == "jpeg" for suffix in suffixes)
+    if jpeg and arguments.background is None and not arguments.only_mask:
+        raise UsageError("JPEG has no alpha: write .png, .webp or .tif, or give --bg or -om")
+    return jpeg

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from trimatte.arrays import DESPILL_METHODS
-from trimatte.cli.parsing import UsageError, reader
+from trimatte.cli.parsing import UsageError, as_typed, reader
 from trimatte.cli.progress import add_terms, progress
+from trimatte.cli.standard import is_missing
 from trimatte.errors import ArgumentError
 from trimatte.io.limits import number_of_pixels
 from trimatte.ops.key_rules import KEY_DEFAULTS, KEY_METHODS
@@ -30,6 +31,7 @@ __all__ = [
     "add_screen",
     "background_of",
     "check_linear",
+    "check_standard",
     "key_remover",
     "network_remover",
     "pixels",
@@ -225,7 +227,7 @@ def key_remover(arguments: argparse.Namespace, *, matting: bool = True) -> Remov
     try:
         return Remover(model=None, matting=matting, **remover_options(arguments))
     except ArgumentError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(as_typed(error, arguments)) from error
 
 
 def network_remover(arguments: argparse.Namespace) -> Remover:
@@ -242,7 +244,7 @@ def network_remover(arguments: argparse.Namespace) -> Remover:
             )
         remover = Remover(model=segmenter, **options)
     except ArgumentError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(as_typed(error, arguments)) from error
     if arguments.verbose:
         print(f"trimatte: {segmenter.engine}", file=sys.stderr)
     return remover
@@ -263,6 +265,21 @@ def check_linear(arguments: argparse.Namespace) -> None:
     """Raises UsageError where there is --linear but no --background."""
     if arguments.linear and arguments.background is None:
         raise UsageError("--linear is about --background: give one")
+
+
+def check_standard(reads: bool, writes: bool) -> None:
+    """Raises UsageError where standard input or output is to be used but is closed or a
+    terminal."""
+    if reads and is_missing(sys.stdin):
+        raise UsageError("'-' is standard input, which is closed")
+    if writes and is_missing(sys.stdout):
+        raise UsageError("-o - is standard output, which is closed: name a file")
+    if reads and sys.stdin.isatty():
+        raise UsageError("'-' is standard input, and nothing is piped into it")
+    if writes and sys.stdout.isatty():
+        raise UsageError(
+            "-o - is standard output, which is a terminal: redirect it, or name a file"
+        )
 
 
 def background_of(given: str) -> str | tuple[float, float, float]:

@@ -15,7 +15,7 @@ from trimatte.cli.files import FileJob, in_a_line
 from trimatte.cli.options import UsageError
 from trimatte.cli.parsing import as_typed
 from trimatte.cli.progress import find_tqdm
-from trimatte.errors import Error, MetadataWarning
+from trimatte.errors import Error
 
 __all__ = ["Report", "reporting"]
 
@@ -53,9 +53,9 @@ class Report:
     def tell(self, outcome: Outcome) -> None:
         """What became of an image."""
         job, result = outcome.job, outcome.result
-        warnings = [type(each)(as_typed(str(each), self._arguments)) for each in outcome.warnings]
+        warnings = [as_typed(text, self._arguments) for text in outcome.warnings]
         if isinstance(result, Written):
-            self._succeeded(job, result, warnings)
+            self._succeeded(job, result, warnings, outcome.dropped)
         else:
             # Also what is not ours, such as a MemoryError: the next image may be smaller.
             known = isinstance(result, (Error, OSError))
@@ -66,31 +66,34 @@ class Report:
         """An image, or folder, that nothing was tried with."""
         self._failed(path, in_a_line(path), cause, ())
 
-    def _failed(
-        self, source: Path | None, name: str, cause: str, warnings: Sequence[Warning]
-    ) -> None:
+    def _failed(self, source: Path | None, name: str, cause: str, warnings: Sequence[str]) -> None:
         self._failures[source] = name, cause
         if self._total is None:  # the end may be far
             self._say(f"trimatte: {name}: {cause}")
-        self._write({"input": _text(source), "output": None, "error": cause, **_warned(warnings)})
+        self._write(
+            {"input": _text(source), "output": None, "error": cause, "warnings": list(warnings)}
+        )
         self._step(None)
 
     def summary(self, *, counts: bool) -> int:
         """Names what failed, says how many are done if it counts, and returns the exit status."""
         count = self.done + len(self._failures)
         if self._failures:
-            print(f"trimatte: {len(self._failures)} of {count} failed:", file=sys.stderr)
-            for name, cause in self._failures.values():
-                print(f"  {name}: {cause}", file=sys.stderr)
+            lines = [f"{name}: {cause}" for name, cause in self._failures.values()]
+            if count > 1 or self._total is None:
+                lines = [f"{len(lines)} of {count} failed:", *(f"  {line}" for line in lines)]
+            print("trimatte:", "\n".join(lines), file=sys.stderr)
         if counts:
             done = f"{self.done} of {count}" if self._failures else f"{self.done}"
             self.note(f"{done} image{'' if count == 1 else 's'} cut out")
         return 1 if self._failures else 0
 
-    def _succeeded(self, job: FileJob, written: Written, warnings: Sequence[Warning]) -> None:
+    def _succeeded(
+        self, job: FileJob, written: Written, warnings: Sequence[str], dropped: Sequence[str]
+    ) -> None:
         self.done += 1
         self._failures.pop(job.source, None)  # of an earlier try, where a folder is watched
-        for text in warnings:
+        for text in (*dropped, *warnings):
             self.note(f"{job.name}: {text}")
         if self._verbose:
             times = ", ".join(f"{name} {1000 * s:.0f}" for name, s in written.seconds.items())
@@ -108,7 +111,8 @@ class Report:
                 "engine": written.engine,
                 "unknown": written.unknown,
                 "error": None,
-                **_warned(warnings),
+                "dropped": list(dropped),
+                "warnings": list(warnings),
             }
         )
         self._step(f"{job.name} -> {job.output_name} ({sum(written.seconds.values()):.2f} s)")
@@ -156,14 +160,6 @@ def reporting(arguments: argparse.Namespace, total: int | None) -> Iterator[Repo
             bar = tqdm(total=total, unit="image", file=sys.stderr)
             stack.callback(bar.close)
         yield Report(arguments, total, bar, lines)
-
-
-def _warned(warnings: Sequence[Warning]) -> dict[str, list[str]]:
-    """What was warned of, for JSON; what was dropped of what a file holds is told apart."""
-    told: dict[str, list[str]] = {"dropped": [], "warnings": []}
-    for each in warnings:
-        told["dropped" if isinstance(each, MetadataWarning) else "warnings"].append(str(each))
-    return told
 
 
 def _text(path: Path | None) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from trimatte.cli.options import (
     add_screen,
     background_of,
     check_linear,
+    check_standard,
     key_remover,
     network_remover,
 )
@@ -35,6 +38,8 @@ OUT says what is written:
   .mov      ProRes 4444 with alpha        .webm     VP9 with alpha
   .mkv      FFV1 with alpha, lossless     folder/   PNG files from 000001.png, no sound
   .mp4      H.264, with --background; so can the others but folders be opaque too
+  .gif, .webp, .apng    animated images, no sound
+  -         standard output: Matroska with FFV1, or --format webm or nut
 
 examples:
   trimatte video clip.mp4 -o cutout.mov
@@ -43,6 +48,9 @@ examples:
   trimatte video clip.mp4 -o on-beach.mp4 --background beach.jpg
   trimatte video clip.mp4 -o cutout.mov --model u2net --device cuda
   trimatte video clip.mp4 -o cutout.mov --matte matte.mp4
+  trimatte video frames/%04d.png --fps 24 -o cutout.webm
+  trimatte video dance.gif -o cutout.webp
+  ffmpeg ... -f matroska - | trimatte video - -o - | ffmpeg -i - ...
 
 Every frame gives one frame, with its time. Ctrl-C leaves what is done so far, playable.
 """
@@ -59,8 +67,18 @@ def add_video(commands: Any) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("input", type=Path, metavar="IN", help="video")
-    add_output(parser, "OUT", "video (.mov, .webm, .mkv, .mp4), or folder for PNG files")
+    parser.add_argument(
+        "input",
+        metavar="IN",
+        help="video, animated image, numbered images (frames/%%04d.png, or their folder), or - for "
+        "standard input",
+    )
+    add_output(
+        parser,
+        "OUT",
+        "video (.mov, .webm, .mkv, .nut, .mp4), animated image (.gif, .webp, .apng), folder for "
+        "PNG files, or - for standard output",
+    )
     video = parser.add_argument_group("the video")
     video.add_argument(
         "--start",
@@ -69,7 +87,19 @@ def add_video(commands: Any) -> None:
         help=f"begin at: {_TIME}",
     )
     video.add_argument("--end", type=reader(_seconds, _TIME), metavar="T", help="end before")
+    video.add_argument(
+        "--fps",
+        type=reader(_rate, "frames a second, as 25 or 30000/1001"),
+        metavar="N",
+        help="frames a second of numbered images (default: 25)",
+    )
     video.add_argument("--no-audio", action="store_true", help="leave the sound out")
+    video.add_argument(
+        "--format",
+        choices=["mov", "webm", "mkv", "nut", "mp4", "gif", "webp", "apng"],
+        help="of OUT (default: by its suffix; mkv to standard output, which mov and mp4 cannot be "
+        "written to)",
+    )
     video.add_argument(
         "--codec",
         choices=["prores", "vp9", "ffv1", "h264", "hevc"],
@@ -78,8 +108,9 @@ def add_video(commands: Any) -> None:
     video.add_argument(
         "--background",
         "--bg",
-        metavar="COLOR|IMAGE",
-        help="put this behind it (a name, r,g,b, #rrggbb, or an image, cropped to fit)",
+        metavar="COLOR|IMAGE|blur",
+        help="put this behind it: a name, r,g,b, #rrggbb, an image, cropped to fit, or blur, the "
+        "video itself out of focus; behind HDR, white is 203 cd/m2",
     )
     video.add_argument(
         "--linear", action="store_true", help="blend with the background in linear light"
@@ -96,6 +127,13 @@ def add_video(commands: Any) -> None:
     parser.set_defaults(run=_video)
 
 
+def _rate(text: str) -> Fraction:
+    rate = Fraction(text) if not text.endswith("/0") else Fraction(0)
+    if rate <= 0:
+        raise ValueError(text)
+    return rate
+
+
 def _seconds(text: str) -> float:
     parts = text.split(":")
     if len(parts) > 3 or not all(part.isdecimal() for part in parts[:-1]):
@@ -110,28 +148,34 @@ def _seconds(text: str) -> float:
 
 def _video(arguments: argparse.Namespace) -> int:
     check_linear(arguments)
-    background = None if arguments.background is None else background_of(arguments.background)
+    background: Any = arguments.background
+    if background not in (None, "blur"):
+        background = background_of(background)
     remover = key_remover(arguments) if arguments.model is None else network_remover(arguments)
-    before = _stamp(arguments.output)
+    reads, writes = arguments.input == "-", arguments.output == "-"
+    check_standard(reads, writes)
+    before = None if writes else _stamp(arguments.output)
     with _progress(arguments) as report:
         try:
             summary = remove_video(
-                arguments.input,
-                arguments.output,
+                sys.stdin.buffer if reads else arguments.input,
+                sys.stdout.buffer if writes else arguments.output,
                 remover=remover,
                 background=background,
                 linear=arguments.linear,
                 matte=arguments.matte,
+                format=arguments.format or ("mkv" if writes else None),
                 codec=arguments.codec,
                 audio=not arguments.no_audio,
                 start=arguments.start,
                 end=arguments.end,
+                fps=arguments.fps,
                 stabilize=not arguments.no_stabilize,
                 progress=report,
             )
         except KeyboardInterrupt:
             # A second Ctrl-C may have come before they were; an older file is no sign of them.
-            kept = _stamp(arguments.output) not in (None, before)
+            kept = writes or _stamp(arguments.output) not in (None, before)
             said = f"the first {report.done} frames are in {arguments.output}"
             print(
                 f"trimatte: interrupted; {said if kept else 'nothing is written'}", file=sys.stderr
@@ -206,14 +250,15 @@ class _Report:
 
 @contextmanager
 def _progress(arguments: argparse.Namespace) -> Iterator[_Report]:
-    """The report of a run, which also says its warnings, the first of each kind: a frame may warn
-    as all others do."""
+    """The report of a run, which also says its warnings, those that differ in numbers only once: a
+    frame may warn as all others do."""
     report = _Report(arguments.quiet)
-    said: set[type[Warning]] = set()
+    said: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        if category not in said:
-            said.add(category)
+        kind = re.sub(r"\d+", "", str(message))
+        if kind not in said:
+            said.add(kind)
             report.say(f"trimatte: {as_typed(str(message), arguments)}")
 
     with warnings.catch_warnings():

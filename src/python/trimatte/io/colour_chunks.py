@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-__all__ = ["COLOUR_CHUNKS", "CREDENTIALS_CHUNK", "colour_chunks"]
+__all__ = ["COLOUR_CHUNKS", "CREDENTIALS_CHUNK", "SRGB_CICP", "colour_chunks"]
 
 COLOUR_CHUNKS = {b"cICP": 4, b"mDCV": 24, b"cLLI": 8, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32}
 """Their names, with the size of their data."""
@@ -16,8 +16,10 @@ COLOUR_CHUNKS = {b"cICP": 4, b"mDCV": 24, b"cLLI": 8, b"sRGB": 1, b"gAMA": 4, b"
 CREDENTIALS_CHUNK = b"caBX"
 """Signed content credentials (C2PA)."""
 
-# In ITU-T H.273: what sRGB is, or is shown as; and what nothing is known of.
-_SRGB_PRIMARIES, _SRGB_TRANSFERS, _UNKNOWN = 1, (1, 6, 13, 14, 15), 2
+SRGB_CICP = frozenset(bytes((1, transfer, 0, 1)) for transfer in (1, 6, 13, 14, 15))
+"""The data of cICP that mean sRGB, or are shown as it: those of SDR video."""
+
+_UNKNOWN = 2  # in ITU-T H.273
 
 _HEIF_HEAD = 1 << 16  # bytes within which a file says its colours
 
@@ -67,10 +69,10 @@ def _of_heif(picture: Image.Image, file: BinaryIO | None) -> dict[bytes, bytes]:
         file.seek(place)
         if box and len(numbers) >= 4:
             primaries, transfer = struct.unpack_from(">HH", numbers)
-    is_srgb = primaries == _SRGB_PRIMARIES and transfer in _SRGB_TRANSFERS
-    if is_srgb or _UNKNOWN in (primaries, transfer) or max(primaries, transfer) > 255:
+    if _UNKNOWN in (primaries, transfer) or max(primaries, transfer) > 255:
         return {}
-    return {b"cICP": bytes((primaries, transfer, 0, 1))}
+    cicp = bytes((primaries, transfer, 0, 1))
+    return {} if cicp in SRGB_CICP else {b"cICP": cicp}
 
 
 def _told(picture: Image.Image) -> dict[bytes, bytes]:

@@ -19,7 +19,7 @@ from trimatte.arrays import choice
 from trimatte.errors import ArgumentError
 from trimatte.io.colour_chunks import COLOUR_CHUNKS, CREDENTIALS_CHUNK
 from trimatte.io.iptc import IPTC_TEXT, iptc_of
-from trimatte.io.profiles import adobe_rgb, hdr_transfer, profile_of_chunks
+from trimatte.io.profiles import HDR_TRANSFERS, adobe_rgb, profile_of_chunks
 from trimatte.io.xmp import kept_xmp
 
 __all__ = [
@@ -70,7 +70,7 @@ _DIMENSIONS = (0xA002, 0xA003)  # width and height of the picture, in the Exif d
 # How cameras say that a photograph without a profile has the colours of Adobe RGB (DCF 2.0; some
 # older ones by 2 as the colour space).
 _COLOUR_SPACE, _INTEROPERABILITY = 0xA001, 1
-_ADOBE_RGB = 2, "R03"
+_ADOBE_RGB, _UNCALIBRATED = (2, "R03"), 0xFFFF
 
 _IPTC_PREVIEW = b"\x1c\x02\xca"
 # EXIF and others as ImageMagick stores them in text of a PNG.
@@ -106,9 +106,14 @@ class Metadata:
         return self.icc_profile or profile_of_chunks(dict(self.png_colour))
 
     @property
+    def cicp(self) -> bytes | None:
+        """The numbers of the colours in ITU-T H.273, as PNG's cICP has them, or None."""
+        return dict(self.png_colour).get(b"cICP")
+
+    @property
     def hdr(self) -> str | None:
         """The transfer function of HDR colours, "PQ" or "HLG"; None of all others."""
-        return hdr_transfer(dict(self.png_colour))
+        return None if self.cicp is None else HDR_TRANSFERS.get(self.cicp[1])
 
     def under(self, policy: str, caller: str) -> Metadata:
         """What is to be written of it: ``"keep"`` or ``"strip"``."""
@@ -144,10 +149,10 @@ class Metadata:
 
     @property
     def info(self) -> dict[str, Any]:
-        """As Pillow names it in ``Image.info``."""
+        """What Pillow takes when it saves, by its names; text is not among it."""
         exif = None if self.exif is None else _EXIF_HEAD + self.exif
         told = {"icc_profile": self.profile, "exif": exif, "xmp": self.xmp, "dpi": self.dpi}
-        return dict(self.text) | {name: value for name, value in told.items() if value is not None}
+        return {name: value for name, value in told.items() if value is not None}
 
 
 def chosen(metadata: Metadata | None, icc_profile: bytes | None, caller: str) -> Metadata:
@@ -241,7 +246,8 @@ def _exif_of(
             if directory.pop(ExifTags.IFD.Interop, None) is not None:  # a place in the old file
                 index = given.get_ifd(ExifTags.IFD.Interop).get(_INTEROPERABILITY)
                 is_adobe_rgb |= index in _ADOBE_RGB
-            is_adobe_rgb |= directory.get(_COLOUR_SPACE) in _ADOBE_RGB
+            if directory.get(_COLOUR_SPACE) in _ADOBE_RGB:
+                is_adobe_rgb, directory[_COLOUR_SPACE] = True, _UNCALIBRATED  # a profile says it
             directory.pop(_MAKER_NOTE, None)
             if directory:
                 kept[tag] = directory

@@ -14,7 +14,6 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL.PngImagePlugin import PngInfo
 
 from trimatte.devices import get_num_threads
 from trimatte.io.codecs import ISA_L
@@ -86,6 +85,13 @@ def ancillary_chunks(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
         yield b"eXIf", metadata.exif
     if metadata.xmp is not None:
         yield b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp
+    if metadata.text or metadata.iptc is not None:
+        yield from _text(metadata)
+
+
+def _text(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
+    from PIL.PngImagePlugin import PngInfo  # which Pillow itself loads when asked
+
     text = PngInfo()
     for keyword, value in metadata.text:
         text.add_text(keyword, value, zip=len(value) > _LONG_TEXT)

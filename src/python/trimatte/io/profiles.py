@@ -1,14 +1,13 @@
 """Colour profiles (ICC.1): what they describe, conversion between them, and profiles for colours
 that a file describes in other words.
 
-Conversion is Pillow's (LittleCMS), with the accuracy of 8 bits.
+Conversion is Pillow's (LittleCMS), which knows RGB of 8 bits only.
 """
 
 from __future__ import annotations
 
 import io
 import struct
-import warnings
 from collections.abc import Iterable, Mapping
 from functools import cache
 
@@ -17,13 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from trimatte.arrays import Array
-from trimatte.errors import MetadataWarning
+from trimatte.errors import MetadataWarning, warn
 
 __all__ = [
+    "HDR_TRANSFERS",
     "adobe_rgb",
     "colour_space",
     "converted",
-    "hdr_transfer",
     "profile_of_chunks",
     "to_srgb",
 ]
@@ -54,7 +53,8 @@ _CURVES: dict[int, _Curve] = {
     5: (2.8, 1, 0, 0, 0),
     8: (1, 1, 0, 0, 0),
 }
-_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+"""The transfer functions of HDR by their numbers in ITU-T H.273."""
 
 _D50 = (0.9642, 1.0, 0.8249)
 _BRADFORD = np.array(
@@ -86,7 +86,7 @@ def converted(pixels: Array, source: bytes | None, target: bytes | None) -> Arra
     """A background's RGB from the colours of one profile to those of another; None is sRGB.
 
     pixels: (H, W, 3), uint8, uint16 or float32 in [0, 1]. Returns the same array where the profiles
-    agree, else an array of the same shape and dtype, with the accuracy of 8 bits. Where one of them
+    agree, else an array of the same shape and dtype, to within about 1/255. Where one of them
     cannot be used a MetadataWarning says so, and the pixels are left as they are.
     """
     if source == target:
@@ -94,26 +94,33 @@ def converted(pixels: Array, source: bytes | None, target: bytes | None) -> Arra
     try:
         transform = ImageCms.buildTransform(_opened(source), _opened(target), "RGB", "RGB")
     except (ImageCms.PyCMSError, OSError, ImportError) as error:
-        warnings.warn(
+        warn(
             f"the background's colours were not converted to the image's: {error}",
             MetadataWarning,
-            stacklevel=3,
         )
         return pixels
 
-    def through(eight_bits: Array) -> Array:
-        picture = ImageCms.applyTransform(Image.fromarray(eight_bits), transform)
-        return np.asarray(picture)
+    def through(levels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        picture = ImageCms.applyTransform(Image.fromarray(levels), transform)
+        return np.asarray(picture, np.float32)
 
-    levels = np.linspace(0, 255, 18).astype(np.uint8)
-    lattice = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(18, -1, 3)
-    if np.abs(through(lattice).astype(np.int16) - lattice).max() <= 1:
+    steps = np.linspace(0, 255, 18).astype(np.uint8)
+    lattice = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(18, -1, 3)
+    if np.abs(through(lattice) - lattice).max() <= 1:
         return pixels  # two profiles of the same colours
     if pixels.dtype == np.uint8:
-        return through(np.ascontiguousarray(pixels))
-    scale = 257 if pixels.dtype == np.uint16 else 1 / 255
-    result = through(np.rint(pixels / scale).astype(np.uint8)) * np.float32(scale)
-    return result.astype(pixels.dtype)
+        return through(np.ascontiguousarray(pixels)).astype(np.uint8)
+    # Between the levels of 8 bits that Pillow converts, along each channel: no gradient gets steps.
+    scale = np.float32(257 if pixels.dtype == np.uint16 else 1 / 255)
+    exact = pixels / scale
+    levels = np.minimum(exact, 254).astype(np.uint8)
+    start = through(levels)
+    result = start.copy()
+    for i, unit in enumerate(np.eye(3, dtype=np.uint8)):
+        share = exact[:, :, i : i + 1] - levels[:, :, i : i + 1]
+        result += share * (through(levels + unit) - start)
+    result = np.clip(result, 0, 255) * scale
+    return result if pixels.dtype == np.float32 else np.rint(result).astype(np.uint16)
 
 
 def _opened(profile: bytes | None) -> ImageCms.ImageCmsProfile:
@@ -124,12 +131,6 @@ def _opened(profile: bytes | None) -> ImageCms.ImageCmsProfile:
 
 
 # --- profiles for what files say in other words ---
-
-
-def hdr_transfer(chunks: Mapping[bytes, bytes]) -> str | None:
-    """The HDR transfer function that the chunks of a PNG name, "PQ" or "HLG", or None."""
-    cicp = chunks.get(b"cICP")
-    return None if cicp is None else _HDR_TRANSFERS.get(cicp[1])
 
 
 def profile_of_chunks(chunks: Mapping[bytes, bytes]) -> bytes | None:

@@ -212,7 +212,7 @@ def _rounded(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
 def _is_painted(visible: NDArray[Any]) -> bool:
     """Whether visible pixels, (N, 3), are strokes in two or three greys, rather than a photograph.
     One grey alone says nothing: the strokes' shape does."""
-    if not visible.size or _chroma(visible).any():
+    if not visible.size or visible.dtype.kind == "f" or _chroma(visible).any():
         return False
     shift = 8 * (visible.itemsize - 1)
     counts = np.sort(np.bincount(visible[:, 0] >> shift, minlength=256))[::-1]
@@ -235,7 +235,8 @@ def load_picture(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS)
         array = np.repeat(array, 3, axis=2)
     if array.ndim != 3 or array.shape[2] not in (3, 4):
         raise ArgumentError(
-            f"read_image: image must be (H, W), (H, W, 3) or (H, W, 4), got {array.shape}"
+            "read_image: image must be (H, W), (H, W, 3) or (H, W, 4), got "
+            f"{array.shape}{_advice(array.shape)}"
         )
     if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16, np.float32):
         raise ArgumentError(
@@ -280,9 +281,16 @@ def _as_array(source: object, caller: str) -> Array | None:
     """The source as an array if it is one already, else None."""
     if isinstance(source, (Image.Image, str, os.PathLike, bytes, bytearray, memoryview)):
         return None
-    if isinstance(source, np.ndarray) or hasattr(source, "__array_interface__"):
+    if any(hasattr(source, way) for way in ("__array_interface__", "__array__", "__dlpack__")):
         return plain_array(source, caller, "image")
-    return np.asarray(source) if hasattr(source, "__array__") else None
+    return None
+
+
+def _advice(shape: tuple[int, ...]) -> str:
+    """How an array of a shape that is no image's becomes one."""
+    if len(shape) == 3 and shape[0] in (1, 3, 4):
+        return "; permute(1, 2, 0) takes channels from the front to the end"
+    return "; take one image of a batch" if len(shape) == 4 else ""
 
 
 def _decode_source(
@@ -332,9 +340,10 @@ def encoded(source: object, caller: str) -> Iterator[BinaryIO]:
             # To the end: it may be a pipe, and 16 bits need two passes.
             yield io.BytesIO(rest_of(source))
     else:
+        advice = "; await it" if hasattr(source, "__await__") else ""
         raise ArgumentError(
             f"{caller}: an image must be a path, bytes, a binary file object, a Pillow image or an "
-            f"array, got {type(source).__name__}"
+            f"array, got {type(source).__name__}{advice}"
         )
 
 
@@ -371,8 +380,8 @@ def _unidentified(file: BinaryIO) -> Exception:
     file.seek(0)
     if because is None and (head := file.read(8))[:4] in _TIFF_HEADS:
         because = (
-            f"Pillow cannot read this kind of TIFF{_tiff_kind(file, head)}; save it as RGB of 8 or "
-            "16 bits"
+            f"Pillow cannot read this kind of TIFF{_tiff_kind(file, head)}; save it as RGB of "
+            "8 or 16 bits"
         )
     return UnidentifiedImageError() if because is None else ValueError(because)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +16,9 @@ import numpy as np
 from PIL import Image
 
 from trimatte.arrays import is_whole, plain_array
-from trimatte.errors import ArgumentError, MetadataWarning
+from trimatte.errors import ArgumentError, MetadataWarning, warn
 from trimatte.io.atomic import replacing
+from trimatte.io.colour_chunks import SRGB_CICP
 from trimatte.io.iptc import photoshop_segment
 from trimatte.io.metadata import Metadata, chosen
 from trimatte.io.png import write_png
@@ -54,7 +54,6 @@ _TIFF_MOST = 0xFF00_0000  # bytes that 32-bit offsets reach, with room for metad
 
 _JPEG_SEGMENT = 65_490  # bytes of a segment, less the names of what it holds
 
-_SRGB_CICP = bytes([1, 13, 0, 1])
 
 # Of lossless WebP by level, libwebp's method and quality (there: effort). Between method 0 and the
 # next is most of the time, so that "fast" has it too.
@@ -172,7 +171,7 @@ def to_pillow(array: Array, metadata: Metadata | None = None) -> Image.Image:
     metadata in its ``info``."""
     picture = Image.fromarray(_eight_bits(array))
     if metadata is not None:
-        picture.info.update(metadata.info)
+        picture.info.update(dict(metadata.text) | metadata.info)
     return picture
 
 
@@ -253,7 +252,7 @@ def _encoder(
         raise ArgumentError(f"{caller}: {unfit}")
     metadata, dropped = held(metadata, kind)
     for sentence in dropped:
-        warnings.warn(sentence, MetadataWarning, stacklevel=3)
+        warn(sentence, MetadataWarning)
     write = {"png": write_png, "webp": _write_webp, "tiff": write_tiff, "jpeg": _write_jpeg}[kind]
     return lambda file: write(file, array, level, metadata)
 
@@ -295,21 +294,24 @@ def held(metadata: Metadata, kind: str) -> tuple[Metadata, list[str]]:
         return metadata, []
     name = {"gif": "GIF", "webp": "WebP", "tiff": "TIFF", "jpeg": "JPEG"}[kind]
     no_place, no_room = f"{name} has no place for it", f"{name} has room for 64 kB"
-    kept: dict[str, Any] = {"icc_profile": metadata.profile, "png_colour": ()}
     dropped: list[str] = []
-    cicp = dict(metadata.png_colour).get(b"cICP", _SRGB_CICP)
-    if metadata.hdr or (metadata.profile is None and cicp != _SRGB_CICP):
+    is_told = metadata.profile is not None or metadata.cicp is None or metadata.cicp in SRGB_CICP
+    if metadata.hdr or not is_told:
         colours = f"HDR ({metadata.hdr})" if metadata.hdr else "unusual"
         dropped.append(
             f"cICP, which says that colours are {colours}, was dropped: {no_place}, and they will "
             "look wrong without"
         )
-    # Of text, JPEG has a place for one comment.
-    comment = [(key, text) for key, text in metadata.text if key == "Comment" and kind == "jpeg"]
-    if any(len(text.encode()) > _JPEG_SEGMENT for _, text in comment):
-        comment = []
-    kept["text"] = tuple(comment)
-    if lost := ", ".join(key for key, text in metadata.text if (key, text) not in comment):
+    kept: dict[str, Any] = {
+        "icc_profile": metadata.profile,
+        "png_colour": (),
+        "text": tuple(
+            (key, text)
+            for key, text in metadata.text
+            if kind == "jpeg" and key == "Comment" and len(text.encode()) <= _JPEG_SEGMENT
+        ),
+    }
+    if lost := ", ".join(key for key, text in metadata.text if (key, text) not in kept["text"]):
         dropped.append(f"text ({lost:.80}) was dropped: {no_place}")
     for part in ("exif", "xmp", "iptc"):
         size = len(getattr(metadata, part) or b"")
@@ -319,8 +321,8 @@ def held(metadata: Metadata, kind: str) -> tuple[Metadata, list[str]]:
             problem = no_place
         else:
             continue
-        kept[part] = None
         dropped.append(f"the {part.upper()} was dropped: {problem}")
+        kept[part] = None
     return replace(metadata, **kept), dropped
 
 
@@ -334,7 +336,7 @@ def _write_webp(file: BinaryIO, array: Array, level: int, metadata: Metadata) ->
 def _write_jpeg(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> None:
     # The same coefficients, with tables of their own, and in the order that makes them smallest.
     options: dict[str, Any] = {"optimize": level > COMPRESSION["fast"], "progressive": level == 9}
-    beside = replace(metadata, text=()).info
+    beside = metadata.info
     if metadata.iptc is not None:
         beside["extra"] = photoshop_segment(metadata.iptc)
     for _, comment in metadata.text:

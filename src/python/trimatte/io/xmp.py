@@ -59,26 +59,35 @@ def kept_xmp(packet: bytes) -> tuple[bytes | None, list[str]]:
     found = [each for each in _DESCRIBED if each.space.encode() in packet]
     if not found:
         return packet, []
+    try:
+        return _without(packet, found)
+    except (ValueError, RecursionError):
+        return None, []
+
+
+def _without(packet: bytes, found: list[_Described]) -> tuple[bytes, list[str]]:
+    """The packet without what it says of these data, and the names of those that it does describe.
+
+    Raises ValueError: it is no XML; RecursionError: it is far too deep.
+    """
     document = _parsed(packet)
-    if document is None:
-        return None, ["XMP"]
-    dropped = [name for each in found if (name := _taken_out(document, each, packet))]
-    if dropped[1:]:
-        dropped = [name for name in dropped if name != "other data"]
+    names = [name for each in found if (name := _taken_out(document, each, packet))]
+    if names[1:]:
+        names = [name for name in names if name != "other data"]
     kept = "".join(node.toxml() for node in document.childNodes).encode("utf-8", "surrogatepass")
-    return kept, list(dict.fromkeys(dropped))
+    return kept, list(dict.fromkeys(names))
 
 
-def _parsed(packet: bytes) -> minidom.Document | None:
+def _parsed(packet: bytes) -> minidom.Document:
     from xml.dom import minidom  # only files of phones need it
     from xml.parsers.expat import ExpatError
 
     if b"<!DOCTYPE" in packet:  # XMP has none, and the entities of one can grow without a bound.
-        return None
+        raise ValueError("XMP with a document type")
     try:
         return minidom.parseString(packet.strip(b"\0 \r\n\t"))
-    except ExpatError:
-        return None
+    except ExpatError as error:
+        raise ValueError("XMP that is no XML") from error
 
 
 def _taken_out(document: minidom.Document, described: _Described, packet: bytes) -> str | None:

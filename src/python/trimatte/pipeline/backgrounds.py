@@ -12,7 +12,7 @@ from PIL import ImageColor
 
 from trimatte import _core
 from trimatte.arrays import FULL_SCALES, Array, ArrayLike, as_alpha, as_array, is_number, on_host
-from trimatte.errors import ArgumentError
+from trimatte.errors import ArgumentError, MetadataWarning, warn
 from trimatte.io.metadata import Metadata
 from trimatte.io.profiles import converted
 from trimatte.io.reading import load_picture
@@ -49,7 +49,8 @@ def fitted_background(
     profile. opaque: it must not have transparent parts.
 
     Raises ArgumentError: the image cannot be read, or is not opaque; when it is called: either it
-    or the image is HDR, and the other is not.
+    or the image is HDR, and the other is not. MetadataWarning, then, tells what the background
+    loses.
     """
     colour = isinstance(given, tuple) or (isinstance(given, str) and not Path(given).is_file())
     if colour:
@@ -66,8 +67,10 @@ def fitted_background(
 
     @lru_cache(maxsize=1)
     def coloured(wanted: Metadata) -> Array:
+        for sentence in own.dropped:
+            warn(f"{name}: {sentence}", MetadataWarning)
         if own.hdr or wanted.hdr:
-            if own.png_colour != wanted.png_colour:
+            if own.cicp != wanted.cicp:
                 raise ArgumentError(
                     f"{name} is {own.hdr or 'not HDR'}, the image is {wanted.hdr or 'not HDR'}: "
                     "convert one of them first"

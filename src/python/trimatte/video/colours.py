@@ -13,7 +13,7 @@ import numpy as np
 
 from trimatte.arrays import Array
 
-__all__ = ["Colours", "Converter", "Turn", "orientation", "upright"]
+__all__ = ["Colours", "Converter", "Turn", "layout_of", "orientation", "upright"]
 
 # FFmpeg's AVCOL_SPC_*; swscale's SWS_CS_* for them, and the AVCOL_PRI_* and AVCOL_TRC_* that go
 # with them where a file does not say.
@@ -22,12 +22,18 @@ _SWSCALE = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _PRIMARIES = {1: 1, 4: 4, 5: 5, 6: 6, 7: 7, 9: 9, 10: 9}
 _TRANSFER = {1: 1, 4: 4, 5: 6, 6: 6, 7: 7, 9: 14, 10: 14}
 _LIMITED, _FULL = 1, 2
+_RGB, _BT2020 = 0, 9
+_HDR = {16: "PQ", 18: "HLG"}
 
 # swscale's ACCURATE_RND, FULL_CHR_H_INT and FULL_CHR_H_INP with BICUBIC: without them it takes the
 # nearest colour for every pixel.
 _FILTER = 4 | 0x40000 | 0x2000 | 0x4000
 
-# Between more than 8 bits of YUV and 16 of RGB swscale takes white for 255 * 256.
+# Layouts of arrays, for 8 bits and for more; those of the fourth channel are alpha's.
+_PLAIN, _ALPHA = ("rgb24", "rgb48le"), ("rgba", "rgba64le")
+_DEEP = {_PLAIN[1], _ALPHA[1]}
+
+# Between YUV and 16 bits of RGB swscale takes white for 255 * 256.
 _LEVELS = np.arange(65536)
 _TO_SWSCALE = np.rint(_LEVELS * (65280 / 65535)).astype(np.uint16)
 _FROM_SWSCALE = np.minimum(np.rint(_LEVELS * (65535 / 65280)), 65535).astype(np.uint16)
@@ -46,7 +52,9 @@ class Colours(NamedTuple):
         """What a frame says, completed."""
         is_rgb = frame.format.is_rgb
         matrix = int(frame.colorspace)
-        if matrix not in _SWSCALE:
+        if matrix not in _SWSCALE and int(frame.color_primaries) == _BT2020:
+            matrix = _BT2020
+        elif matrix not in _SWSCALE:
             matrix = _BT709 if is_rgb or frame.height >= 720 or frame.width >= 1280 else _BT601
         full = is_rgb or frame.format.name.startswith("yuvj") or int(frame.color_range) == _FULL
         primaries, transfer = int(frame.color_primaries), int(frame.color_trc)
@@ -57,12 +65,24 @@ class Colours(NamedTuple):
             _TRANSFER[matrix] if transfer == _UNSPECIFIED else transfer,
         )
 
-    def tag(self, target: Any) -> None:
-        """Write it on a frame or a codec, as what is stored in the broadcast range."""
-        target.colorspace = self.matrix
-        target.color_range = _LIMITED
+    @property
+    def hdr(self) -> str | None:
+        """The transfer function of HDR, "PQ" or "HLG"; None of all others."""
+        return _HDR.get(self.transfer)
+
+    def tag(self, target: Any, *, is_rgb: bool) -> None:
+        """Write it on a frame or a codec: RGB has the full range, all else that of broadcasts."""
+        target.colorspace = _RGB if is_rgb else self.matrix
+        target.color_range = _FULL if is_rgb else _LIMITED
         target.color_primaries = self.primaries
         target.color_trc = self.transfer
+
+
+def layout_of(frame: Any, *, alpha: bool = False) -> str:
+    """The layout of an array that holds all of a frame; alpha: also where this frame has none."""
+    components = frame.format.components
+    transparent = alpha or frame.format.name == "pal8" or any(c.is_alpha for c in components)
+    return (_ALPHA if transparent else _PLAIN)[max(c.bits for c in components) > 8]
 
 
 class Converter:
@@ -72,16 +92,19 @@ class Converter:
         self._av = av
         self._scaler = av.video.reformatter.VideoReformatter()
 
-    def to_array(self, frame: Any) -> Array:
-        """(H, W, 3), or 4 where the frame has alpha: uint8, or uint16 of more than 8 bits."""
+    def to_array(
+        self, frame: Any, layout: str | None = None, size: tuple[int, int] | None = None
+    ) -> Array:
+        """(H, W, 3) or (H, W, 4), uint8 or uint16, as the layout has it; scaled to a (height,
+        width)."""
         colours = Colours.of(frame)
-        components = frame.format.components
-        deep = max(component.bits for component in components) > 8
-        kind = "rgba" if any(component.is_alpha for component in components) else "rgb"
-        layout = {"rgb": ("rgb24", "rgb48le"), "rgba": ("rgba", "rgba64le")}[kind][deep]
+        layout = layout or layout_of(frame)
+        height, width = size or (frame.height, frame.width)
         matrix = _SWSCALE[colours.matrix]
         converted = self._scaler.reformat(
             frame,
+            width=width,
+            height=height,
             format=layout,
             src_colorspace=matrix,
             dst_colorspace=matrix,
@@ -90,7 +113,7 @@ class Converter:
             interpolation=_FILTER,
         )
         pixels: Array = converted.to_ndarray()
-        if deep and not frame.format.is_rgb:
+        if layout in _DEEP and not frame.format.is_rgb:
             pixels = _levels(pixels, _FROM_SWSCALE)
         return pixels
 
@@ -102,7 +125,7 @@ class Converter:
         deep = array.dtype == np.uint16
         if deep and not is_rgb:
             array = _levels(array, _TO_SWSCALE)
-        given = {3: ("rgb24", "rgb48le"), 4: ("rgba", "rgba64le")}[array.shape[2]][deep]
+        given = {3: _PLAIN, 4: _ALPHA}[array.shape[2]][deep]
         frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(array), given)
         matrix = _SWSCALE[colours.matrix]
         converted = self._scaler.reformat(
@@ -114,8 +137,7 @@ class Converter:
             dst_color_range=_FULL if is_rgb else _LIMITED,
             interpolation=_FILTER,
         )
-        if not is_rgb:
-            colours.tag(converted)
+        colours.tag(converted, is_rgb=is_rgb)
         return converted
 
 

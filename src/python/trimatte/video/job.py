@@ -7,22 +7,26 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from trimatte.arrays import Array
 from trimatte.errors import ArgumentError, VideoWarning, warn
-from trimatte.io.sources import ImageSource
+from trimatte.io.sources import ImageSource, is_path
 from trimatte.ops.compositing import composite
-from trimatte.pipeline.backgrounds import Background, fitted_background
+from trimatte.pipeline.backgrounds import blurred_background, fitted_background
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.result import Result
 from trimatte.threads import Worker, wait_for_all
 from trimatte.video.channel import Channel
+from trimatte.video.frames import Clip, Frame, Unit
+from trimatte.video.hdr import in_hdr
 from trimatte.video.live import Steadier, VideoRemover
-from trimatte.video.reading import Clip, Frame, Unit, load_av
+from trimatte.video.pictures import open_clip
+from trimatte.video.reading import load_av
 from trimatte.video.writing import Sink, Target, open_sink
 
 if TYPE_CHECKING:
@@ -42,12 +46,13 @@ _WAITING = 4
 
 @dataclass(frozen=True)
 class VideoSummary:
-    """What `remove_video` did: frames written, the seconds it took, where they are. timings:
-    seconds by stage; decoding and encoding ran beside the others."""
+    """What `remove_video` did: frames written, the seconds it took, where they are (None: in the
+    file object that was given). timings: seconds by stage; decoding and encoding ran beside the
+    others."""
 
     frames: int
     seconds: float
-    output: Path
+    output: Path | None
     timings: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -68,17 +73,19 @@ class _Cut(NamedTuple):
 
 
 def remove_video(
-    source: PathName,
-    output: PathName,
+    source: PathName | BinaryIO,
+    output: PathName | BinaryIO,
     *,
     remover: Remover | VideoRemover | None = None,
     background: ImageSource | tuple[float, float, float] | None = None,
     linear: bool = False,
     matte: PathName | None = None,
+    format: str | None = None,
     codec: str | None = None,
     audio: bool = True,
     start: float | None = None,
     end: float | None = None,
+    fps: float | Fraction | None = None,
     stabilize: bool | Steadier = True,
     progress: Progress | None = None,
     on_frame: Callable[[int, Result], object] | None = None,
@@ -93,17 +100,24 @@ def remove_video(
     being finished, or any other failure, leaves nothing.
 
     Args:
-        source: a video file.
-        output: .mov (ProRes 4444 with alpha), .webm (VP9 with alpha), .mkv (FFV1 with alpha), a
-            folder (PNG files from 000001.png, no sound), or with a background also .mp4 (H.264).
+        source: a video file, or a binary file object, which may be a pipe and is not closed; an
+            animated image; numbered images, as "frames/%04d.png" or as their folder.
+        output: .mov (ProRes 4444 with alpha), .webm (VP9 with alpha), .mkv or .nut (FFV1 with
+            alpha), a folder (PNG files from 000001.png, no sound), .gif, .webp or .apng (no sound,
+            all of it in memory), or with a background also .mp4 (H.264). A binary file object, or a
+            pipe, takes mkv, webm, nut or an animated image.
         remover: cuts out the frames; None: one made of options.
         background: what to put behind: (r, g, b) in 0..255, a colour's name, or an image, which is
-            cropped to fit; the output then has no alpha.
+            cropped to fit, or "blur", the video itself out of focus; the output then has no alpha.
+            Behind HDR (PQ, HLG) the white of a colour or an image is 203 cd/m2, as in ITU-R
+            BT.2408.
         linear: blend with it in linear light.
         matte: where to write alpha as a grey video, or as a folder of PNG files.
+        format: the output's, as its suffix without the dot; None: by its name.
         codec: "prores", "vp9", "ffv1", "h264" or "hevc"; None: the container's first.
         audio: keep the sound.
         start, end: seconds; frames in [start, end) are taken, and start becomes 0.
+        fps: frames a second of numbered images, 25 by default; all else has its own times.
         stabilize: as for `VideoRemover`; of no use with one.
         progress: called with the frames done and their number, None where the file does not say it;
             the number is a guess where the file only tells its length.
@@ -117,25 +131,26 @@ def remove_video(
         ArgumentError: the source is no video, the output cannot be written or cannot hold what it
             should, an option is out of range.
         EngineError: PyAV is missing, or as `Remover` does.
+        BrokenPipeError: nobody reads the output any more.
 
     Warns:
-        VideoWarning: the frames are interlaced.
+        VideoWarning: frames are interlaced, change in size, or cannot be decoded; a track is not
+            passed on.
     """
     begun = time.perf_counter()
     _check_names(source=source, output=output, matte=matte)
     if linear and background is None:
         raise ArgumentError("video: linear is about the background: give one")
     cut = _video_remover(remover, stabilize, options)
-    targets = [Target.of(output, codec, alpha=background is None)]
+    targets = [Target.of(output, codec, format, alpha=background is None)]
     if matte is not None:
         targets.append(Target.of(matte, alpha=False, sound=False))
-    _keep_apart(
-        [source, *([background] if isinstance(background, (str, os.PathLike)) else [])], targets
-    )
-    behind = None if background is None else _tried(fitted_background(background))
+    _keep_apart([name for name in (source, background) if is_path(name)], targets)
+    behind = None if background is None else _Behind(background, linear)
     av = load_av()
-    clip = Clip(source, start=start, end=end, audio=audio)
+    clip = open_clip(source, start=start, end=end, audio=audio, fps=fps)
     try:
+        _warn_of(clip)
         with ExitStack() as stack:
             sinks = [stack.enter_context(open_sink(target, clip, av)) for target in targets]
             job = _Job(
@@ -144,16 +159,26 @@ def remove_video(
             job.run()
     finally:
         clip.close()
+    _warn_of(clip)
     if job.interrupted is not None:
         raise job.interrupted
     return VideoSummary(job.done, time.perf_counter() - begun, targets[0].path, job.timings)
 
 
+def _warn_of(clip: Clip) -> None:
+    """Warns of what the clip has noted since it was last asked."""
+    for note in clip.notes:
+        warn(f"{clip.name}: {note}", VideoWarning)
+    clip.notes.clear()
+
+
 def _check_names(**names: object) -> None:
     for which, name in names.items():
+        is_file = which != "matte" and hasattr(name, "write" if which == "output" else "read")
         optional = which == "matte" and name is None
-        if not (optional or (isinstance(name, (str, os.PathLike)) and str(name))):
-            raise ArgumentError(f"video: {which} must be a path, got {name!r}")
+        if not (optional or is_file or (is_path(name) and str(name))):
+            kinds = "a path" if which == "matte" else "a path or a binary file object"
+            raise ArgumentError(f"video: {which} must be {kinds}, got {name!r}")
 
 
 def _video_remover(
@@ -167,9 +192,9 @@ def _video_remover(
     return remover
 
 
-def _keep_apart(read: Sequence[PathName], targets: Sequence[Target]) -> None:
+def _keep_apart(read: Sequence[Any], targets: Sequence[Target]) -> None:
     """Refuse to write onto what is read, or twice onto the same."""
-    paths = [target.path for target in targets]
+    paths = [target.path for target in targets if target.path is not None]
     for name in read:
         for path in paths:
             if path == Path(name).resolve() or (path.exists() and _same_file(path, Path(name))):
@@ -182,11 +207,36 @@ def _same_file(path: Path, other: Path) -> bool:
     return other.exists() and path.samefile(other)
 
 
-def _tried(background: Background) -> Background:
-    """The background, after a first try: a colour may be none."""
-    pixel = np.zeros((1, 1, 3), np.uint8)
-    composite(pixel, np.zeros((1, 1), np.float32), background((1, 1), pixel.dtype))
-    return background
+class _Behind:
+    """What is put behind the frames of one video, all of one size and depth.
+
+    Raises ArgumentError: it is neither a colour nor an image.
+    """
+
+    def __init__(self, background: ImageSource | tuple[float, float, float], linear: bool) -> None:
+        self._blurs = background == "blur" and not Path("blur").is_file()
+        self._linear = linear
+        self._plate: Array | None = None
+        if not self._blurs:
+            self._fitted = fitted_background(background)
+            self._made((1, 1), np.dtype(np.uint8))  # a colour may be none
+
+    def __call__(self, frame: Frame, result: Result) -> Array:
+        """That of a frame, in its colours."""
+        if frame.colours.hdr and self._linear:
+            raise ArgumentError(
+                f"video: linear must be left out with {frame.colours.hdr}: it is about sRGB's light"
+            )
+        if self._blurs:
+            return blurred_background(frame.pixels, result.alpha)
+        if self._plate is None:
+            plate = self._made(result.alpha.shape, result.rgba.dtype)
+            self._plate = in_hdr(plate, frame.colours) if frame.colours.hdr else plate
+        return self._plate
+
+    def _made(self, size: tuple[int, int], dtype: np.dtype[Any]) -> Array:
+        nothing = np.zeros((*size, 3), dtype)
+        return composite(nothing, np.zeros(size, np.float32), self._fitted(size, dtype))
 
 
 class _Job:
@@ -197,7 +247,7 @@ class _Job:
         clip: Clip,
         cut: VideoRemover,
         sinks: Sequence[Sink],
-        background: Background | None,
+        background: _Behind | None,
         linear: bool,
         mixes_colours: bool,
         progress: Progress | None,
@@ -214,7 +264,6 @@ class _Job:
         self._decoded: Channel[Unit] = Channel(_WAITING)
         self._ready: Channel[_Cut] = Channel(_WAITING)
         self._failure: BaseException | None = None
-        self._shape: tuple[Any, ...] | None = None
         self.done = 0
         self.interrupted: BaseException | None = None
         self.timings: dict[str, float] = {"decode": 0.0}
@@ -239,7 +288,7 @@ class _Job:
                 self._finish(threads)
         finally:
             # Whatever came: nobody waits for anybody, and nobody uses the files any more.
-            self._decoded.abandon()
+            self._stop_decoding()
             self._ready.abandon()
             wait_for_all(threads)
         if self._failure is not None:
@@ -247,13 +296,17 @@ class _Job:
         if not self.done:
             if self.interrupted is not None:
                 raise self.interrupted
-            raise ArgumentError(f"video: there are no frames to take of {self._clip.name!r}")
+            raise ArgumentError(f"video: there are no frames to take of {self._clip.name}")
 
     def _finish(self, threads: Sequence[Worker]) -> None:
         """Wait until all that is ready is written."""
-        self._decoded.abandon()
+        self._stop_decoding()
         self._ready.end()
         wait_for_all(threads)
+
+    def _stop_decoding(self) -> None:
+        self._decoded.abandon()
+        self._clip.stop()
 
     def _decode(self) -> None:
         try:
@@ -280,7 +333,6 @@ class _Job:
 
     def _pictures(self, frame: Frame) -> tuple[Array, ...]:
         """What each sink is to get of a frame."""
-        self._check(frame)
         result = self._cut(frame.pixels)
         for stage, seconds in result.timings.items():
             self.timings[stage] = self.timings.get(stage, 0.0) + seconds
@@ -293,27 +345,11 @@ class _Job:
             pixels = result.rgba
         else:
             begun = time.perf_counter()
-            behind = self._background(result.alpha.shape, result.rgba.dtype)
+            behind = self._background(frame, result)
             pixels = result.composite(behind, linear=self._linear)
             spent = time.perf_counter() - begun
             self.timings["composite"] = self.timings.get("composite", 0.0) + spent
         return (pixels, result.rgba[:, :, 3]) if len(self._sinks) > 1 else (pixels,)
-
-    def _check(self, frame: Frame) -> None:
-        kind = (*frame.pixels.shape, frame.pixels.dtype)
-        if self._shape is None:
-            self._shape = kind
-            if frame.interlaced:
-                warn(
-                    f"{self._clip.name!r} is interlaced: moving edges are combs; deinterlace it "
-                    "first (ffmpeg -vf bwdif)",
-                    VideoWarning,
-                )
-        if kind != self._shape:
-            raise ArgumentError(
-                f"video: frame {self.done} of {self._clip.name!r} is {kind}, those before are "
-                f"{self._shape}: cut the file in two with start and end"
-            )
 
     def _report(self, total: int | None) -> None:
         if self._progress is not None:

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import os
+import re
+import select
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from numbers import Real
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
-from trimatte.arrays import Array
 from trimatte.errors import ArgumentError
+from trimatte.io.sources import name_of
 from trimatte.optional import require
-from trimatte.video.colours import Colours, Converter, orientation, upright
+from trimatte.video.colours import Colours, Converter, Turn, layout_of, orientation, upright
+from trimatte.video.frames import Frame, Unit
 
-__all__ = ["Clip", "Frame", "Unit", "cause", "load_av"]
+__all__ = ["Range", "VideoFile", "cause", "load_av", "read_range"]
 
 # Formats whose clock starts anywhere: theirs begins at 0 in what is written.
 _BROADCAST = {"mpegts", "mpeg"}
 
 # Packets of sound that wait for a frame of the picture, at most.
 _MOST_PACKETS = 256
+
+# FFmpeg's own decoders of these leave out the alpha that WebM keeps beside the picture.
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
+_MATROSKA_TIME = re.compile(r"(\d+):(\d+):([\d.]+)")
+
+_JITTER = 0.25  # seconds that a clock may go back without being set back
+_SILENCE = 10.0  # seconds of a broadcast without a packet of a track: its clock was set
+
+_PATIENCE = 0.2  # seconds between two looks at whether a pipe is still to be read
 
 
 def load_av() -> Any:
@@ -35,31 +51,7 @@ def cause(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-@dataclass(frozen=True)
-class Frame:
-    """A decoded frame. pixels: (H, W, 3 or 4) uint8 or uint16, upright. pts, duration: in units of
-    time_base seconds. interlaced: made of two half pictures. aspect: the width of a pixel over its
-    height; None: square."""
-
-    pixels: Array
-    pts: int
-    duration: int
-    time_base: Fraction
-    colours: Colours
-    interlaced: bool
-    aspect: Fraction | None
-
-
-@dataclass
-class Unit:
-    """What is handed from thread to thread: a frame, or None, and the packets of sound that were
-    read with it."""
-
-    frame: Frame | None = None
-    packets: list[Any] = field(default_factory=list)
-
-
-class _Range(NamedTuple):
+class Range(NamedTuple):
     """Seconds of the file's clock."""
 
     start: Fraction | None
@@ -71,52 +63,223 @@ class _Range(NamedTuple):
         )
 
 
-class Clip:
-    """A video file, open. To be used from one thread at a time, and closed.
+class _First(NamedTuple):
+    """What the first frame settles for all. size: (height, width), upright."""
 
-    start, end: seconds after the file's first moment; frames and packets in [start, end) are given,
-    and the time of start becomes 0.
+    layout: str
+    size: tuple[int, int]
+    colours: Colours
+
+
+class _Source:
+    """A binary file object as PyAV is to see it: it would close the file itself, and a pipe that
+    nothing is written to would hold its reader for ever."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._read = getattr(file, "read1", file.read)
+        self._stopped = threading.Event()
+        self.error: BaseException | None = None  # of the last read
+        if file.seekable():
+            self.seek, self.tell = file.seek, file.tell
+        self._waits = self.is_pipe and _can_be_waited_for(file)
+
+    @property
+    def is_pipe(self) -> bool:
+        return not hasattr(self, "seek")
+
+    def read(self, size: int) -> bytes:
+        if self.error is not None:  # which FFmpeg takes for an end, behind which it looks again
+            return b""
+        try:
+            while self._waits and not select.select([self._file], [], [], _PATIENCE)[0]:
+                if self._stopped.is_set():
+                    return b""
+            return bytes(self._read(size))
+        except BaseException as error:  # KeyboardInterrupt too, or it would be lost in FFmpeg
+            self.error = error
+            return b""
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+
+def _can_be_waited_for(file: BinaryIO) -> bool:
+    try:
+        file.fileno()
+    except (AttributeError, OSError):
+        return False
+    return os.name == "posix"  # Windows can wait for sockets only
+
+
+@dataclass
+class _Tally:
+    """What became of the packets of the picture. end: the end of the last one, in seconds. failure:
+    why nothing could be read behind it. whole: whether all were read."""
+
+    packets: int = 0
+    frames: int = 0
+    refused: int = 0
+    corrupt_packets: int = 0
+    corrupt_frames: int = 0
+    end: Fraction = Fraction(0)
+    failure: str | None = None
+    whole: bool = False
+
+    def notes(self, stated_end: Fraction | None, tolerance: Fraction) -> Iterator[str]:
+        """What is to be said of it."""
+        lost = self.packets - self.frames if self.whole else self.refused
+        corrupt = max(self.corrupt_packets, self.corrupt_frames)
+        if lost > 0:
+            yield f"{lost} of {self.packets} frames cannot be decoded"
+        if corrupt:
+            yield f"{corrupt} of {self.packets} frames may show errors"
+        if self.failure is not None:
+            yield f"nothing can be read beyond {float(self.end):.2f} s ({self.failure})"
+        elif stated_end is not None and self.end + tolerance < stated_end:
+            yield f"it ends at {float(self.end):.2f} s instead of {float(stated_end):.2f} s"
+
+
+class _Clock:
+    """Lets the times of packets run on where those of a file begin again, as in recordings that
+    were put one behind the other.
+
+    most: seconds that a track may have nothing to say.
+    """
+
+    def __init__(self, most: float) -> None:
+        self._most = most
+        self._shifts = [Fraction(0)]  # of each part
+        self._parts: dict[int, int] = {}  # that a track is in
+        self._last: dict[int, Fraction] = {}  # time of a track, as the file says it
+        self._end = Fraction(0)
+
+    def straighten(self, packet: Any) -> None:
+        """Changes the packet's times to those of one long recording."""
+        if packet.dts is None:
+            return
+        track, unit = packet.stream_index, packet.time_base
+        time = packet.dts * unit
+        part = self._parts.get(track, 0)
+        if not -_JITTER <= time - self._last.get(track, time) <= self._most:
+            part += 1
+            if part == len(self._shifts):
+                self._shifts.append(self._end - time)
+        self._parts[track], self._last[track] = part, time
+        shift = round(self._shifts[part] / unit)
+        if shift:
+            packet.dts += shift
+            if packet.pts is not None:
+                packet.pts += shift
+        self._end = max(self._end, packet.dts * unit + (packet.duration or 0) * unit)
+
+
+class VideoFile:
+    """A video file, open: a `Clip`. To be used from one thread at a time, and closed.
+
+    source: a path, or a binary file object, which need not be seekable and is not closed. start,
+    end: seconds after the file's first moment; frames and packets in [start, end) are given, and
+    the time of start becomes 0.
 
     Raises ArgumentError: not a video, or start and end say nothing that it has.
     """
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        source: str | os.PathLike[str] | BinaryIO,
         *,
         start: float | None = None,
         end: float | None = None,
         audio: bool = True,
     ) -> None:
         self._av = load_av()
-        self.name: str = os.fspath(path)
-        if not Path(path).exists():
-            raise ArgumentError(f"video: cannot read {self.name!r}: no such file")
+        self.notes: list[str] = []
+        self._opened: BinaryIO | None = None
+        self._piped: _Source | None = None
+        self._container: Any = None
         try:
-            self._container: Any = self._av.open(self.name)
-        except (self._av.FFmpegError, OSError, ValueError) as error:
-            raise self._unreadable(error) from error
-        try:
+            self._open(source)
             self._prepare(start, end, audio)
         except BaseException:
             self.close()
             raise
 
+    def _open(self, source: str | os.PathLike[str] | BinaryIO) -> None:
+        self.name: str = name_of(source)
+        try:
+            if isinstance(source, (str, os.PathLike)):
+                path = Path(source)
+                if not path.exists():
+                    raise ArgumentError(f"video: cannot read {self.name}: no such file")
+                if not path.is_fifo():
+                    self._container = self._av.open(os.fspath(path))
+                    return
+                source = self._opened = path.open("rb", buffering=0)
+            self._piped = _Source(source)
+            try:
+                self._container = self._av.open(self._piped)
+            finally:
+                if isinstance(self._piped.error, KeyboardInterrupt):
+                    raise self._piped.error
+        except (self._av.FFmpegError, OSError, ValueError) as error:
+            if isinstance(error, ArgumentError):
+                raise
+            raise self._unreadable(error) from error
+
     def _prepare(self, start: float | None, end: float | None, audio: bool) -> None:
-        stream = self._container.streams.best("video")
+        streams = self._container.streams
+        stream = streams.best("video")
         if stream is None or stream.codec_context is None:
-            raise ArgumentError(f"video: there is no picture in {self.name!r} that can be decoded")
-        stream.thread_type = "AUTO"
+            raise ArgumentError(f"video: there is no picture in {self.name} that can be decoded")
+        # Not by frames: a frame that cannot be decoded would take those behind it along.
+        stream.thread_type = "SLICE"
         self._stream = stream
-        self.audio: list[Any] = list(self._container.streams.audio) if audio else []
+        self._codec_name: str = stream.codec_context.codec.canonical_name
+        self._decoder = self._alpha_decoder() or stream.codec_context
+        self.audio: list[Any] = [s for s in streams.audio if _is_known(s)] if audio else []
         self.rate: Fraction | None = stream.average_rate or stream.guessed_rate
         self._zero = self._first_moment()
-        self._range = _range(start, end, self._zero, self.name)
+        self._range = read_range(start, end, self._zero)
+        self._note_what_stays(audio)
+        self._tally = _Tally()
+        self._first: _First | None = None
+        self._resized = False
+        self._error: BaseException | None = None  # the decoder's last
+
+    def _alpha_decoder(self) -> Any:
+        """A decoder of VP8 or VP9 with alpha; None: the picture has none, or the usual one gives
+        it."""
+        codec = self._stream.codec_context
+        name = _ALPHA_DECODERS.get(self._codec_name)
+        if name is None or self._stream.metadata.get("alpha_mode") != "1":
+            return None
+        try:
+            decoder = self._av.CodecContext.create(name, "r")
+        except ValueError:
+            self.notes.append(f"its alpha is not read: this FFmpeg has no decoder {name!r}")
+            return None
+        decoder.extradata = codec.extradata
+        return decoder
+
+    def _note_what_stays(self, audio: bool) -> None:
+        """Notes tracks that are not passed on: one picture is, and sound that can be decoded."""
+        used = {self._stream.index, *(track.index for track in self.audio)}
+        left = Counter(
+            _kind(stream)
+            for stream in self._container.streams
+            if stream.index not in used and (audio or stream.type != "audio")
+        )
+        if left:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in left.items())
+            self.notes.append(f"tracks that are not passed on: {kinds}")
 
     def _first_moment(self) -> Fraction:
         begins = self._container.start_time
-        broadcast = _BROADCAST & set(self._container.format.name.split(","))
-        return Fraction(begins, self._av.time_base) if broadcast and begins else Fraction(0)
+        return Fraction(begins or 0, self._av.time_base) if self._is_broadcast else Fraction(0)
+
+    @property
+    def _is_broadcast(self) -> bool:
+        return bool(_BROADCAST & set(self._container.format.name.split(",")))
 
     @property
     def total(self) -> int | None:
@@ -133,35 +296,31 @@ class Clip:
         return max(1, round((last - first) * self.rate))
 
     def units(self) -> Iterator[Unit]:
-        """Every frame and every packet of sound, in the order of the file.
+        """Every frame and every packet of sound, in the order of the file, as far as they can be
+        read; notes say what cannot.
 
-        Raises ArgumentError: the file is broken.
+        Raises ArgumentError: no frame can.
         """
-        try:
-            yield from self._units()
-        except (self._av.FFmpegError, OSError) as error:
-            raise self._unreadable(error) from error
-
-    def _units(self) -> Iterator[Unit]:
         self._seek()
         unit = Unit()
         converter = Converter(self._av)
         previous: int | None = None
         # Tracks that have not come to the end asked for: one may lie far behind the others.
         going = {stream.index for stream in (self._stream, *self.audio)}
-        for packet in self._container.demux(self._stream, *self.audio):
-            if packet.stream.index not in going:
+        for packet in chain(self._packets(), [None]):
+            index = self._stream.index if packet is None else packet.stream_index
+            if index not in going:
                 continue
-            if packet.stream.type == "audio":
+            if packet is not None and index != self._stream.index:
                 if self._is_past(packet.pts, packet.time_base):
-                    going.remove(packet.stream.index)
-                elif packet.size and self._wanted(packet):
+                    going.remove(index)
+                elif self._wanted(packet):
                     unit.packets.append(packet)
                 if len(unit.packets) >= _MOST_PACKETS:
                     yield unit
                     unit = Unit()
             else:
-                for decoded in packet.decode():
+                for decoded in self._decoded(packet):
                     previous = pts = self._pts(decoded, previous)
                     if self._is_past(pts, self._stream.time_base):
                         going.remove(self._stream.index)
@@ -172,7 +331,53 @@ class Clip:
                         unit = Unit()
             if not going:
                 break
+        if self._first is None and self._error is not None:
+            raise self._unreadable(self._error) from self._error
         yield unit
+        damage = "; ".join(self._tally.notes(self._stated_end(), self._tolerance()))
+        if damage:
+            self.notes.append(f"it is damaged: {damage}")
+
+    def _packets(self) -> Iterator[Any]:
+        """Those of the file, up to its end or to where it cannot be read any more."""
+        clock = _Clock(_SILENCE if self._is_broadcast else float("inf"))
+        try:
+            for packet in self._container.demux(self._stream, *self.audio):
+                if packet.size:
+                    clock.straighten(packet)
+                    yield packet
+            if self._piped is not None and self._piped.error is not None:
+                self._tally.failure = cause(self._piped.error)
+        except (self._av.FFmpegError, OSError) as error:
+            if self._first is None:
+                raise self._unreadable(error) from error
+            self._tally.failure = cause(error)
+
+    def _decoded(self, packet: Any) -> list[Any]:
+        """The frames that a packet completes; None: those that the decoder holds back."""
+        tally = self._tally
+        if packet is None:
+            # VP8 has packets without a frame, and a decoder that begins in the middle leaves some.
+            tally.whole = self._range.start is None and self._codec_name != "vp8"
+        else:
+            tally.packets += not packet.is_discard
+            tally.corrupt_packets += packet.is_corrupt
+            if packet.pts is not None:
+                end = (packet.pts + (packet.duration or 0)) * packet.time_base
+                tally.end = max(tally.end, end)
+        try:
+            decoded: list[Any] = self._decoder.decode(packet)
+        except EOFError:
+            return []
+        except self._av.FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise
+            tally.refused += 1
+            self._error = error
+            return []
+        tally.frames += len(decoded)
+        tally.corrupt_frames += sum(frame.is_corrupt for frame in decoded)
+        return decoded
 
     def _is_past(self, pts: int | None, time_base: Fraction) -> bool:
         end = self._range.end
@@ -214,35 +419,104 @@ class Clip:
 
     def _frame(self, decoded: Any, pts: int, converter: Converter) -> Frame:
         turned = orientation(decoded)
+        first = self._first = self._first or self._begin(decoded, turned)
+        size = first.size[::-1] if turned.transposed else first.size
+        if (decoded.height, decoded.width) != size and not self._resized:
+            self._resized = True
+            seconds = float(pts * self._stream.time_base - self._zero)
+            self.notes.append(
+                f"its size changes at {seconds:.2f} s: frames are scaled to "
+                f"{first.size[1]} x {first.size[0]}, the size of the first"
+            )
         aspect = self._stream.sample_aspect_ratio
         if not aspect or aspect == 1:
             aspect = None
         elif turned.transposed:
             aspect = 1 / aspect
         return Frame(
-            upright(converter.to_array(decoded), turned),
+            upright(converter.to_array(decoded, first.layout, size), turned),
             pts - self._shift(self._stream.time_base),
             decoded.duration or self._usual_duration(),
             self._stream.time_base,
-            Colours.of(decoded),
-            bool(decoded.interlaced_frame),
+            first.colours,
             aspect,
         )
 
+    def _begin(self, decoded: Any, turned: Turn) -> _First:
+        """What the first frame settles for all."""
+        if decoded.interlaced_frame:
+            self.notes.append(
+                "it is interlaced: moving edges are combs; deinterlace it first (ffmpeg -vf bwdif)"
+            )
+        has_alpha = self._decoder is not self._stream.codec_context
+        size = (decoded.height, decoded.width)
+        return _First(
+            layout_of(decoded, alpha=has_alpha),
+            size[::-1] if turned.transposed else size,
+            Colours.of(decoded),
+        )
+
+    def _stated_end(self) -> Fraction | None:
+        """The second that the picture is to end at, as the file says."""
+        if self._range.end is not None:
+            return None
+        stream = self._stream
+        if stream.duration is not None:
+            return Fraction((stream.start_time or 0) + stream.duration) * stream.time_base
+        parts = _MATROSKA_TIME.fullmatch(stream.metadata.get("DURATION", ""))
+        if parts is None:
+            return None
+        hours, minutes, seconds = parts.groups()
+        return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
+
+    def _tolerance(self) -> Fraction:
+        """A frame and a half: what a file that is whole may lack of what it says."""
+        return Fraction(3, 2) / (self.rate or 10)
+
     def _unreadable(self, error: BaseException) -> ArgumentError:
-        return ArgumentError(f"video: cannot read {self.name!r}: {cause(error)}")
+        hint = ""
+        if self._piped is not None:
+            error = self._piped.error or error
+            if self._piped.is_pipe and self._piped.error is None:
+                hint = "; an MP4 or MOV file can be read from a pipe only with its index in front"
+        return ArgumentError(f"video: cannot read {self.name}: {cause(error)}{hint}")
+
+    def stop(self) -> None:
+        """A read that waits for a pipe is given up."""
+        if self._piped is not None:
+            self._piped.stop()
 
     def close(self) -> None:
-        self._container.close()
+        if self._container is not None:
+            self._container.close()
+        if self._opened is not None:
+            self._opened.close()
 
 
-def _range(start: float | None, end: float | None, zero: Fraction, name: str) -> _Range:
+def _is_known(track: Any) -> bool:
+    """Whether FFmpeg knows what the sound of a track is."""
+    codec = track.codec_context
+    return codec is not None and codec.sample_rate > 0 and codec.layout.nb_channels > 0
+
+
+def _kind(stream: Any) -> str:
+    """What a track is, in a word or two."""
+    if stream.type == "audio":
+        return "sound of an unknown codec"
+    return "timecode" if "timecode" in stream.metadata else stream.type or "unknown"
+
+
+def read_range(start: float | None, end: float | None, zero: Fraction) -> Range:
+    """The moments from start to end, in seconds after zero.
+
+    Raises ArgumentError: there are none.
+    """
     for which, value in (("start", start), ("end", end)):
         if value is not None and not (isinstance(value, Real) and 0 <= value < float("inf")):
             raise ArgumentError(f"video: {which} must be seconds, 0 or more, got {value!r}")
     if start is not None and end is not None and end <= start:
         raise ArgumentError(f"video: end must come after start, got {start!r} to {end!r}")
-    return _Range(
+    return Range(
         None if not start else zero + Fraction(float(start)).limit_denominator(1_000_000),
         None if end is None else zero + Fraction(float(end)).limit_denominator(1_000_000),
     )

@@ -1,0 +1,180 @@
+"""Numbered and animated images as videos, and videos as animated images."""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import Run
+from tests.video.test_video import (
+    COUNT,
+    FAST,
+    QUICK,
+    VARYING,
+    av,
+    check_alpha,
+    frames,
+    make,
+    rgba,
+    scene,
+    times,
+)
+from trimatte import ArgumentError
+from trimatte.io.frames import ImageFrame, read_frames, write_frames
+from trimatte.io.reading import read_image
+from trimatte.io.writing import write_image
+from trimatte.video import VideoWarning, remove_video
+
+
+def numbered(folder: Path, name: str = "{:04d}.png", first: int = 1) -> Path:
+    folder.mkdir()
+    for index in range(COUNT):
+        write_image(folder / name.format(first + index), scene(index))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("{:04d}.png", "%04d.png"),
+        ("shot{}.jpg", "shot%d.jpg"),
+        ("{:03d}_a.tif", "%03d_a.tif"),
+        ("{:04d}.png", ""),
+        ("shot{}.webp", ""),  # in a folder 2 comes before 10, too
+    ],
+)
+def test_numbered_images_are_a_video(tmp_path: Path, name: str, pattern: str) -> None:
+    folder = numbered(tmp_path / "frames", name, first=5)
+    (folder / "notes.txt").write_text("no image")
+    remove_video(folder / pattern, tmp_path / "out.mov", **FAST)
+    assert times(tmp_path / "out.mov") == [Fraction(i, 25) for i in range(COUNT)]
+    check_alpha([rgba(frame) for frame in frames(tmp_path / "out.mov")])
+
+
+def test_their_rate_and_a_part_of_them(run: Run, tmp_path: Path) -> None:
+    folder = numbered(tmp_path / "frames")
+    output = tmp_path / "out.mov"
+    options = ["--fps", "24000/1001", "--start", "0.1", *QUICK]
+    assert run("video", folder / "%04d.png", "-o", output, *options) == (0, "", "")
+    expected = [Fraction(1001 * i, 24000) - Fraction(1, 10) for i in range(3, COUNT)]
+    found = [float(time) for time in times(output)]
+    assert found == pytest.approx([float(time) for time in expected], abs=0.03)
+    with av.open(str(output)) as container:
+        assert container.streams.video[0].average_rate == pytest.approx(23.976, abs=0.01)
+    for wrong in ("0", "x", "1/0", "-5"):
+        code, _, err = run("video", folder, "-o", output, "--fps", wrong)
+        assert (code, "--fps" in err) == (2, True)
+    clip = make(tmp_path / "clip.mp4")
+    with pytest.raises(ArgumentError, match="fps must be left out"):
+        remove_video(clip, output, fps=25, **FAST)
+    with pytest.raises(ArgumentError, match="fps must be a number above 0"):
+        remove_video(folder, output, fps=-1, **FAST)
+
+
+def test_our_own_frames_go_back_in(tmp_path: Path) -> None:
+    clip = make(tmp_path / "deep.mkv", "ffv1", "yuv444p10le")
+    remove_video(clip, tmp_path / "frames", **FAST)
+    remove_video(tmp_path / "frames", tmp_path / "again", method="difference", **FAST)
+    first = read_image(tmp_path / "frames" / "000004.png")
+    again = read_image(tmp_path / "again" / "000004.png")
+    assert again.dtype == np.uint16
+    # Of the border a second key may take some more, but it never gives back.
+    assert (again[:, :, 3] <= first[:, :, 3]).all()
+    assert again[20, 20, 3] == 65535
+
+
+def test_images_of_other_sizes_depths_and_channels(tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    write_image(folder / "1.png", scene(0))
+    write_image(folder / "2.png", np.repeat(np.repeat(scene(0), 2, axis=0), 2, axis=1))
+    write_image(folder / "3.png", scene(0).astype(np.uint16) * 257)
+    half = np.dstack([scene(0), np.full((48, 64), 255, np.uint8)])
+    half[:, 14:, 3] = 0
+    write_image(folder / "4.png", half)
+    seen: list[Any] = []
+    with pytest.warns(VideoWarning, match="scaled to 64 x 48") as caught:
+        remove_video(
+            folder, tmp_path / "o.mov", on_frame=lambda i, r: seen.append(r.rgba[:, :, 3]), **FAST
+        )
+    assert len(caught) == 1
+    assert {alpha.shape for alpha in seen} == {(48, 64)}
+    for alpha in seen[:3]:
+        assert (alpha[20, 8], alpha[20, 18]) == (255, 255)
+    assert (seen[3][20, 8], seen[3][20, 18]) == (255, 0)
+
+
+def test_a_broken_image_is_a_gap(tmp_path: Path) -> None:
+    folder = numbered(tmp_path / "frames")
+    data = (folder / "0004.png").read_bytes()
+    (folder / "0004.png").write_bytes(data[:-60])
+    with pytest.warns(VideoWarning, match=r"1 images cannot be read .*0004\.png"):
+        remove_video(folder, tmp_path / "out.mov", **FAST)
+    assert times(tmp_path / "out.mov") == [Fraction(i, 25) for i in range(COUNT) if i != 3]
+    for file in folder.iterdir():
+        file.write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(ArgumentError, match="cannot read"):
+        remove_video(folder, tmp_path / "b.mov", **FAST)
+    (tmp_path / "empty").mkdir()
+    for source in (tmp_path / "empty", folder / "shot%04d.png", tmp_path / "none" / "%d.png"):
+        with pytest.raises(ArgumentError, match="there are no such images"):
+            remove_video(source, tmp_path / "b.mov", **FAST)
+
+
+# --- animated images ---
+
+
+MOMENTS = [time / 1000 for time in (0, 40, 90, 120, 160, 230, 260, 300, 350, 380, 420, 470)]
+LAST = 0.5
+
+
+@pytest.mark.parametrize("name", ["in.gif", "in.webp", "in.apng"])
+@pytest.mark.parametrize("output", ["out.mov", "out.gif"])
+def test_animated_images_are_videos(tmp_path: Path, name: str, output: str) -> None:
+    lengths = np.diff([*MOMENTS, LAST])
+    shown = [ImageFrame(scene(i), float(length)) for i, length in enumerate(lengths)]
+    write_frames(tmp_path / name, shown)
+    remove_video(tmp_path / name, tmp_path / output, **FAST)
+    if output == "out.mov":
+        assert [float(t) for t in times(tmp_path / output)] == pytest.approx(MOMENTS)
+        check_alpha([rgba(frame) for frame in frames(tmp_path / output)])
+    else:
+        made = list(read_frames(tmp_path / output))
+        assert [frame.seconds for frame in made] == pytest.approx(list(lengths))
+        check_alpha([frame.pixels for frame in made], 0.03)
+
+
+@pytest.mark.parametrize("name", ["out.gif", "out.webp", "out.apng"])
+def test_videos_become_animated_images(tmp_path: Path, name: str) -> None:
+    clip = make(tmp_path / "varying.mkv", times=VARYING)
+    remove_video(clip, tmp_path / name, **FAST)
+    made = list(read_frames(tmp_path / name))
+    check_alpha([frame.pixels for frame in made], 0.03)
+    # Times are rounded to hundredths in a GIF, and do not drift.
+    begins = np.cumsum([0] + [frame.seconds for frame in made])[:COUNT]
+    assert np.abs(begins - np.array(VARYING) / 1000).max() <= (0.00501 if "gif" in name else 0.0005)
+    stream = io.BytesIO()
+    remove_video(clip, stream, format=name[4:], background="white", **FAST)
+    with Image.open(io.BytesIO(stream.getvalue())) as picture:
+        assert picture.n_frames == COUNT  # type: ignore[attr-defined]
+    with pytest.raises(ArgumentError, match="no choice of codecs"):
+        remove_video(clip, tmp_path / name, codec="vp9", **FAST)
+
+
+def test_too_many_frames_a_second_for_a_gif_are_said(tmp_path: Path) -> None:
+    clip = make(tmp_path / "fast.mkv", times=[10 * i for i in range(COUNT)])
+    with pytest.warns(VideoWarning, match="too many for a GIF"):
+        remove_video(clip, tmp_path / "out.gif", **FAST)
+
+
+def test_an_animation_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    clip = make(tmp_path / "clip.mkv")
+    with pytest.raises(ZeroDivisionError):
+        remove_video(clip, tmp_path / "out.webp", on_frame=lambda i, r: 1 / (i - 5), **FAST)  # type: ignore[arg-type,return-value]
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mkv"]
