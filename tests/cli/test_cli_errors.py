@@ -42,6 +42,8 @@ MISTAKES = {
     "photo.png --model bria-rmbg-2.0": "bria-rmbg-2.0: .* that: --accept-license, or ",
     "inspect photo.png --no-open --max-pixels 0": "--max-pixels must be a whole number ",
     "inspect photo.png --no-open --region 99,0,5,5": "--region must be (x, y, width, ",
+    "serve --also-model isnet": "--also-model must be the name of a model, got 'isnet'; did you ",
+    "serve --also-model u2net-lite": "--also-model: 'u2net-lite' is there already",
     "engines list isnet": "MODEL must be the name of a model, got 'isnet'",
     "engines export none --seed 0 -o x.onnx": "NETWORK must be one of u2net, ",
     "engines export u2netp --checkpoint none.pth -o x.onnx": "there is no file none.pth",
@@ -81,7 +83,7 @@ def test_of_an_image_in_the_words_of_the_command_line(
     small.write_bytes(encode_png(np.zeros((5, 5), np.uint8)))
     code, _, err = run("matte", photo, "--trimap", small, "-o", tmp_path / "out.png")
     assert code == 1
-    assert "photo.png: --trimap must have the image's size (40, 56), got (5, 5)" in err
+    assert err == (f"trimatte: {photo}: --trimap must have the image's size (40, 56), got (5, 5)\n")
     photo.write_bytes(encode_png(np.full((40, 56, 3), 90, np.uint8)))
     code, out, err = run("key", photo, "-o", tmp_path / "out.png", "--json")
     assert code == 1

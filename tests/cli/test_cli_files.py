@@ -66,7 +66,7 @@ def test_what_is_left_out_is_said(run: Run, animation: Path, tmp_path: Path) -> 
         code, out, err = run("key", animation, *options, "--json")
         assert code == 0
         [warning] = json.loads(out)["warnings"]
-        assert "2 of the 3 frames" in warning
+        assert "2 of 3 frames" in warning
         assert warning in err
         assert len(read_frames(options[1])) == 1
     code, _, err = run("key", animation, "-o", tmp_path / "b.tif", "--frames", "all")
@@ -121,6 +121,9 @@ def test_all_frames_together_are_limited(run: Run, animation: Path, tmp_path: Pa
     code, _, err = run("key", animation, *options, most - 1)
     assert code == 1
     assert f"3 frames of 56 x 40 pixels, more than --max-pixels {most - 1}" in err
+    code, _, err = run("key", animation, "-o", tmp_path / "out.gif", "--max-memory", "70KiB")
+    assert code == 1
+    assert "3 frames may take 78.8 KiB together, max_memory is 70.0 KiB" in err
 
 
 def test_a_still_as_gif(run: Run, photo: Path, tmp_path: Path) -> None:

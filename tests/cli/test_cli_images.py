@@ -17,12 +17,14 @@ import pytest
 
 import trimatte
 from tests.conftest import GREEN, Run, picture
+from tests.helpers.png import with_chunks
 from trimatte import Remover
 from trimatte.cli import watch as cli_watch
 from trimatte.cli.main import main
 from trimatte.cli.report import Report
 from trimatte.cli.watch import Arrivals
-from trimatte.io.reading import read_image, read_mask
+from trimatte.io.profiles import adobe_rgb, converted
+from trimatte.io.reading import load_picture, read_image, read_mask
 from trimatte.io.writing import encode_png
 
 
@@ -429,6 +431,52 @@ def test_a_background_is_opaque(run: Run, folder: Path) -> None:
     code, _, err = run("key", folder / "a.png", "--bg", "#ffffff00")
     assert code == 2
     assert "nor an opaque colour" in err
+
+
+def test_a_background_with_holes_leaves_them(run: Run, folder: Path, tmp_path: Path) -> None:
+    plate, output = tmp_path / "frame.png", tmp_path / "out.png"
+    pixels = np.full((40, 56, 4), (10, 20, 200, 255), np.uint8)
+    pixels[:, :8, 3] = 0
+    plate.write_bytes(encode_png(pixels))
+    assert run("key", folder / "a.png", "-o", output, "--bg", plate) == (0, "", "")
+    got = read_image(output)
+    assert (got[:, :8, 3] == 0).all()
+    assert (got[0, 8:] == [10, 20, 200, 255]).all()
+    code, _, err = run("key", folder / "a.png", "-o", tmp_path / "out.jpg", "--bg", plate)
+    assert code == 1
+    assert "frame.png' has transparent parts, for which the output has no alpha" in err
+    assert not (tmp_path / "out.jpg").exists()
+
+
+def test_a_colour_behind_a_photograph_with_a_profile(run: Run, photo: Path, tmp_path: Path) -> None:
+    photo.write_bytes(encode_png(picture(), icc_profile=adobe_rgb()))
+    for format in ("png", "webp", "jpg"):
+        output = tmp_path / f"over.{format}"
+        assert run("key", photo, "-o", output, "--bg", "tomato") == (0, "", "")
+        got, metadata = load_picture(output)
+        assert metadata.profile == adobe_rgb()
+        shown = converted(got, metadata.profile, None)[0, 0]
+        np.testing.assert_allclose(shown, (255, 99, 71), atol=4)
+
+
+# --- what is dropped of the metadata ---
+
+
+def test_what_is_dropped_is_told(run: Run, photo: Path, tmp_path: Path) -> None:
+    chunks = {b"caBX": b"signed", b"tEXt": b"prompt\0a cat"}
+    photo.write_bytes(with_chunks(encode_png(picture()), chunks))
+    signed = "the content credentials (C2PA) were dropped: they sign the original pixels"
+    code, out, err = run("key", photo, "-o", tmp_path / "a.png", "--json")
+    assert (code, err) == (0, f"trimatte: {photo}: {signed}\n")
+    assert json.loads(out)["dropped"] == [signed]
+    assert json.loads(out)["warnings"] == []
+
+    text = "text (prompt) was dropped: WebP has no place for it"
+    code, out, err = run("key", photo, "-o", tmp_path / "a.webp", "--json")
+    assert json.loads(out)["dropped"] == [signed, text]
+    assert err.count("\n") == 2
+    code, out, err = run("key", photo, "-o", tmp_path / "mask.png", "-om", "--json")
+    assert (err, json.loads(out)["dropped"]) == ("", [])  # a mask is another picture
 
 
 # --- completion ---

@@ -184,7 +184,10 @@ def test_a_key_writes_beside_its_input_as_well(run: Run, tmp_path: Path) -> None
     [
         (("{folder}",), "is a folder: give -o"),
         (("{photo}", "{photo}", "--alpha", "alpha.png"), "give -o, a folder as well"),
-        (("kye", "{photo}"), "invalid choice: 'kye'"),
+        (
+            ("kye", "{photo}"),
+            "'kye' is not a command, and there is no such file; did you mean key?",
+        ),
     ],
 )
 def test_what_is_not_clear_is_asked_for(

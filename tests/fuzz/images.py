@@ -12,10 +12,17 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
 from tests.fuzz.harness import fuzz
+from tests.helpers.png import with_chunks
 from trimatte import ArgumentError, Remover
+from trimatte.io.iptc import photoshop_segment
 from trimatte.io.reading import load_picture, read_header, read_image, read_mask
 
 MOST_PIXELS = 1 << 14
+
+XMP = (
+    b'<r xmlns:h="http://ns.adobe.com/hdr-gain-map/1.0/" h:Version="1.0"><c:Directory '
+    b'xmlns:c="http://ns.google.com/photos/1.0/container/">GainMap</c:Directory></r>'
+)
 
 _REMOVERS: list[Remover] = []
 
@@ -57,7 +64,7 @@ def _cut_out(data: bytes) -> None:
         again, metadata = load_picture(result.encode(format))
         if result.rgba.dtype != np.float32:
             np.testing.assert_array_equal(again, result.rgba)
-        assert metadata.icc_profile == result.icc_profile
+        assert metadata.profile == result.icc_profile
     written = Image.open(io.BytesIO(result.encode()))
     assert written.getexif().get(ExifTags.Base.Orientation, 1) == 1
 
@@ -102,8 +109,21 @@ def seeds() -> list[bytes]:
         (colour, "JPEG2000", {}),
         (colour, "AVIF", {}),
         (alpha, "ICO", {"sizes": [(8, 9)]}),
+        (colour, "MPO", {"save_all": True, "append_images": [grey], "comment": b"c"}),
+        (colour, "JPEG", {"xmp": XMP, "extra": photoshop_segment(b"\x1c\x02\x69\0\1t")}),
     ]
-    return [*(_encoded(*each) for each in pictures if _can_write(each[1])), *map(_png16, (3, 2, 4))]
+    coloured = {
+        b"cICP": bytes([12, 13, 0, 1]),
+        b"gAMA": struct.pack(">I", 100_000),
+        b"cHRM": struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000),
+        b"tEXt": b"Raw profile type iptc\0\niptc\n 6\n1c0269000174\n",
+        b"iTXt": b"Title\0\0\0en\0\0t",
+    }
+    return [
+        *(_encoded(*each) for each in pictures if _can_write(each[1])),
+        *map(_png16, (3, 2, 4)),
+        with_chunks(_encoded(colour, "PNG", {}), coloured),
+    ]
 
 
 def _can_write(format: str) -> bool:

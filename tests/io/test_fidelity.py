@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, ImageCms
 import trimatte
 from tests.helpers.icc import cmyk_profile, grey_profile, wide_profile
 from tests.io.test_imageio import oriented
-from trimatte import ArgumentError, FramesWarning, Remover, remove
+from trimatte import ArgumentError, FramesWarning, MetadataWarning, Remover, remove
 from trimatte.demo import scene
 from trimatte.io.metadata import Metadata
 from trimatte.io.reading import load_picture, read_image, read_mask
@@ -286,13 +286,17 @@ def test_floats_beyond_the_range_are_refused(value: float) -> None:
 def test_broken_metadata_is_left_out(dpi: Any) -> None:
     picture = Image.fromarray(drawn())
     picture.info.update(dpi=dpi, exif=b"Exif\0\0MM\0*" + b"\xff" * 40, xmp=5, icc_profile=b"none")
-    assert load_picture(picture).metadata == Metadata()
+    metadata = load_picture(picture).metadata
+    assert metadata == Metadata().without(*metadata.dropped)
+    assert "the colour profile was dropped: it is damaged" in metadata.dropped[0]
 
 
 def test_what_jpeg_has_no_room_for_is_left_out() -> None:
     large = Metadata(exif=b"II*\0\x08\0\0\0\0\0\0\0\0\0" + bytes(70_000), xmp=b"x" * 70_000)
-    got = load_picture(encode_image(drawn(), "jpeg", metadata=large)).metadata
+    with pytest.warns(MetadataWarning, match="dropped: JPEG has room for 64 kB") as caught:
+        got = load_picture(encode_image(drawn(), "jpeg", metadata=large)).metadata
     assert got == Metadata()
+    assert [str(each.message).split()[1] for each in caught] == ["EXIF", "XMP"]
 
 
 # --- colour ---
@@ -383,7 +387,7 @@ def test_float_tiff() -> None:
     np.testing.assert_array_equal(read_mask(data), values)
     result = Remover(model=None)(data, mask=np.full(values.shape, 255, np.uint8))
     np.testing.assert_array_equal(result.rgba[..., 0], values)
-    with pytest.raises(ArgumentError, match="floats in colour"):
+    with pytest.raises(ArgumentError, match="Pillow cannot read this kind of TIFF; save it as RGB"):
         read_image(b"II*\0\x08\0\0\0" + bytes(60))
 
 
@@ -478,7 +482,11 @@ def test_every_mode_is_right_or_refused(
             np.full((3, 2, 3), 300, np.uint16),
             "separate planes",
         ),
-        ({"photometric": "rgb"}, np.full((2, 3, 3), 0.5, np.float32), "floats in colour"),
+        (
+            {"photometric": "rgb"},
+            np.full((2, 3, 3), 0.5, np.float32),
+            r"RGB, 3 x 32 floating-point bits\); save it as RGB of 8",
+        ),
         ({}, np.full((2, 3), -5, np.int8), "signed"),
         ({}, np.full((2, 3), -5, np.int16), "signed"),
         ({}, np.full((2, 3), 5, np.uint32), "white point"),
@@ -503,7 +511,7 @@ def test_kinds_of_tiff(options: dict[str, Any], array: Any, expected: int | str)
 def test_the_first_frame_is_read(format: str) -> None:
     frames = [Image.new("RGB", (WIDTH, HEIGHT), colour) for colour in ("red", "blue", "lime")]
     data = file_of(frames[0], format, save_all=True, append_images=frames[1:])
-    with pytest.warns(FramesWarning, match="2 of the 3 (frames|pages) of the .* are left out"):
+    with pytest.warns(FramesWarning, match="left out of the .*: 2 of 3 (frames|pages)"):
         np.testing.assert_array_equal(read_image(data)[3, 3, :3], [255, 0, 0])
     picture = Image.open(io.BytesIO(data))
     picture.seek(1)

@@ -26,6 +26,7 @@ from PIL import Image
 import trimatte
 from tests.cases import misaligned, read_only
 from trimatte import ArgumentError, Remover, remove
+from trimatte.io.limits import unlimited_pillow
 from trimatte.io.reading import read_header, read_image, read_mask
 from trimatte.io.writing import encode_image, encode_png, write_image
 
@@ -519,3 +520,16 @@ def test_a_sub_interpreter_is_told() -> None:
     )
     assert "ImportError" in told.stdout, told.stderr
     assert "works in the main interpreter only" in told.stdout
+
+
+def test_pillows_limit_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
+    with unlimited_pillow(), unlimited_pillow():
+        assert Image.MAX_IMAGE_PIXELS is None
+    with pytest.raises(RuntimeError), unlimited_pillow():
+        raise RuntimeError
+    assert Image.MAX_IMAGE_PIXELS == 5
+    for source in (encode_png(IMAGE), b"nonsense"):
+        with contextlib.suppress(ArgumentError):
+            np.testing.assert_array_equal(read_image(source), IMAGE)
+        assert Image.MAX_IMAGE_PIXELS == 5

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image, ImageCms
 
-from trimatte import ArgumentError
+from trimatte import ArgumentError, chroma_key
 from trimatte.io import writing
 from trimatte.io.reading import load_picture, read_image, read_mask
 from trimatte.io.writing import encode_image, encode_png, write_image
@@ -621,3 +621,67 @@ def test_real_photographs(shared_data: Path) -> None:
         np.testing.assert_array_equal(
             read_image(encode_png(pixels))[:, :, 0], np.atleast_3d(pixels)[:, :, 0]
         )
+
+
+# --- what other libraries hand over ---
+
+
+class Lent:
+    """An array that is lent by DLPack alone, as some libraries' on the CPU are."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+    def __dlpack__(self, **how: Any) -> Any:
+        return self.array.__dlpack__(**how)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0
+
+
+class Learning(Lent):
+    """A tensor that requires a gradient, as PyTorch's say no."""
+
+    requires_grad = True
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+
+class Upload:
+    """A file of a web framework whose read is a coroutine."""
+
+    async def read(self, size: int = -1) -> bytes:
+        return b""
+
+
+def test_arrays_lent_by_dlpack_alone_are_read() -> None:
+    image = np.dstack([noise(5, 4)] * 3)
+    np.testing.assert_array_equal(read_image(Lent(image)), image)
+    np.testing.assert_array_equal(read_mask(Lent(image[:, :, 0])), image[:, :, 0])
+    np.testing.assert_array_equal(chroma_key(Lent(image)), chroma_key(image))
+
+
+@pytest.mark.parametrize("read", [read_image, read_mask, chroma_key])
+def test_tensors_that_require_a_gradient_are_told_how_not_to(read: Any) -> None:
+    with pytest.raises(ArgumentError, match=r"not require a gradient; image\.detach\(\)"):
+        read(Learning(np.zeros((4, 4, 3), np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "advice"),
+    [((3, 8, 9), r"permute\(1, 2, 0\)"), ((2, 8, 9, 3), "image of a batch")],
+)
+def test_other_layouts_are_told_how_to_become_images(shape: tuple[int, ...], advice: str) -> None:
+    for read in (read_image, chroma_key):
+        with pytest.raises(ArgumentError, match=advice):
+            read(np.zeros(shape, np.uint8))
+
+
+def test_what_has_to_be_awaited_is_told() -> None:
+    with pytest.raises(ArgumentError, match=r"its read\(\) is asynchronous; give the bytes of"):
+        read_image(Upload())  # type: ignore[arg-type]
+    coroutine = Upload().read()
+    with pytest.raises(ArgumentError, match="got coroutine; await it"):
+        read_image(coroutine)  # type: ignore[arg-type]
+    coroutine.close()

@@ -54,7 +54,7 @@ def test_the_preview_of_a_raw_file_is_not_read(tags: dict[int, Any]) -> None:
 
 
 def test_pages_are_counted_without_previews() -> None:
-    with pytest.warns(FramesWarning, match=r"2 of the 3 pages of the .* are left out"):
+    with pytest.warns(FramesWarning, match=r"left out of the .*: 2 of 3 pages"):
         got = read_image(tiff({}, {}, {}))
     np.testing.assert_array_equal(got[0, 0], [9, 8, 0])
     assert read_image(tiff({}, {254: 1})).shape == (4, 5, 3)

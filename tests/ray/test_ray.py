@@ -43,7 +43,7 @@ pytestmark = pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\.data\.
 
 PAGE = Path(__file__).parents[2] / "docs" / "ray.md"
 
-QUICK: dict[str, Any] = {"tolerance": 30.0, "quality": "fast"}
+QUICK: dict[str, Any] = {"key_color": "green", "tolerance": 30.0, "quality": "fast"}
 
 
 @pytest.fixture(scope="module")
@@ -473,7 +473,9 @@ LIMITS = Limits(max_bytes=20_000, max_pixels=64 * 64, seconds=30, queued=64)
 def running(cluster: None) -> Iterator[Service]:
     port = free_port()
     serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": port})
-    application = service(limits=LIMITS, batch_size=4, batch_wait=0.2, **QUICK)
+    application = service(
+        limits=LIMITS, batch_size=4, batch_wait=0.2, also_models=["u2net-lite"], **QUICK
+    )
     late = service(limits=Limits(seconds=0.001), **QUICK)
     serve.run_many(
         [
@@ -511,6 +513,13 @@ def test_a_form_in_gives_what_its_fields_ask_for(running: Service) -> None:
     assert (status, said) == (200, "image/png")
     expected = Remover(**QUICK)(picture(2)).crop(2).rgba[:, :, 3]
     np.testing.assert_array_equal(read_image(body)[:, :, 0], expected)
+
+
+def test_a_request_asks_for_one_of_the_networks(running: Service) -> None:
+    status, _, body = running("/remove?model=u2net-lite", encode_png(picture(2)))
+    assert status == 200
+    expected = Remover(model="u2net-lite", **QUICK)(picture(2)).rgba
+    np.testing.assert_array_equal(read_image(body), expected)
 
 
 def test_images_that_wait_are_cut_out_together(running: Service) -> None:
@@ -591,6 +600,7 @@ def test_what_takes_too_long_is_said(running: Service) -> None:
         ({"batch_size": None}, "batch_size must be a whole number"),
         ({"batch_wait": -1}, "batch_wait must be seconds"),
         ({"gpus": -1}, "gpus must be"),
+        ({"also_models": "u2net"}, "also_models must be a list"),
     ],
 )
 def test_a_service_that_makes_no_sense(options: dict[str, Any], message: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from trimatte import ArgumentError, Remover, Result
+from trimatte import ArgumentError, Remover, Result, engines
 from trimatte.demo import scene
 from trimatte.io.writing import encode_png
 from trimatte.ray.cutting import BatchRemover
@@ -41,3 +44,22 @@ def test_an_exception_of_another_kind_comes_as_it_is(
     (error,) = remover.cut([encode_png(IMAGE)])
     assert isinstance(error, KeyError)
     assert error.args == ("of a library",)
+
+
+def test_each_image_is_cut_by_the_network_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, models: Callable[[str], Path]
+) -> None:
+    monkeypatch.setattr("trimatte.ray.cutting.set_num_threads", lambda count: None)
+    other, image = models("u2netp"), encode_png(IMAGE)
+    card = engines.find_card(other, card="u2netp")
+    monkeypatch.setattr("trimatte.engines.weights.cards._beside", lambda path: card)
+    both = BatchRemover({"matting": False}, cpus=1, gpus=0, also_models=[other])
+    assert both.models == ("u2net-lite", "u2netp")
+    results = both.cut([image, b"none", image], ["u2netp", "u2net-lite", "u2net-lite"])
+    expected = [Remover(model=each, matting=False)(IMAGE) for each in (other, "auto")]
+    for result, alone in zip([results[0], results[2]], expected, strict=True):
+        assert isinstance(result, Result)
+        np.testing.assert_array_equal(result.rgba, alone.rgba)
+    assert isinstance(results[1], ArgumentError)
+    with pytest.raises(ArgumentError, match="also_models must differ in name, got 'u2net-lite' t"):
+        BatchRemover({}, cpus=1, gpus=0, also_models=["u2net-lite"])

@@ -18,6 +18,7 @@ __all__ = [
     "EngineError",
     "Error",
     "FramesWarning",
+    "MetadataWarning",
     "QueueFullError",
     "ScreenError",
     "TrimapWarning",
@@ -41,6 +42,10 @@ class CutoutWarning(UserWarning):
 
 class FramesWarning(UserWarning):
     """An image has frames or pages besides the first, which are not read."""
+
+
+class MetadataWarning(UserWarning):
+    """A file cannot hold something that was stored beside the pixels of an image."""
 
 
 class TrimapWarning(UserWarning):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from trimatte.cli.files import FileJob
 from trimatte.cli.options import UsageError, background_of, check_linear
-from trimatte.errors import ArgumentError
+from trimatte.errors import ArgumentError, MetadataWarning, warn
 from trimatte.io.frames import (
     FRAME_FORMATS,
     Frames,
@@ -30,16 +30,20 @@ from trimatte.io.frames import (
     read_frames,
     write_frames,
 )
+from trimatte.io.metadata import Metadata
 from trimatte.io.reading import load_picture
 from trimatte.io.sources import ImageSource
 from trimatte.io.writing import FORMATS, encode_image, write_image
 from trimatte.ops.cropping import crop_box
 from trimatte.pipeline.backgrounds import blurred_background, fitted_background
+from trimatte.pipeline.budget import in_words
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.result import Result
 from trimatte.pipeline.scheduler import number_at_work, unnamed
 
 __all__ = ["Behind", "CutoutWriter", "Outcome", "Written", "background_behind"]
+
+_KEPT = 12  # bytes that a pixel of an animation takes until all frames are written: measured
 
 Behind = Callable[[Result, ImageSource], Any]
 """What gives the background of a result and the image it was made of, as `composite` takes it."""
@@ -62,11 +66,13 @@ class Written:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: what was written, or what it failed of; and what was warned of."""
+    """What became of a job: what was written, or what it failed of; what was warned of; and what
+    was dropped of the image's metadata."""
 
     job: FileJob
     result: Written | BaseException
     warnings: Sequence[str]
+    dropped: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -140,11 +146,15 @@ class CutoutWriter:
                     result = unnamed(result)  # the report names the image
                 yield self._outcome(jobs[number], result, heard.pop(number, []))
 
-    def _outcome(self, job: FileJob, result: Written | Exception, heard: Sequence[str]) -> Outcome:
+    def _outcome(
+        self, job: FileJob, result: Written | Exception, heard: Sequence[Warning]
+    ) -> Outcome:
         if isinstance(result, Written) and result.data is not None:
             sys.stdout.buffer.write(result.data)
             sys.stdout.buffer.flush()
-        return Outcome(job, result, list(dict.fromkeys(heard)))
+        said = {str(each): type(each) for each in heard}
+        dropped = [text for text, kind in said.items() if kind is MetadataWarning]
+        return Outcome(job, result, [text for text in said if text not in dropped], dropped)
 
     def _source(self, job: FileJob) -> ImageSource:
         if job.source is not None:
@@ -168,6 +178,7 @@ class CutoutWriter:
             write_image(job.alpha, result.rgba[:, :, 3], **how)
         if job.trimap is not None:
             write_image(job.trimap, result.trimap, **how)
+        self._tell_dropped(result.metadata)
         pixels = self._picture(result, plate)
         how["metadata"] = None if self._only_mask else result.metadata
         if self._suffix_of(job) in FRAME_FORMATS.keys() - FORMATS.keys():
@@ -175,6 +186,12 @@ class CutoutWriter:
         else:
             data = _stored(job.output, self._format, pixels, **how)
         return self._written(result, start, data)
+
+    def _tell_dropped(self, metadata: Metadata) -> None:
+        """Warns of what was stored beside an image and cannot go into OUT."""
+        if not self._only_mask:
+            for sentence in metadata.dropped:
+                warn(sentence, MetadataWarning)
 
     def _picture(self, result: Result, plate: Any) -> NDArray[Any]:
         """The pixels of OUT."""
@@ -223,6 +240,8 @@ class CutoutWriter:
     def _write_animation(self, job: FileJob) -> Written:
         frames = read_frames(self._source(job), max_pixels=self._max_pixels)
         frames.check_total(self._max_pixels)
+        self._tell_dropped(frames.metadata)
+        self._check_memory(frames)
         for path in job.targets():
             frame_format(path, self._format if path == job.output else None, "write_frames")
         made, seconds = self._cut_frames(frames)
@@ -258,6 +277,16 @@ class CutoutWriter:
             data=data,
             frames=len(made),
         )
+
+    def _check_memory(self, frames: Frames) -> None:
+        """Raises ArgumentError where the frames may take more than --max-memory together."""
+        limit = self._remover.resources.max_memory
+        needed = len(frames) * frames.size[0] * frames.size[1] * _KEPT
+        if limit is not None and needed > limit:
+            raise ArgumentError(
+                f"Remover: {len(frames)} frames may take {in_words(needed)} together, max_memory "
+                f"is {in_words(limit)}"
+            )
 
     def _cut_frames(self, frames: Frames) -> tuple[list[_FrameMade], list[float]]:
         """Every frame cut out, of 8 bits, and how long each shows."""
@@ -308,10 +337,11 @@ def _stored_frames(
     return None
 
 
-def background_behind(arguments: argparse.Namespace) -> Behind | None:
-    """The background that is asked for, if one is.
+def background_behind(arguments: argparse.Namespace, *, opaque: bool) -> Behind | None:
+    """The background that is asked for, if one is. opaque: it has to be.
 
-    Raises UsageError: it makes no sense; ArgumentError: its image cannot be read.
+    Raises UsageError: it makes no sense; ArgumentError: its image cannot be read, or
+    is not opaque.
     """
     check_linear(arguments)
     given: str | None = arguments.background
@@ -326,14 +356,14 @@ def background_behind(arguments: argparse.Namespace) -> Behind | None:
             return blurred_background(load_picture(source, max_pixels=most).pixels, result.alpha)
 
         return blurred
-    fitted = fitted_background(background_of(given))
-    return lambda result, source: fitted(result.alpha.shape[:2], result.rgba.dtype)
+    fitted = fitted_background(background_of(given), opaque=opaque)
+    return lambda result, source: fitted(result.alpha.shape[:2], result.rgba.dtype, result.metadata)
 
 
 @contextmanager
-def _heard() -> Iterator[dict[int, list[str]]]:
+def _heard() -> Iterator[dict[int, list[Warning]]]:
     """The warnings of the images of a stream, by their numbers."""
-    heard: dict[int, list[str]] = {}
+    heard: dict[int, list[Warning]] = {}
     tell = warnings.showwarning
 
     def hear(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:
@@ -341,7 +371,8 @@ def _heard() -> Iterator[dict[int, list[str]]]:
         if number is None:
             tell(message, category, *more, **named)
         else:
-            heard.setdefault(number, []).append(str(message))
+            said = category(message) if isinstance(message, str) else message
+            heard.setdefault(number, []).append(said)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")

@@ -48,6 +48,7 @@ examples:
   trimatte key photo.jpg -o cutout.webp --alpha alpha.png --trimap-out trimap.png
   trimatte key photo.jpg -o on-beach.jpg --bg beach.jpg
   trimatte key shots/ -r -o cutouts/ --key-color blue
+  trimatte key dance.gif -o dance.webp            every frame
   trimatte key photo.jpg -o cutout.png --garbage rig.png --core shirt.png
   trimatte key photo.jpg -o cutout.png --tolerance 20 --radius 12,4       the plain difference
   trimatte key photo.jpg -o cutout.png --hard     no matting: the bare rule, opaque or not
@@ -137,7 +138,7 @@ def add_images(commands: Any) -> None:
     given = matte.add_mutually_exclusive_group(required=True)
     given.add_argument("--trimap", type=Path, metavar="T", help="black, grey and white image")
     given.add_argument("--mask", type=Path, metavar="M", help="rough mask, white is foreground")
-    add_output(matte, "OUT", "image (.png, .webp, .tif), or - for standard output")
+    add_output(matte, "OUT", "image (.png, .webp, .tif, .gif), or - for standard output")
     add_matting(matte, band=f"{MASK_BAND}; a trimap has none")
     _add_results(matte, folders=False)
     _add_limits(matte)
@@ -151,7 +152,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     add_output(
         parser,
         "OUT",
-        "image (.png, .webp, .tif), folder for several, or - for standard output (default: "
+        "image (.png, .webp, .tif, .gif), folder for several, or - for standard output (default: "
         "IN.cutout.png beside IN, or IN.mask.png with --only-mask; of - also -)",
         required=False,
     )
@@ -208,8 +209,9 @@ def _add_results(parser: argparse.ArgumentParser, *, folders: bool = True) -> No
         "--background",
         "--bg",
         metavar="COLOR|IMAGE|blur",
-        help="put this behind it: a name, r,g,b, #rrggbb, an image, cropped to fit, or blur, the "
-        "photo itself out of focus; OUT then has no alpha and may be .jpg",
+        help="put this behind it: a name, r,g,b, #rrggbb (of sRGB), an image, cropped to fit, or "
+        "blur, the photo itself out of focus; OUT then has no alpha (but what the image has) and "
+        "may be .jpg",
     )
     results.add_argument(
         "--linear", action="store_true", help="blend with the background in linear light"
@@ -260,7 +262,7 @@ def _add_results(parser: argparse.ArgumentParser, *, folders: bool = True) -> No
         "--json",
         action="store_true",
         help="a line of JSON for each image on standard output: files, size, seconds by stage, "
-        "device, engine, unknown pixels, error",
+        "device, engine, unknown pixels, error, warnings, what was dropped of its metadata",
     )
     told.add_argument("--json-file", metavar="FILE", help="the same into a file")
 
@@ -344,8 +346,8 @@ def _run(arguments: argparse.Namespace, remover: Callable[[], Remover], *beside:
     _check_standard(arguments)
     folders = watched_folders(arguments) if arguments.watch else None
     plan = FilePlan(makes_folders=True) if folders else plan_jobs(arguments)
-    _check_formats(arguments, plan)
-    behind = background_behind(arguments)
+    jpeg = _check_formats(arguments, plan)
+    behind = background_behind(arguments, opaque=jpeg)
     given = {name: getattr(arguments, name) for name in beside}
     writer = CutoutWriter(
         remover(),
@@ -389,8 +391,11 @@ def _check_standard(arguments: argparse.Namespace) -> None:
         raise UsageError("--json and -o - would mix on standard output: use --json-file")
 
 
-def _check_formats(arguments: argparse.Namespace, plan: FilePlan) -> None:
-    """Whether the format of cutouts can hold their alpha, and the frames that are asked for."""
+def _check_formats(arguments: argparse.Namespace, plan: FilePlan) -> bool:
+    """Whether OUT is a JPEG.
+
+    Raises UsageError: its format cannot hold alpha, or the frames that are asked for.
+    """
     suffixes = {job.output.suffix.lower() for job in plan.jobs if job.output is not None}
     if arguments.format is not None:
         suffixes = {f".{arguments.format}"}
@@ -398,7 +403,7 @@ def _check_formats(arguments: argparse.Namespace, plan: FilePlan) -> None:
         raise UsageError(
             f"--frames all: {', '.join(sorted(still))} holds one picture: write .gif, .webp or .png"
         )
-    if arguments.background is not None or arguments.only_mask:
-        return
-    if any(FORMATS.get(suffix) == "jpeg" for suffix in suffixes):
+    jpeg = any(FORMATS.get(suffix) == "jpeg" for suffix in suffixes)
+    if jpeg and arguments.background is None and not arguments.only_mask:
         raise UsageError("JPEG has no alpha: write .png, .webp or .tif, or give --bg or -om")
+    return jpeg

@@ -18,7 +18,7 @@ from trimatte.cli.options import (
     add_screen,
     remover_options,
 )
-from trimatte.cli.parsing import reader
+from trimatte.cli.parsing import as_typed, reader
 from trimatte.cli.progress import fetch
 from trimatte.errors import ArgumentError
 from trimatte.ops.key_rules import KEY_DEFAULTS
@@ -145,4 +145,4 @@ def _remover(arguments: argparse.Namespace, options: dict[str, Any]) -> Remover:
             fetch(card, options["accept_license"])
         return Remover(**options)
     except ArgumentError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(as_typed(error, arguments)) from error

@@ -23,7 +23,7 @@ from trimatte.cli.parsing import Parser, UsageError, as_typed
 from trimatte.cli.serve import add_serve
 from trimatte.cli.standard import standard_streams
 from trimatte.cli.video import add_video
-from trimatte.errors import ArgumentError, Error
+from trimatte.errors import Error
 
 __all__ = ["main"]
 
@@ -75,9 +75,7 @@ def _main(argv: list[str] | None) -> int:
     except SystemExit as leaving:  # --help and --version
         return leaving.code if isinstance(leaving.code, int) else 0
     except UsageError as error:
-        cause = error.__cause__
-        said = as_typed(cause, arguments) if isinstance(cause, ArgumentError) else error
-        print(f"trimatte: {said}", file=sys.stderr)
+        print(f"trimatte: {error}", file=sys.stderr)
         return 2
     except Error as error:
         print(f"trimatte: {as_typed(error, arguments)}", file=sys.stderr)

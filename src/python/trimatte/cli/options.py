@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trimatte.arrays import DESPILL_METHODS
-from trimatte.cli.parsing import UsageError, reader
+from trimatte.cli.parsing import UsageError, as_typed, reader
 from trimatte.cli.progress import add_terms, progress
 from trimatte.cli.standard import is_missing
 from trimatte.errors import ArgumentError
@@ -227,7 +227,7 @@ def key_remover(arguments: argparse.Namespace, *, matting: bool = True) -> Remov
     try:
         return Remover(model=None, matting=matting, **remover_options(arguments))
     except ArgumentError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(as_typed(error, arguments)) from error
 
 
 def network_remover(arguments: argparse.Namespace) -> Remover:
@@ -244,7 +244,7 @@ def network_remover(arguments: argparse.Namespace) -> Remover:
             )
         remover = Remover(model=segmenter, **options)
     except ArgumentError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(as_typed(error, arguments)) from error
     if arguments.verbose:
         print(f"trimatte: {segmenter.engine}", file=sys.stderr)
     return remover

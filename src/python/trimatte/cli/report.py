@@ -55,7 +55,7 @@ class Report:
         job, result = outcome.job, outcome.result
         warnings = [as_typed(text, self._arguments) for text in outcome.warnings]
         if isinstance(result, Written):
-            self._succeeded(job, result, warnings)
+            self._succeeded(job, result, warnings, outcome.dropped)
         else:
             # Also what is not ours, such as a MemoryError: the next image may be smaller.
             known = isinstance(result, (Error, OSError))
@@ -79,18 +79,21 @@ class Report:
         """Names what failed, says how many are done if it counts, and returns the exit status."""
         count = self.done + len(self._failures)
         if self._failures:
-            print(f"trimatte: {len(self._failures)} of {count} failed:", file=sys.stderr)
-            for name, cause in self._failures.values():
-                print(f"  {name}: {cause}", file=sys.stderr)
+            lines = [f"{name}: {cause}" for name, cause in self._failures.values()]
+            if count > 1 or self._total is None:
+                lines = [f"{len(lines)} of {count} failed:", *(f"  {line}" for line in lines)]
+            print("trimatte:", "\n".join(lines), file=sys.stderr)
         if counts:
             done = f"{self.done} of {count}" if self._failures else f"{self.done}"
             self.note(f"{done} image{'' if count == 1 else 's'} cut out")
         return 1 if self._failures else 0
 
-    def _succeeded(self, job: FileJob, written: Written, warnings: Sequence[str]) -> None:
+    def _succeeded(
+        self, job: FileJob, written: Written, warnings: Sequence[str], dropped: Sequence[str]
+    ) -> None:
         self.done += 1
         self._failures.pop(job.source, None)  # of an earlier try, where a folder is watched
-        for text in warnings:
+        for text in (*dropped, *warnings):
             self.note(f"{job.name}: {text}")
         if self._verbose:
             times = ", ".join(f"{name} {1000 * s:.0f}" for name, s in written.seconds.items())
@@ -108,6 +111,7 @@ class Report:
                 "engine": written.engine,
                 "unknown": written.unknown,
                 "error": None,
+                "dropped": list(dropped),
                 "warnings": list(warnings),
             }
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -14,7 +15,7 @@ from trimatte.cli.options import (
     pixels,
     remover_options,
 )
-from trimatte.cli.parsing import reader
+from trimatte.cli.parsing import as_typed, reader
 from trimatte.cli.signals import sigterm_calls
 from trimatte.errors import ArgumentError, EngineError
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL
@@ -33,12 +34,13 @@ examples:
   trimatte serve
   trimatte serve --port 9000 --replicas 4 --cpus 2 --batch 16
   trimatte serve --model isnet-general-use --gpus 1
+  trimatte serve --also-model u2net --also-model mine.onnx
   curl --data-binary @photo.jpg localhost:8000/remove -o cutout.png
   curl --data-binary @photo.jpg 'localhost:8000/remove?format=webp' -o cutout.webp
   curl -F file=@photo.jpg 'localhost:8000/remove?background=white&format=jpeg' -o portrait.jpg
 
 options of a request, in the query or as fields of the form: format (png, webp, tiff, jpeg),
-background (a colour), crop (0, 20, 5%), only_mask (true), model (only the one of --model)
+background (a colour), crop (0, 20, 5%), only_mask (true), model (one of --model and --also-model)
 """
 
 _APPLICATION = "trimatte"
@@ -140,6 +142,14 @@ def add_serve(commands: Any) -> None:
         "answered with 422 (default: no limit)",
     )
     add_network(parser, default=BUILT_IN_MODEL)
+    parser.add_argument(
+        "--also-model",
+        action="append",
+        default=[],
+        dest="also_models",
+        metavar="NAME|FILE",
+        help="a further network, which a request may ask for by its name (may be repeated)",
+    )
     add_matting(parser)
     parser.set_defaults(run=_serve, quiet=False, verbose=False)
 
@@ -155,9 +165,14 @@ def _serve(arguments: argparse.Namespace) -> int:
     if not arguments.gpus and not arguments.address:
         # Here, where it can be said best, what is wrong with the network is found out, and its
         # weights are fetched.
-        remover = network_remover(arguments)
-        if remover.segmenter is not None:
-            remover.segmenter.close()
+        names: set[str] = set()
+        for given in (arguments, *map(partial(_also, arguments), arguments.also_models)):
+            segmenter = network_remover(given).segmenter
+            assert segmenter is not None
+            segmenter.close()
+            if segmenter.card.name in names:
+                raise UsageError(f"--also-model: {segmenter.card.name!r} is there already")
+            names.add(segmenter.card.name)
     try:
         application = service(
             replicas=arguments.replicas,
@@ -168,10 +183,11 @@ def _serve(arguments: argparse.Namespace) -> int:
             limits=Limits(
                 arguments.max_bytes, arguments.max_pixels, arguments.timeout, arguments.queue
             ),
+            also_models=arguments.also_models,
             **_replica_options(arguments),
         )
     except ArgumentError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(as_typed(error, arguments)) from error
     cluster = {} if arguments.address is None else {"address": arguments.address}
     stop = Event()
     with connected(**cluster) as ray, sigterm_calls(lambda *_: stop.set()):
@@ -180,6 +196,13 @@ def _serve(arguments: argparse.Namespace) -> int:
             raise UsageError(f"--replicas: {fit} such workers fit on the cluster's nodes")
         _run(application, arguments, stop)
     return 0
+
+
+def _also(arguments: argparse.Namespace, model: str) -> argparse.Namespace:
+    """The arguments of one of --also-model."""
+    spelling = arguments.spelling | {"model": "--also-model"}
+    given = {"model": model, "card": None, "classes": None, "spelling": spelling}
+    return argparse.Namespace(**vars(arguments) | given)
 
 
 def _replica_options(arguments: argparse.Namespace) -> dict[str, Any]:

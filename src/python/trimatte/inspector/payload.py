@@ -35,7 +35,7 @@ def image_part(picture: Picture, name: str, view: View) -> Part:
         "height": height,
         "width": width,
         "channels": channels,
-        "profile": _profile_name(picture.metadata.icc_profile),
+        "profile": _profile_name(picture.metadata.profile),
         "view": {"x": view.x, "y": view.y, "step": view.step},
         "pixels": plane(view.of(picture.pixels)[:, :, :3]),
     }

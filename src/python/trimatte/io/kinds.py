@@ -46,6 +46,8 @@ _JXL_HEADS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 # Formats whose further pictures are frames in time, not pages, views or sizes.
 _ANIMATED = frozenset({"GIF", "PNG", "WEBP", "AVIF", "FLI"})
 
+_PAGED = frozenset({"DCX", "HEIF", "TIFF"})
+
 # Tags of a camera's raw file that is also a TIFF: its first picture is a small preview.
 _DNG_VERSION, _TIFF_EP, _SUBFILE = 50706, 37398, 254
 _REDUCED, _MASK = 1, 4
@@ -179,8 +181,11 @@ def first_frame(picture: Image.Image) -> int:
 
 
 def page_count(picture: Image.Image) -> int:
-    """How many pages a TIFF has, without previews and masks of others; 1 of any other image."""
-    count = int(getattr(picture, "n_frames", 1)) if picture.format == "TIFF" else 1
+    """How many pages or pictures a file holds, a TIFF's without previews and masks of others; 1 of
+    formats whose further pictures are something else."""
+    count = int(getattr(picture, "n_frames", 1)) if picture.format in _PAGED else 1
+    if picture.format != "TIFF":
+        return count
     pages = 1
     for number in range(1, count):
         picture.seek(number)

@@ -1,13 +1,15 @@
-"""What a file says beside its pixels: colour profile, EXIF, XMP, resolution.
+"""What a file says beside its pixels: colours, EXIF, XMP, IPTC, text, resolution.
 
 All of it is kept by default, GPS position and owner too, as a photographer expects; ``"strip"``
-leaves out all but the colour profile, without which the colours would be others.
+leaves out all but what the colours mean. What cannot be kept, or would no longer be true, is named
+in `Metadata.dropped`.
 """
 
 from __future__ import annotations
 
 import math
-import re
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +17,10 @@ from PIL import ExifTags, Image
 
 from trimatte.arrays import choice
 from trimatte.errors import ArgumentError
+from trimatte.io.colour_chunks import COLOUR_CHUNKS, CREDENTIALS_CHUNK
+from trimatte.io.iptc import IPTC_TEXT, iptc_of
+from trimatte.io.profiles import HDR_TRANSFERS, adobe_rgb, profile_of_chunks
+from trimatte.io.xmp import kept_xmp
 
 __all__ = [
     "METADATA",
@@ -54,15 +60,22 @@ _DESCRIPTIVE = frozenset(
 )
 _RESOLUTION = (0x011A, 0x011B, 0x0128)  # across, down, and their unit
 _PER_INCH = 2
+_SAMPLES_PER_PIXEL = 277
 # Where a small picture of the whole may lie, which would show the background still: what only the
-# camera's maker can read, and XMP's; EXIF's own, in another directory, is not looked for.
+# camera's maker can read. EXIF's own, in another directory, is not looked for.
 _MAKER_NOTE = 0x927C
-_XMP_THUMBNAILS = re.compile(rb"<(\w+:Thumbnails)\b.*?</\1\s*>", re.DOTALL)
 
 _DIMENSIONS = (0xA002, 0xA003)  # width and height of the picture, in the Exif directory
 
-_XMP_ORIENTATION = re.compile(rb'(tiff:Orientation(?:=["\']|>)\s*)[0-9]')
+# How cameras say that a photograph without a profile has the colours of Adobe RGB (DCF 2.0; some
+# older ones by 2 as the colour space).
+_COLOUR_SPACE, _INTEROPERABILITY = 0xA001, 1
+_ADOBE_RGB, _UNCALIBRATED = (2, "R03"), 0xFFFF
 
+_IPTC_PREVIEW = b"\x1c\x02\xca"
+# EXIF and others as ImageMagick stores them in text of a PNG.
+_RAW_PROFILE = "Raw profile type "
+_READ_RAW_PROFILES = (f"{_RAW_PROFILE}exif", f"{_RAW_PROFILE}APP1", IPTC_TEXT)
 _LONGEST_DPI = 1e6
 
 
@@ -70,24 +83,50 @@ _LONGEST_DPI = 1e6
 class Metadata:
     """What is stored beside the pixels of an image.
 
-    icc_profile: the colour profile that says what they mean; None: sRGB is assumed. exif: a TIFF
-    structure, of an upright picture. xmp: a packet of XML. Neither has a thumbnail. dpi: pixels per
-    inch across and down. Of each, None: there is none, or none that can be read.
+    icc_profile: the colour profile that says what they mean. exif: a TIFF structure, of an upright
+    picture. xmp: a packet of XML. Neither has a thumbnail. dpi: pixels per inch across and down.
+    iptc: records of IPTC-IIM. Of each, None: there is none, or none that can be read.
+    text: keywords and text, as PNG has them. png_colour: names and data of the chunks by which a
+    PNG says what its colours mean. dropped: a sentence on each thing that the file had and that is
+    not here, because it cannot be kept or is no longer true.
     """
 
     icc_profile: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
+    iptc: bytes | None = None
+    text: tuple[tuple[str, str], ...] = ()
     png_colour: tuple[tuple[bytes, bytes], ...] = ()
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def profile(self) -> bytes | None:
+        """The colour profile, or one made of what the PNG says instead; None: sRGB, or HDR."""
+        return self.icc_profile or profile_of_chunks(dict(self.png_colour))
+
+    @property
+    def cicp(self) -> bytes | None:
+        """The numbers of the colours in ITU-T H.273, as PNG's cICP has them, or None."""
+        return dict(self.png_colour).get(b"cICP")
+
+    @property
+    def hdr(self) -> str | None:
+        """The transfer function of HDR colours, "PQ" or "HLG"; None of all others."""
+        return None if self.cicp is None else HDR_TRANSFERS.get(self.cicp[1])
 
     def under(self, policy: str, caller: str) -> Metadata:
         """What is to be written of it: ``"keep"`` or ``"strip"``."""
         keeps = choice(METADATA, policy, caller, "metadata")
-        return self if keeps else Metadata(icc_profile=self.icc_profile)
+        return self if keeps else Metadata(icc_profile=self.icc_profile, png_colour=self.png_colour)
 
     def with_profile(self, icc_profile: bytes | None) -> Metadata:
-        return replace(self, icc_profile=icc_profile)
+        """The same for pixels whose colours are those of this profile; None: of sRGB."""
+        return replace(self, icc_profile=icc_profile, png_colour=())
+
+    def without(self, *sentences: str) -> Metadata:
+        """The same, with sentences on what is not kept."""
+        return replace(self, dropped=(*self.dropped, *sentences))
 
     def with_dpi_in_exif(self) -> Metadata:
         """The same for a format that has no other place for the resolution."""
@@ -110,9 +149,9 @@ class Metadata:
 
     @property
     def info(self) -> dict[str, Any]:
-        """As Pillow names it in ``Image.info``."""
+        """What Pillow takes when it saves, by its names; text is not among it."""
         exif = None if self.exif is None else _EXIF_HEAD + self.exif
-        told = {"icc_profile": self.icc_profile, "exif": exif, "xmp": self.xmp, "dpi": self.dpi}
+        told = {"icc_profile": self.profile, "exif": exif, "xmp": self.xmp, "dpi": self.dpi}
         return {name: value for name, value in told.items() if value is not None}
 
 
@@ -151,17 +190,31 @@ def _check_exif(exif: bytes | None, caller: str) -> None:
         ) from error
 
 
-def metadata_of(picture: Image.Image, size: tuple[int, int]) -> Metadata:
+def metadata_of(
+    picture: Image.Image, size: tuple[int, int], chunks: dict[bytes, bytes] | None = None
+) -> Metadata:
     """What is said beside a picture that is to be stored upright, in this (width, height).
 
-    What is broken is left out: it does not make the pixels unreadable.
+    chunks: those of `colour_chunks`. What is broken is left out: it does not make the pixels
+    unreadable.
     """
+    chunks = chunks or {}
+    dropped = list(_other_data(picture, chunks))
+    exif, has_adobe_rgb = _exif_of(picture, size, dropped)
     profile = picture.info.get("icc_profile")
+    profile = profile if isinstance(profile, bytes) and profile else None
+    colour = tuple((name, chunks[name]) for name in COLOUR_CHUNKS if name in chunks)
+    if profile is None and not colour and has_adobe_rgb:
+        profile = adobe_rgb()
     return Metadata(
-        profile if isinstance(profile, bytes) and profile else None,
-        _exif_of(picture, size),
-        _xmp_of(picture),
+        profile,
+        exif,
+        _xmp_of(picture, dropped),
         _dpi_of(picture),
+        _iptc_of(picture, dropped),
+        tuple(_text_of(picture, dropped)),
+        colour,
+        tuple(dict.fromkeys(dropped)),
     )
 
 
@@ -180,25 +233,34 @@ def upright_size(picture: Image.Image) -> tuple[int, int]:
     return (height, width) if orientation_of(picture) in _LYING else (width, height)
 
 
-def _exif_of(picture: Image.Image, size: tuple[int, int]) -> bytes | None:
+def _exif_of(
+    picture: Image.Image, size: tuple[int, int], dropped: list[str]
+) -> tuple[bytes | None, bool]:
+    """The EXIF of the upright picture, and whether it says that the colours are Adobe RGB's."""
     try:
         given = picture.getexif()
         kept: dict[int, Any] = {tag: given[tag] for tag in _DESCRIPTIVE if tag in given}
+        is_adobe_rgb = False
         for tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             directory = dict(given.get_ifd(tag))
-            directory.pop(ExifTags.IFD.Interop, None)  # a place in the old file
+            if directory.pop(ExifTags.IFD.Interop, None) is not None:  # a place in the old file
+                index = given.get_ifd(ExifTags.IFD.Interop).get(_INTEROPERABILITY)
+                is_adobe_rgb |= index in _ADOBE_RGB
+            if directory.get(_COLOUR_SPACE) in _ADOBE_RGB:
+                is_adobe_rgb, directory[_COLOUR_SPACE] = True, _UNCALIBRATED  # a profile says it
             directory.pop(_MAKER_NOTE, None)
             if directory:
                 kept[tag] = directory
         if not kept and _ORIENTATION not in given:
-            return None
+            return None, is_adobe_rgb
         _set_size(kept.get(ExifTags.IFD.Exif, {}), size)
         exif = Image.Exif()
         exif.update(kept)
         exif[_ORIENTATION] = _UPRIGHT
-        return _stored(exif)
+        return _stored(exif), is_adobe_rgb
     except Exception:  # of what was given; Pillow raises almost anything here
-        return None
+        dropped.append("the EXIF was dropped: it is damaged")
+        return None, False
 
 
 def _set_size(directory: dict[int, Any], size: tuple[int, int]) -> None:
@@ -211,16 +273,88 @@ def _stored(exif: Image.Exif) -> bytes:
     return exif.tobytes().removeprefix(_EXIF_HEAD)
 
 
-def _xmp_of(picture: Image.Image) -> bytes | None:
+def _xmp_of(picture: Image.Image, dropped: list[str]) -> bytes | None:
     packet = picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp")
     if isinstance(packet, str):
         packet = packet.encode("utf-8", "surrogatepass")
     if not isinstance(packet, bytes) or not packet.strip(b"\0 "):
         return None
-    return _XMP_ORIENTATION.sub(rb"\g<1>1", _XMP_THUMBNAILS.sub(b"", packet))
+    kept, data = kept_xmp(packet)
+    if kept is None:
+        dropped.append(
+            "the XMP was dropped: it describes other data in the file, and is not valid XML"
+        )
+    else:
+        dropped += [_left_behind(name) for name in data]
+    return kept
+
+
+def _left_behind(name: str) -> str:
+    return f"the {name} was dropped: it belongs to the original file"
+
+
+def _other_data(picture: Image.Image, chunks: dict[bytes, bytes]) -> Iterator[str]:
+    """Sentences on pictures and signatures in the file that a cutout does not have."""
+    markers = getattr(picture, "applist", ())
+    if any(data.startswith(b"urn:iso:std:iso:ts:21496") for _, data in markers):
+        yield _left_behind("HDR gain map")
+    if CREDENTIALS_CHUNK in chunks or any(
+        name == "APP11" and data.startswith(b"JP") and b"c2pa" in data for name, data in markers
+    ):
+        yield "the content credentials (C2PA) were dropped: they sign the original pixels"
+    others = getattr(picture, "n_frames", 1) - 1 if picture.format == "MPO" else 0
+    if others:
+        yield (
+            f"{others} more picture{'s' * (others > 1)} in the MPO file (as a gain map, a depth "
+            f"map or a second view) {'were' if others > 1 else 'was'} dropped: the first one is cut"
+        )
+    tags = getattr(picture, "tag_v2", None) or {}
+    extra = tags.get(_SAMPLES_PER_PIXEL, 1) - len(picture.getbands())
+    if extra > 0:
+        yield (
+            f"{extra} channel{'s' * (extra > 1)} of the TIFF beyond its colours "
+            f"{'were' if extra > 1 else 'was'} dropped: the file does not call it transparency"
+        )
+    auxiliary = picture.info.get("aux"), picture.info.get("depth_images")
+    if any("hdrgainmap" in str(name).lower() for name in auxiliary[0] or ()):
+        yield _left_behind("HDR gain map")
+    if auxiliary[1]:
+        yield _left_behind("depth map")
+
+
+def _text_of(picture: Image.Image, dropped: list[str]) -> Iterator[tuple[str, str]]:
+    """The text of a PNG, or the comment of another file."""
+    if picture.format == "PNG":
+        for name, text in getattr(picture, "text", {}).items():
+            if name.startswith(_RAW_PROFILE):
+                if name not in _READ_RAW_PROFILES:
+                    dropped.append(f"text ({name:.80}) was dropped: its meaning is unknown")
+            elif name != "XML:com.adobe.xmp":
+                yield name, text
+    comment = picture.info.get("comment")
+    if isinstance(comment, bytes) and comment.strip(b"\0 "):
+        try:
+            yield "Comment", comment.decode().strip("\0")
+        except UnicodeDecodeError:
+            yield "Comment", comment.decode("latin-1").strip("\0")
+
+
+def _iptc_of(picture: Image.Image, dropped: list[str]) -> bytes | None:
+    try:
+        records = iptc_of(picture)
+    except (ValueError, TypeError, struct.error):
+        dropped.append("the IPTC was dropped: it is damaged")
+        return None
+    if records is not None and _IPTC_PREVIEW in records:
+        dropped.append("the IPTC was dropped: it holds a preview, which shows the background")
+        return None
+    return records
 
 
 def _dpi_of(picture: Image.Image) -> tuple[float, float] | None:
+    tags = getattr(picture, "tag_v2", None)
+    if tags is not None and _RESOLUTION[0] not in tags:
+        return None  # Pillow says 1 where a TIFF says nothing.
     try:
         across, down = (float(value) for value in picture.info["dpi"])
         if orientation_of(picture) in _LYING:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from trimatte.devices import get_num_threads
 from trimatte.io.codecs import ISA_L
+from trimatte.io.iptc import IPTC_TEXT, iptc_text
 from trimatte.io.metadata import Metadata
 from trimatte.threads import mapping
 
@@ -36,6 +37,7 @@ _THOROUGH = 4  # from here on repeats are searched for as well
 
 
 _METRES_PER_INCH = 0.0254
+_LONG_TEXT = 1024  # characters; longer text is deflated
 
 
 def write_png(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> None:
@@ -83,6 +85,19 @@ def _ancillary(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
         yield b"eXIf", metadata.exif
     if metadata.xmp is not None:
         yield b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp
+    if metadata.text or metadata.iptc is not None:
+        yield from _text(metadata)
+
+
+def _text(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
+    from PIL.PngImagePlugin import PngInfo  # which Pillow itself loads when asked
+
+    text = PngInfo()
+    for keyword, value in metadata.text:
+        text.add_text(keyword, value, zip=len(value) > _LONG_TEXT)
+    if metadata.iptc is not None:
+        text.add_text(IPTC_TEXT, iptc_text(metadata.iptc), zip=True)
+    yield from (chunk[:2] for chunk in text.chunks)
 
 
 class _Stripe(NamedTuple):

@@ -17,15 +17,17 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from trimatte.arrays import largest_label, plain_array
+from trimatte.arrays import FULL_SCALES, largest_label, plain_array
 from trimatte.errors import ArgumentError, FramesWarning, warn
 from trimatte.io.codecs import decode_jpeg
+from trimatte.io.colour_chunks import colour_chunks
 from trimatte.io.kinds import (
     check_no_preview,
     frame_count,
@@ -35,6 +37,7 @@ from trimatte.io.kinds import (
 )
 from trimatte.io.limits import MAX_PIXELS, Pixels, number_of_pixels, unlimited_pillow, within_limits
 from trimatte.io.metadata import Metadata, metadata_of, orientation_of
+from trimatte.io.profiles import colour_space, to_srgb
 from trimatte.io.sources import (
     Array,
     ImageSource,
@@ -86,6 +89,7 @@ _PAINTED_IN_THREE = 0.9  # of the visible pixels of a painted layer; the rest ar
 # Tags of TIFF, and values of them.
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _WHITE_IS_ZERO, _SIGNED = 0, 2
+_PHOTOMETRICS = {0: "grey", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab"}
 
 
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -171,12 +175,12 @@ def read_mask(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) ->
             )
         return array
     mask = _mask_in(_decode_source(source, "read_mask", max_pixels, managed=False).pixels)
-    full = np.iinfo(mask.dtype).max
     if mask.shape[2:]:
         problem = "it is in colour, where black and white are wanted"
     elif largest := largest_label(mask):
+        white = np.iinfo(mask.dtype).max
         problem = (
-            f"it holds nothing above {largest}, where white is {full}; labels have to become "
+            f"it holds nothing above {largest}, where white is {white}; labels have to become "
             "black, grey and white first"
         )
     else:
@@ -186,24 +190,29 @@ def read_mask(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) ->
 
 def _mask_in(pixels: NDArray[Any]) -> NDArray[Any]:
     """The mask that a picture means, (H, W), or the picture as it is where that is in colour."""
-    colour, full = pixels[:, :, :3], np.iinfo(pixels.dtype).max
+    colour, full = pixels[:, :, :3], FULL_SCALES[pixels.dtype.name]
     if pixels.shape[2] == 4 and pixels[:, :, 3].min() < full:
         opacity = pixels[:, :, 3]
         if not _is_painted(colour[opacity > 0]):
             return np.ascontiguousarray(opacity)
-        over_black = colour[:, :, 0] * (opacity / full)
-        return np.asarray(np.rint(over_black), pixels.dtype)
-    if (_chroma(colour) > _CHROMA_OF_GREY * full).mean() > _MOST_COLOURED:
+        return _rounded(colour[:, :, 0] * (opacity / full), pixels.dtype)
+    chroma = _chroma(colour)
+    if not chroma.any():
+        return np.ascontiguousarray(colour[:, :, 0])
+    if (chroma > _CHROMA_OF_GREY * full).mean() > _MOST_COLOURED:
         return pixels
-    # Rec. 601, as Pillow's convert("L"), in integers so that white stays white.
-    weighted: NDArray[np.uint32] = colour @ np.array([19595, 38470, 7471], np.uint32)
-    return np.asarray((weighted + 0x8000) >> 16, pixels.dtype)
+    # Rec. 601, as Pillow's convert("L"), with weights that keep white white.
+    return _rounded(colour @ (np.array([19595, 38470, 7471]) / 65536), pixels.dtype)
+
+
+def _rounded(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    return (values if dtype.kind == "f" else np.rint(values)).astype(dtype)
 
 
 def _is_painted(visible: NDArray[Any]) -> bool:
     """Whether visible pixels, (N, 3), are strokes in two or three greys, rather than a photograph.
     One grey alone says nothing: the strokes' shape does."""
-    if not visible.size or _chroma(visible).any():
+    if not visible.size or visible.dtype.kind == "f" or _chroma(visible).any():
         return False
     shift = 8 * (visible.itemsize - 1)
     counts = np.sort(np.bincount(visible[:, 0] >> shift, minlength=256))[::-1]
@@ -226,7 +235,8 @@ def load_picture(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS)
         array = np.repeat(array, 3, axis=2)
     if array.ndim != 3 or array.shape[2] not in (3, 4):
         raise ArgumentError(
-            f"read_image: image must be (H, W), (H, W, 3) or (H, W, 4), got {array.shape}"
+            "read_image: image must be (H, W), (H, W, 3) or (H, W, 4), got "
+            f"{array.shape}{_advice(array.shape)}"
         )
     if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16, np.float32):
         raise ArgumentError(
@@ -271,9 +281,16 @@ def _as_array(source: object, caller: str) -> Array | None:
     """The source as an array if it is one already, else None."""
     if isinstance(source, (Image.Image, str, os.PathLike, bytes, bytearray, memoryview)):
         return None
-    if isinstance(source, np.ndarray) or hasattr(source, "__array_interface__"):
+    if any(hasattr(source, way) for way in ("__array_interface__", "__array__", "__dlpack__")):
         return plain_array(source, caller, "image")
-    return np.asarray(source) if hasattr(source, "__array__") else None
+    return None
+
+
+def _advice(shape: tuple[int, ...]) -> str:
+    """How an array of a shape that is no image's becomes one."""
+    if len(shape) == 3 and shape[0] in (1, 3, 4):
+        return "; permute(1, 2, 0) takes channels from the front to the end"
+    return "; take one image of a batch" if len(shape) == 4 else ""
 
 
 def _decode_source(
@@ -299,10 +316,10 @@ def _decode_source(
 def _warn_of_others(picture: Image.Image, name: str) -> None:
     frames, pages = frame_count(picture), page_count(picture)
     if frames > 1:
-        told = f"{frames - 1} of the {frames} frames of {name} are left out"
+        told = f"left out of {name}: {frames - 1} of {frames} frames"
         message = f"{told}; .gif, .webp and .png hold all (in Python: imageio.read_frames)"
     elif pages > 1:
-        message = f"{pages - 1} of the {pages} pages of {name} are left out: only the first is read"
+        message = f"left out of {name}: {pages - 1} of {pages} pages"
     else:
         return
     warn(message, FramesWarning)
@@ -323,9 +340,10 @@ def encoded(source: object, caller: str) -> Iterator[BinaryIO]:
             # To the end: it may be a pipe, and 16 bits need two passes.
             yield io.BytesIO(rest_of(source))
     else:
+        advice = "; await it" if hasattr(source, "__await__") else ""
         raise ArgumentError(
             f"{caller}: an image must be a path, bytes, a binary file object, a Pillow image or an "
-            f"array, got {type(source).__name__}"
+            f"array, got {type(source).__name__}{advice}"
         )
 
 
@@ -360,12 +378,28 @@ def _unidentified(file: BinaryIO) -> Exception:
     """What to say of a file that Pillow does not know."""
     because = unread_because(file)
     file.seek(0)
-    if because is None and file.read(4) in _TIFF_HEADS:
+    if because is None and (head := file.read(8))[:4] in _TIFF_HEADS:
         because = (
-            "a TIFF of a kind that Pillow does not know, as floats in colour are; give the array "
-            "that another reader makes of it, or save it with 16 bits"
+            f"Pillow cannot read this kind of TIFF{_tiff_kind(file, head)}; save it as RGB of "
+            "8 or 16 bits"
         )
     return UnidentifiedImageError() if because is None else ValueError(because)
+
+
+def _tiff_kind(file: BinaryIO, head: bytes) -> str:
+    """How a TIFF stores its pixels, for a sentence; empty where that cannot be read."""
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    try:
+        tags = ImageFileDirectory_v2(head if head[2] in b"*\0" else head + file.read(8))
+        file.seek(tags.next)
+        tags.load(file)
+        bits, kind = tags.get(_BITS_PER_SAMPLE, (1,)), tags.get(_SAMPLE_FORMAT, (1,))[0]
+        colours = _PHOTOMETRICS.get(tags[_PHOTOMETRIC], f"photometric {tags[_PHOTOMETRIC]}")
+        numbers = {2: " signed", 3: " floating-point"}.get(kind, "")
+        return f" ({colours}, {len(bits)} x {bits[0]}{numbers} bits)"
+    except Exception:  # of a damaged file
+        return ""
 
 
 def _decode(file: BinaryIO, picture: Image.Image, managed: bool) -> Picture:
@@ -383,7 +417,7 @@ def _decode(file: BinaryIO, picture: Image.Image, managed: bool) -> Picture:
         pair = both.view(">u2").astype(np.uint16)
         return _with_grey_profile(pair[:, :, [0, 0, 0, 1]], metadata, managed)
     kind, _, order = raw.partition(";16")
-    if kind not in ("RGB", "RGBA") or order not in ("B", "L", "N"):
+    if kind not in ("RGB", "RGBA", "RGBX") or order not in ("B", "L", "N"):
         raise ValueError(f"16 bits per channel stored as {raw!r}; save it as an RGB or RGBA PNG")
     # Pillow unpacks only the high byte of a sample. Told the other byte order it gives the low.
     native = "L" if sys.byteorder == "little" else "B"
@@ -451,9 +485,10 @@ def _decode_raw(file: BinaryIO, raw_mode: str) -> tuple[Array, Metadata]:
             tiles.append(tile._replace(args=args) if hasattr(tile, "_replace") else
                          (*tile[:3], args))  # fmt: skip
         picture.tile = tiles
+        chunks = colour_chunks(picture)
         picture.load()
         upright = _upright(picture)
-        return np.array(upright), metadata_of(picture, upright.size)
+        return np.array(upright), metadata_of(picture, upright.size, chunks)
 
 
 def pixels_of(picture: Image.Image, managed: bool = True) -> Picture:
@@ -461,11 +496,12 @@ def pixels_of(picture: Image.Image, managed: bool = True) -> Picture:
     tags = getattr(picture, "tag_v2", None) or {}
     if _SIGNED in np.atleast_1d(tags.get(_SAMPLE_FORMAT, ())):
         raise ValueError("its samples are signed numbers, which have no white point")
+    chunks = colour_chunks(picture)
     picture.load()
     transparent = picture.info.get("transparency")
     mode = picture.mode
     upright = _upright(picture)
-    metadata = metadata_of(picture, upright.size)
+    metadata = metadata_of(picture, upright.size, chunks)
 
     if mode.startswith("I;16") or (mode == "I" and picture.format in ("PNG", "PPM")):
         # Pillow's own conversion to 8 bits would clip at 255.
@@ -483,9 +519,14 @@ def pixels_of(picture: Image.Image, managed: bool = True) -> Picture:
         raise ValueError("32-bit integers have no white point; convert it to 8 or 16 bits first")
 
     if mode == "CMYK":
-        return Picture(
-            np.array(_cmyk_to_rgb(upright, metadata.icc_profile)), metadata.with_profile(None)
-        )
+        srgb = to_srgb(upright, metadata.icc_profile)
+        metadata = metadata.with_profile(None)
+        if srgb is None:
+            srgb = upright.convert("RGB")
+            metadata = metadata.without(
+                "its CMYK has no colour profile that can be used, so colours are approximate"
+            )
+        return Picture(np.array(srgb), metadata)
     if mode == "La":
         upright = upright.convert("LA")  # Pillow knows no other way
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or transparent is not None:
@@ -494,6 +535,8 @@ def pixels_of(picture: Image.Image, managed: bool = True) -> Picture:
         pixels = np.array(upright.convert("RGB"))
     if mode in ("1", "L", "LA", "La"):
         return _with_grey_profile(pixels, metadata, managed)
+    if mode == "LAB":  # which Pillow has converted to sRGB
+        return Picture(pixels, metadata.with_profile(None))
     return Picture(pixels, _of_rgb(metadata))
 
 
@@ -516,16 +559,15 @@ def _with_transparent_colour(pixels: Array, colour: object) -> Array:
 # --- colour profiles ---
 
 
-def _colour_space(profile: bytes | None) -> bytes:
-    """What a profile is of, by its header (ICC.1, 7.2): "RGB ", "GRAY", "CMYK"; else empty."""
-    is_profile = profile is not None and len(profile) >= 128 and profile[36:40] == b"acsp"
-    return profile[16:20] if profile is not None and is_profile else b""
-
-
 def _of_rgb(metadata: Metadata) -> Metadata:
     """Without a profile that is not of RGB: beside RGB it would be an error in the file."""
-    is_rgb = _colour_space(metadata.icc_profile) == b"RGB "
-    return metadata if is_rgb else metadata.with_profile(None)
+    space = colour_space(metadata.icc_profile)
+    if metadata.icc_profile is None or space == b"RGB ":
+        return metadata
+    problem = f"it is one of {space.decode('latin-1').strip()}" if space else "it is damaged"
+    return replace(metadata, icc_profile=None).without(
+        f"the colour profile was dropped: {problem}, and the pixels are RGB, taken as sRGB"
+    )
 
 
 def _with_grey_profile(pixels: Array, metadata: Metadata, managed: bool) -> Picture:
@@ -545,31 +587,8 @@ def _with_grey_profile(pixels: Array, metadata: Metadata, managed: bool) -> Pict
 
 def _grey_curve(profile: bytes | None) -> NDArray[np.float64] | None:
     """What a profile of greys makes of each of 256 in sRGB; None: there is none that works."""
-    if _colour_space(profile) != b"GRAY":
+    if colour_space(profile) != b"GRAY":
         return None
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
-    converted = _to_srgb(ramp, profile)
+    converted = to_srgb(ramp, profile)
     return None if converted is None else np.asarray(converted)[0, :, 1].astype(np.float64)
-
-
-def _cmyk_to_rgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    return _to_srgb(picture, profile) or picture.convert("RGB")
-
-
-def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image | None:
-    """The picture through its profile; None: there is none, it is broken, or Pillow came without
-    colour management."""
-    if not profile:
-        return None
-    try:
-        return ImageCms.profileToProfile(
-            picture,
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            outputMode="RGB",
-        )
-    except (ImageCms.PyCMSError, OSError, ImportError):
-        return None
-
-
-# --- writing ---

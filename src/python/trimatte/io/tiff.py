@@ -14,6 +14,7 @@ import numpy as np
 
 from trimatte.arrays import Array
 from trimatte.devices import get_num_threads
+from trimatte.io.iptc import TIFF_IPTC
 from trimatte.io.metadata import Metadata, parsed_exif
 from trimatte.threads import mapping
 
@@ -89,6 +90,8 @@ def _described_by(metadata: Metadata) -> ImageFileDirectory_v2:
         directory[tag] = exif.get_ifd(tag) if tag in _DIRECTORIES else value
     if metadata.xmp is not None:
         directory[_XMP] = metadata.xmp
+    if metadata.iptc is not None:
+        directory[TIFF_IPTC] = metadata.iptc
     if metadata.icc_profile is not None:
         directory[_ICC_PROFILE] = metadata.icc_profile
     return directory

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,8 +16,10 @@ import numpy as np
 from PIL import Image
 
 from trimatte.arrays import is_whole, plain_array
-from trimatte.errors import ArgumentError
+from trimatte.errors import ArgumentError, MetadataWarning, warn
 from trimatte.io.atomic import replacing
+from trimatte.io.colour_chunks import SRGB_CICP
+from trimatte.io.iptc import photoshop_segment
 from trimatte.io.metadata import Metadata, chosen
 from trimatte.io.png import write_png
 from trimatte.io.sources import PATH_ERRORS, Array, cause_of, is_path, name_of
@@ -48,7 +51,8 @@ _OVERSHOOT = 1 / 255  # of floats, beyond [0, 1]: as operations take them
 
 _TIFF_MOST = 0xFF00_0000  # bytes that 32-bit offsets reach, with room for metadata
 
-_JPEG_SEGMENT = 65_500  # bytes of EXIF or XMP, less their names
+_JPEG_SEGMENT = 65_490  # bytes of a segment, less the names of what it holds
+
 
 # Of lossless WebP by level, libwebp's method and quality (there: effort). Between method 0 and the
 # next is most of the time, so that "fast" has it too.
@@ -85,13 +89,15 @@ def write_image(
     PNG and TIFF. compression: "fast", "balanced", "small", or a level in 0..9, which
     trades time for size and never a pixel; TIFF knows 0 (none) and one more. metadata: what is to
     be stored with it, that of a `Result` or `load_picture`. icc_profile: another colour profile
-    than that. JPEG has no room for EXIF or XMP of more than 64 kB, and goes without.
+    than that.
 
     The file is written beside path under another name and then renamed, so that path is never
     half a file and is left as it was on failure.
 
     Raises ArgumentError where the format cannot hold the array, where the folder of path is
-    missing, and where the file cannot be written.
+    missing, and where the file cannot be written. Warns MetadataWarning, in one sentence for each,
+    of metadata that the format cannot hold: WebP has no place for text and IPTC, JPEG for text and
+    for parts of more than 64 kB, TIFF for text, and all three for the colours of HDR.
     """
     if not is_path(path):
         raise ArgumentError(
@@ -122,7 +128,8 @@ def encode_image(
 
     array, format, compression, icc_profile, metadata: as for write_image.
 
-    Raises ArgumentError where the format is not known or cannot hold the array.
+    Raises ArgumentError where the format is not known or cannot hold the array. Warns
+    MetadataWarning, as write_image does.
     """
     kind = _kind("", format, "encode_image")
     encode = _encoder(
@@ -163,7 +170,7 @@ def to_pillow(array: Array, metadata: Metadata | None = None) -> Image.Image:
     metadata in its ``info``."""
     picture = Image.fromarray(_eight_bits(array))
     if metadata is not None:
-        picture.info.update(metadata.info)
+        picture.info.update(dict(metadata.text) | metadata.info)
     return picture
 
 
@@ -242,6 +249,9 @@ def _encoder(
     unfit = _unfit(array, kind)
     if unfit is not None:
         raise ArgumentError(f"{caller}: {unfit}")
+    metadata, dropped = _held(metadata, kind)
+    for sentence in dropped:
+        warn(sentence, MetadataWarning)
     write = {"png": write_png, "webp": _write_webp, "tiff": write_tiff, "jpeg": _write_jpeg}[kind]
     return lambda file: write(file, array, level, metadata)
 
@@ -277,6 +287,43 @@ def level_of(compression: Compression, caller: str) -> int:
     )
 
 
+def _held(metadata: Metadata, kind: str) -> tuple[Metadata, list[str]]:
+    """What a format can hold of what is to be stored with an image, and sentences on the rest."""
+    if kind == "png":
+        return metadata, []
+    name = {"webp": "WebP", "tiff": "TIFF", "jpeg": "JPEG"}[kind]
+    no_place = f"{name} has no place for it"
+    dropped: list[str] = []
+    is_told = metadata.profile is not None or metadata.cicp is None or metadata.cicp in SRGB_CICP
+    if metadata.hdr or not is_told:
+        colours = f"HDR ({metadata.hdr})" if metadata.hdr else "unusual"
+        dropped.append(
+            f"cICP, which says that colours are {colours}, was dropped: {no_place}, and they will "
+            "look wrong without"
+        )
+    kept: dict[str, Any] = {
+        "icc_profile": metadata.profile,
+        "png_colour": (),
+        "text": tuple(
+            (key, text)
+            for key, text in metadata.text
+            if kind == "jpeg" and key == "Comment" and len(text.encode()) <= _JPEG_SEGMENT
+        ),
+    }
+    if lost := ", ".join(key for key, text in metadata.text if (key, text) not in kept["text"]):
+        dropped.append(f"text ({lost:.80}) was dropped: {no_place}")
+    for part in ("exif", "xmp", "iptc"):
+        size = len(getattr(metadata, part) or b"")
+        if kind == "jpeg" and size > _JPEG_SEGMENT:
+            dropped.append(f"the {part.upper()} was dropped: JPEG has room for 64 kB")
+        elif kind == "webp" and part == "iptc" and size:
+            dropped.append(f"the IPTC was dropped: {no_place}")
+        else:
+            continue
+        kept[part] = None
+    return replace(metadata, **kept), dropped
+
+
 def _write_webp(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> None:
     method, effort = WEBP_EFFORT[level]
     options = {"lossless": True, "method": method, "quality": effort, "exact": True}
@@ -288,9 +335,10 @@ def _write_jpeg(file: BinaryIO, array: Array, level: int, metadata: Metadata) ->
     # The same coefficients, with tables of their own, and in the order that makes them smallest.
     options: dict[str, Any] = {"optimize": level > COMPRESSION["fast"], "progressive": level == 9}
     beside = metadata.info
-    for name in ("exif", "xmp"):
-        if len(beside.get(name, b"")) > _JPEG_SEGMENT:
-            del beside[name]
+    if metadata.iptc is not None:
+        beside["extra"] = photoshop_segment(metadata.iptc)
+    for _, comment in metadata.text:
+        beside["comment"] = comment.encode()
     # Pillow writes to a file's descriptor, and takes no notice where a full disk takes less.
     buffer = io.BytesIO()
     Image.fromarray(array).save(buffer, "JPEG", quality=95, subsampling=0, **options, **beside)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, ImageOps
+from PIL import ImageColor
 
 from trimatte import _core
 from trimatte.arrays import FULL_SCALES, Array, ArrayLike, as_alpha, as_array, is_number, on_host
-from trimatte.errors import ArgumentError
+from trimatte.errors import ArgumentError, MetadataWarning, warn
+from trimatte.io.metadata import Metadata
+from trimatte.io.profiles import converted
 from trimatte.io.reading import load_picture
-from trimatte.io.sources import ImageSource
-from trimatte.io.writing import to_pillow
+from trimatte.io.sources import ImageSource, name_of
+from trimatte.ops.compositing import premultiply, unpremultiply
 from trimatte.ops.edges import feather
 from trimatte.ops.resizing import resize
 
@@ -27,29 +29,59 @@ _SMALL_SIGMA = 8.0  # pixels of the reduced image; a Gaussian hides what is fine
 _WIDER = 4  # the next, coarser estimate where a window holds next to nothing of the background
 _LITTLE = 1e-2
 
-Background = Callable[[tuple[int, int], Any], Any]
-"""What gives the background for an (height, width) and a dtype, as `composite` takes it."""
+
+class Background(Protocol):
+    """What gives the background for an (height, width) and a dtype, as `composite` takes it, in the
+    colours that the metadata of an image describe; (H, W, 4) where it is not opaque."""
+
+    def __call__(
+        self, size: tuple[int, int], dtype: Any, metadata: Metadata | None = None, /
+    ) -> Any: ...
 
 
-def fitted_background(given: ImageSource | tuple[float, float, float]) -> Background:
+def fitted_background(
+    given: ImageSource | tuple[float, float, float], *, opaque: bool = True
+) -> Background:
     """A background for images of any size: a colour, or an image that is cropped to fit.
 
     given: (r, g, b) in 0..255, a colour's name, or an image; text that names a file is an image.
+    Its depth is kept as far as the image's own goes, and its colours become those of the image's
+    profile. opaque: it must not have transparent parts.
 
-    Raises ArgumentError: the image cannot be read.
+    Raises ArgumentError: the image cannot be read, or is not opaque; when it is called: either it
+    or the image is HDR, and the other is not. MetadataWarning, then, tells what the background
+    loses.
     """
     colour = isinstance(given, tuple) or (isinstance(given, str) and not Path(given).is_file())
     if colour:
-        return lambda size, dtype: given
-    plate = to_pillow(load_picture(given)[0][:, :, :3])  # type: ignore[arg-type]
+        return lambda size, dtype, metadata=None: given
+    name = f"background {name_of(given)}"
+    plate, own = load_picture(given)  # type: ignore[arg-type]
+    if plate.shape[2] == 4 and plate[:, :, 3].min() == FULL_SCALES[plate.dtype.name]:
+        plate = plate[:, :, :3]
+    if plate.shape[2] == 4 and opaque:
+        raise ArgumentError(
+            f"{name} has transparent parts, for which the output has no alpha: put it over a "
+            "colour first"
+        )
 
-    def fitted(size: tuple[int, int], dtype: Any) -> Array:
-        pixels = np.asarray(ImageOps.fit(plate, (size[1], size[0]), Image.Resampling.LANCZOS))
-        if dtype == np.uint8:
-            return pixels
-        if dtype == np.uint16:
-            return np.asarray(pixels * np.uint16(257))
-        return np.asarray(pixels / np.float32(255))
+    @lru_cache(maxsize=1)
+    def coloured(wanted: Metadata) -> Array:
+        for sentence in own.dropped:
+            warn(f"{name}: {sentence}", MetadataWarning)
+        if own.hdr or wanted.hdr:
+            if own.cicp != wanted.cicp:
+                raise ArgumentError(
+                    f"{name} is {own.hdr or 'not HDR'}, the image is {wanted.hdr or 'not HDR'}: "
+                    "convert one of them first"
+                )
+            return plate
+        colours = converted(plate[:, :, :3], own.profile, wanted.profile)
+        return np.dstack([colours, plate[:, :, 3:]])
+
+    def fitted(size: tuple[int, int], dtype: Any, metadata: Metadata | None = None, /) -> Array:
+        wanted = (metadata or Metadata()).under("strip", "background")
+        return _in_depth(_cropped_to(coloured(wanted), size), dtype)
 
     return fitted
 
@@ -66,6 +98,27 @@ def read_colour(text: str) -> tuple[float, float, float]:
     if alpha and (listed or alpha != [255]):
         raise ValueError(f"{text!r} is not opaque")
     return red, green, blue
+
+
+def _cropped_to(plate: Array, size: tuple[int, int]) -> Array:
+    """The middle of an image that has the shape of the size, in that size."""
+    height, width = plate.shape[:2]
+    scale = min(height / size[0], width / size[1])
+    rows, columns = (max(1, round(length * scale)) for length in size)
+    top, left = (height - rows) // 2, (width - columns) // 2
+    part = np.ascontiguousarray(plate[top : top + rows, left : left + columns])
+    if part.shape[2] == 3:
+        return resize(part, size)
+    return unpremultiply(resize(premultiply(part), size))
+
+
+def _in_depth(pixels: Array, dtype: Any) -> Array:
+    """Pixels of full scale in another dtype."""
+    if pixels.dtype == dtype:
+        return pixels
+    scale = FULL_SCALES[np.dtype(dtype).name] / FULL_SCALES[pixels.dtype.name]
+    scaled = np.multiply(pixels, scale, dtype=np.float32)
+    return scaled if np.dtype(dtype).kind == "f" else np.rint(scaled).astype(dtype)
 
 
 def blurred_background(

@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from trimatte.arrays import on_host
+from trimatte.arrays import FULL_SCALES, on_host
 from trimatte.devices import DeviceArray
+from trimatte.errors import ArgumentError
 from trimatte.io.metadata import Metadata
+from trimatte.io.profiles import converted
 from trimatte.io.writing import Compression, encode_image, to_pillow, write_image
-from trimatte.ops.compositing import composite
+from trimatte.ops.compositing import color_or_plate, composite, cutout
 from trimatte.ops.cropping import SHOWS, Margin, crop_box, cropped
 from trimatte.ops.screens import Screen
 
@@ -52,7 +54,7 @@ class Result:
             the network saw at once each has its share of "segment", so that those of all images add
             up to what was spent; the time that an image waited for others is in none.
         device: where it ran: "cpu", "cuda:0".
-        metadata: what was stored beside the pixels of the image (colour profile, EXIF, XMP,
+        metadata: what was stored beside the pixels of the image (colours, EXIF, XMP, IPTC, text,
             resolution), which `image`, `save` and `encode` pass on.
     """
 
@@ -108,8 +110,16 @@ class Result:
 
     @property
     def icc_profile(self) -> bytes | None:
-        """The colour profile of the file read; None: sRGB is assumed."""
-        return self.metadata.icc_profile
+        """The colour profile of the file read, or one that says the same as its PNG chunks; None:
+        sRGB is assumed."""
+        return self.metadata.profile
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """A sentence on each thing that the file read had beside its pixels and that no cutout
+        keeps, as the gain map of an HDR photograph, and on colours without a usable profile. What
+        only some formats cannot hold is a MetadataWarning where they are written."""
+        return self.metadata.dropped
 
     @property
     def image(self) -> Image.Image:
@@ -134,10 +144,10 @@ class Result:
         """Write the cutout: PNG, WebP (lossless) or TIFF, by the suffix or by format.
 
         compression: ``"fast"``, ``"balanced"``, ``"small"`` or a level in 0..9: time for size.
-        metadata: ``"keep"``: EXIF (GPS position and owner too), XMP and resolution of the image
-        are stored with it; ``"strip"``: only the colour profile.
+        metadata: ``"keep"``: EXIF (GPS position and owner too), XMP, IPTC, text and resolution of
+        the image are stored with it; ``"strip"``: only what says what the colours mean.
 
-        Raises ArgumentError, as write_image does.
+        Raises ArgumentError and warns MetadataWarning, as write_image does.
         """
         beside = self.metadata.under(metadata, "save")
         write_image(path, self.rgba, format, compression=compression, metadata=beside)
@@ -151,17 +161,43 @@ class Result:
     ) -> bytes:
         """The cutout as the bytes of a file, as `save` would write it.
 
-        Raises ArgumentError where the format cannot hold it.
+        Raises ArgumentError where the format cannot hold it, and warns MetadataWarning as
+        write_image does.
         """
         beside = self.metadata.under(metadata, "encode")
         return encode_image(self.rgba, format, compression=compression, metadata=beside)
 
     def composite(self, background: Any, *, linear: bool = False) -> Array:
-        """The cutout over a background: (H, W, 3) of the image's dtype.
+        """The cutout over a background: (H, W, 3) of the image's dtype, or (H, W, 4) where the
+        background has an alpha channel.
 
-        background: (r, g, b) in 0..255, a colour's name, or an image of the same size and dtype.
+        background: (r, g, b) in 0..255 or a colour's name, in sRGB, which becomes the same colour
+        in the image's profile; or an image of the same size and dtype, in the image's own colours.
+
+        Raises ArgumentError: background is neither, or a colour behind HDR.
         """
-        return composite(self.foreground, self.alpha, background, linear=linear)
+        color, plate = color_or_plate(background, "composite", None)
+        if plate is None:
+            return composite(self.foreground, self.alpha, self._own(color), linear=linear)
+        if plate.ndim < 3 or plate.shape[2] < 4:
+            return composite(self.foreground, self.alpha, plate, linear=linear)
+        # Over a background that is not opaque (Porter and Duff): each colour by its share.
+        alpha, rgba = on_host(self.alpha), on_host(plate)
+        total = alpha + (1 - alpha) * (rgba[:, :, 3] / np.float32(FULL_SCALES[rgba.dtype.name]))
+        share = np.divide(alpha, total, out=np.zeros_like(alpha), where=total > 0)
+        colour = composite(on_host(self.foreground), share, rgba[:, :, :3], linear=linear)
+        return cutout(colour, total)
+
+    def _own(self, color: tuple[float, float, float]) -> tuple[float, float, float]:
+        """A colour of sRGB in [0, 1] in the image's colours, in 0..255."""
+        if self.metadata.hdr:
+            raise ArgumentError(
+                f"composite: background must be an image in the image's own colours, as these are "
+                f"HDR ({self.metadata.hdr}), got a colour of sRGB"
+            )
+        pixel = np.asarray(color, np.float32)[None, None]
+        red, green, blue = 255 * converted(pixel, None, self.metadata.profile)[0, 0]
+        return red, green, blue
 
     def crop(self, margin: Margin = 0, *, threshold: float = SHOWS) -> Result:
         """What shows of the cutout, with a margin around it: pixels, or ``"5%"`` of its longer

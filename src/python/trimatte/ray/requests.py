@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,17 +39,28 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be made of an image. format: of the file. background: (r, g, b) in 0..255 behind
-    the cutout, or None. crop: the margin around what shows, or None. only_mask: alpha, in grey."""
+    """What is to be made of an image.
 
+    model: the name of the network, or None. format: of the file. background: (r, g, b) in 0..255
+    behind the cutout, or None. crop: the margin around what shows, or None. only_mask: alpha, in
+    grey.
+    """
+
+    model: str | None = None
     format: str = "png"
     background: tuple[float, float, float] | None = None
     crop: str | None = None
     only_mask: bool = False
 
     @classmethod
-    def of(cls, options: Iterable[tuple[str, str]], accept: str | None, model: str | None) -> Asked:
-        """What options and the header Accept ask for; model: the network that is run, if one is.
+    def of(
+        cls,
+        options: Iterable[tuple[str, str]],
+        accept: str | None,
+        models: Sequence[str | None],
+    ) -> Asked:
+        """What options and the header Accept ask for. models: the names of the networks there are,
+        that of the default first, or None for none.
 
         Raises Refused: an option is not known, or not what is accepted.
         """
@@ -60,9 +71,11 @@ class Asked:
             if name in given:
                 raise Refused(400, f"{name} must be given once")
             given[name] = value
-        if given.get("model", model) != model:
-            accepted = "left out: no network is run" if model is None else f"{model}, which is run"
-            raise Refused(400, f"model must be {accepted}, got {given['model']!r:.80}")
+        model = given.get("model", models[0])
+        if model not in models:
+            names = [name for name in models if name is not None]
+            accepted = f"one of {', '.join(names)}" if names else "left out: no network is run"
+            raise Refused(400, f"model must be {accepted}, got {model!r:.80}")
         only_mask = _FLAGS.get(given.get("only_mask", "false").lower())
         if only_mask is None:
             raise Refused(400, f"only_mask must be true or false, got {given['only_mask']!r:.80}")
@@ -71,7 +84,8 @@ class Asked:
             raise Refused(400, "background must be left out with only_mask")
         colour = None if background is None else _colour(background)
         opaque = colour is not None or only_mask
-        return cls(_format(given.get("format"), accept, opaque), colour, _crop(given), only_mask)
+        format = _format(given.get("format"), accept, opaque)
+        return cls(model, format, colour, _crop(given), only_mask)
 
     @property
     def media_type(self) -> str:
@@ -90,8 +104,10 @@ class Asked:
         return result.encode(self.format)
 
 
-async def read_request(request: Any, limits: Limits, model: str | None) -> tuple[bytes, Asked]:
-    """The image of a request of Starlette, and what is asked for.
+async def read_request(
+    request: Any, limits: Limits, models: Sequence[str | None]
+) -> tuple[bytes, Asked]:
+    """The image of a request of Starlette, and what is asked for; models: as for `Asked.of`.
 
     The image is the body, or the file of a form (multipart/form-data), whose other fields are
     options as those of the query are.
@@ -101,10 +117,10 @@ async def read_request(request: Any, limits: Limits, model: str | None) -> tuple
     options, accept = request.query_params.multi_items(), request.headers.get("accept")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
-        asked = Asked.of(options, accept, model)  # before the body comes
+        asked = Asked.of(options, accept, models)  # before the body comes
         return await _body(request, limits.max_bytes), asked
     image, fields = await _form(request, await _body(request, limits.max_bytes))
-    return image, Asked.of([*options, *fields], accept, model)
+    return image, Asked.of([*options, *fields], accept, models)
 
 
 async def _body(request: Any, most: int) -> bytes:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from trimatte.errors import ArgumentError
 from trimatte.optional import require
 from trimatte.pipeline.result import Result
+from trimatte.pipeline.segmenter import Model
 from trimatte.ray.cluster import checked_cpus, checked_gpus, load
 from trimatte.ray.cutting import BatchRemover
 from trimatte.ray.limits import Limits
@@ -34,6 +37,7 @@ def service(
     batch_size: int = 8,
     batch_wait: float = 0.01,
     limits: Limits | None = None,
+    also_models: Sequence[Model] = (),
     **options: Any,
 ) -> Any:
     """An application for ``ray.serve.run``: POST /remove takes an image and answers with the
@@ -43,7 +47,7 @@ def service(
     a form (multipart/form-data) with such a file. Options are in the query, or fields of the form:
     ``format`` (png, webp or tiff, with a background or only_mask also jpeg; without it the header
     Accept says it), ``background`` (a colour), ``crop`` (pixels or percent around what shows),
-    ``only_mask`` (true: alpha, in grey), ``model`` (the one that is run, and no other). An error
+    ``only_mask`` (true: alpha, in grey), ``model`` (the name of one that was loaded). An error
     comes as JSON, ``{"error": "why"}``: 400 empty body or wrong option, 405 not POST, 406 nothing
     of Accept, 413 too large, 415 not such an image, 422 broken, or nothing to crop to, 503 too many
     wait (this one by Serve, as text), 504 the time is over. ``GET /health`` says that a replica is
@@ -57,6 +61,8 @@ def service(
             sees those of them at once that it sees at one size.
         batch_wait: seconds that a batch which is not full waits for more.
         limits: what a request may cost.
+        also_models: names or paths of further networks, which a request may ask for by ``model``;
+            each replica loads all. Options but ``card`` and ``classes`` are theirs too.
         options: of `Remover`.
 
     Raises:
@@ -71,6 +77,10 @@ def service(
     if not isinstance(batch_wait, (int, float)) or not 0 <= batch_wait <= 60:
         raise ArgumentError(
             f"service: batch_wait must be seconds in [0, 60], got {batch_wait!r:.80}"
+        )
+    if isinstance(also_models, (str, os.PathLike)):
+        raise ArgumentError(
+            f"service: also_models must be a list of names or paths, got {also_models!r:.80}"
         )
     cpus, gpus = checked_cpus(cpus, "service"), checked_gpus(gpus, "service")
     limits = Limits() if limits is None else limits
@@ -92,6 +102,7 @@ def service(
         gpus=gpus,
         batch_size=batch_size,
         batch_wait=batch_wait,
+        also_models=also_models,
     )
 
 
@@ -108,13 +119,16 @@ class _Replica:
         gpus: float,
         batch_size: int,
         batch_wait: float,
+        also_models: Sequence[Model],
     ) -> None:
         self._responses = require("starlette.responses", extra="ray", purpose="trimatte.ray")
         requests = require("starlette.requests", extra="ray", purpose="trimatte.ray")
         self._disconnect = requests.ClientDisconnect
         self._limits = limits
         self._meter = meter
-        self._remover = BatchRemover(options, cpus=cpus, gpus=gpus, batch_size=batch_size)
+        self._remover = BatchRemover(
+            options, cpus=cpus, gpus=gpus, batch_size=batch_size, also_models=also_models
+        )
         serve = load("ray.serve")
         batched = serve.batch(max_batch_size=batch_size, batch_wait_timeout_s=batch_wait)
         self._cut = batched(self._cut_batch)
@@ -169,9 +183,9 @@ class _Replica:
 
     async def _file(self, request: Any) -> tuple[bytes, str]:
         """The file that is asked for, and its media type."""
-        image, asked = await read_request(request, self._limits, self._remover.model)
+        image, asked = await read_request(request, self._limits, self._remover.models)
         await asyncio.to_thread(check_header, image, self._limits.max_pixels)
-        result = await self._cut(image)
+        result = await self._cut((image, asked.model))
         if isinstance(result, ArgumentError):
             raise Refused(422, str(result))
         if isinstance(result, Exception):
@@ -181,14 +195,16 @@ class _Replica:
         except ArgumentError as error:
             raise Refused(422, str(error)) from error
 
-    async def _cut_batch(self, images: list[bytes]) -> list[Result | Exception]:
-        self._hangs_from = time.monotonic() + _HANGS * len(images) * self._limits.seconds
+    async def _cut_batch(self, waiting: list[tuple[bytes, str | None]]) -> list[Result | Exception]:
+        """The results of images and the models that are asked for them."""
+        self._hangs_from = time.monotonic() + _HANGS * len(waiting) * self._limits.seconds
         try:
-            results = await asyncio.to_thread(self._remover.cut, images)
+            images, models = zip(*waiting, strict=True)
+            results = await asyncio.to_thread(self._remover.cut, images, models)
         finally:
             self._hangs_from = None
         self._batches += 1
-        self._images += len(images)
+        self._images += len(waiting)
         return results
 
     def _refusal(self, refused: Refused) -> Any:
