@@ -262,3 +262,19 @@ def test_frames_of_other_sizes_are_scaled_to_the_first(tmp_path: Path) -> None:
         first = seen[index].astype(int)
         assert np.abs(first - seen[index + 2 * COUNT]).mean() < 12
     assert rgba(frames(tmp_path / "out.mov")[0]).shape == (48, 64, 4)
+
+
+WHOLE = {
+    "a.mjpeg": ("mjpeg", "yuvj420p", {}),
+    "alt-ref.webm": ("libvpx", "yuv420p", {"auto-alt-ref": "1", "lag-in-frames": "8"}),
+    "b-frames.mp4": ("libx264", "yuv420p", {"bf": "3"}),
+    "a.avi": ("mpeg4", "yuv420p", {"bf": "2"}),
+    "a.asf": ("wmv2", "yuv420p", {}),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_nothing_is_said_of_whole_files(tmp_path: Path, name: str) -> None:
+    codec, layout, options = WHOLE[name]
+    source = make(tmp_path / name, codec, layout, options=options)
+    assert remove_video(source, tmp_path / "out.mov", **FAST).frames == COUNT

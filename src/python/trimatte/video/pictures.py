@@ -14,7 +14,7 @@ import numpy as np
 
 from trimatte.arrays import Array
 from trimatte.errors import ArgumentError
-from trimatte.io.frames import read_frames
+from trimatte.io.frames import frames_in, read_frames
 from trimatte.io.kinds import begins_like_a_photo, has_image_name
 from trimatte.io.metadata import Metadata
 from trimatte.io.profiles import converted
@@ -61,7 +61,7 @@ def open_clip(
         raise ArgumentError(
             f"video: fps must be left out with {name_of(source)}, which has its own times"
         )
-    if path is not None and begins_like_a_photo(path):
+    if path is not None and _is_picture(path):
         return Pictures(name_of(source), _Animated(path), _MILLISECONDS, start, end)
     return VideoFile(source, start=start, end=end, audio=audio)
 
@@ -213,6 +213,11 @@ def _like(pixels: Array, first: Array) -> Array:
         opaque = np.full(pixels.shape[:2], np.iinfo(pixels.dtype).max, pixels.dtype)
         pixels = np.dstack([pixels, opaque])
     return pixels if pixels.shape[:2] == size else np.asarray(resize(pixels, size))
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a file is an image, still or animated; a stream of JPEGs begins like one, too."""
+    return begins_like_a_photo(path) and (has_image_name(path) or frames_in(path) > 1)
 
 
 def _several(path: Path) -> list[Path] | None:
