@@ -68,13 +68,13 @@ def test_their_rate_and_a_part_of_them(run: Run, tmp_path: Path) -> None:
     assert found == pytest.approx([float(time) for time in expected], abs=0.03)
     with av.open(str(output)) as container:
         assert container.streams.video[0].average_rate == pytest.approx(23.976, abs=0.01)
-    for wrong in ("0", "x", "1/0", "-5"):
+    for wrong in ("0", "x", "1/0", "-5", "1e9"):
         code, _, err = run("video", folder, "-o", output, "--fps", wrong)
         assert (code, "--fps" in err) == (2, True)
     clip = make(tmp_path / "clip.mp4")
     with pytest.raises(ArgumentError, match="fps must be left out"):
         remove_video(clip, output, fps=25, **FAST)
-    with pytest.raises(ArgumentError, match="fps must be a number above 0"):
+    with pytest.raises(ArgumentError, match="fps must be a number in"):
         remove_video(folder, output, fps=-1, **FAST)
 
 

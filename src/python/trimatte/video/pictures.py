@@ -50,8 +50,8 @@ def open_clip(
 
     Raises ArgumentError: there is no such thing, or it is none of these.
     """
-    if fps is not None and not (isinstance(fps, Real) and 0 < fps < float("inf")):
-        raise ArgumentError(f"video: fps must be a number above 0, got {fps!r:.80}")
+    if fps is not None and not (isinstance(fps, Real) and 0.001 <= fps <= 1000):
+        raise ArgumentError(f"video: fps must be a number in 0.001..1000, got {fps!r:.80}")
     rate = _USUAL_RATE if fps is None else Fraction(fps).limit_denominator(100_000)
     path = Path(source) if isinstance(source, (str, os.PathLike)) else None
     several = None if path is None else _several(path)
