@@ -88,6 +88,23 @@ def test_png_frames_of_hdr_say_so(tmp_path: Path, transfer: str) -> None:
     assert b"cICP" not in (tmp_path / "sdr" / "000001.png").read_bytes()
 
 
+def test_png_frames_of_hdr_go_back_in(tmp_path: Path) -> None:
+    source = hdr_clip(tmp_path / "in.mkv", "PQ")
+    remove_video(source, tmp_path / "frames", **FAST)
+    remove_video(
+        tmp_path / "frames",
+        tmp_path / "out.mp4",
+        background="white",
+        codec="hevc",
+        method="difference",
+        **FAST,
+    )
+    shown = frames(tmp_path / "out.mp4")[3]
+    assert {name: int(getattr(shown, name)) for name in tags("PQ")} == tags("PQ")
+    luminance = np.frombuffer(shown.planes[0], np.uint16).reshape(48, -1)[40, 5]
+    assert (luminance - 64) / 876 == pytest.approx(WHITE["PQ"], abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("name", "match"), [("out.webm", "shows bands"), ("out.gif", "looks dull")]
 )

@@ -27,6 +27,7 @@ from tests.video.test_video import (
 )
 from trimatte import ArgumentError
 from trimatte.io.frames import ImageFrame, read_frames, write_frames
+from trimatte.io.metadata import Metadata
 from trimatte.io.reading import read_image
 from trimatte.io.writing import write_image
 from trimatte.video import VideoWarning, remove_video
@@ -67,13 +68,13 @@ def test_their_rate_and_a_part_of_them(run: Run, tmp_path: Path) -> None:
     assert found == pytest.approx([float(time) for time in expected], abs=0.03)
     with av.open(str(output)) as container:
         assert container.streams.video[0].average_rate == pytest.approx(23.976, abs=0.01)
-    for wrong in ("0", "x", "1/0", "-5"):
+    for wrong in ("0", "x", "1/0", "-5", "1e9"):
         code, _, err = run("video", folder, "-o", output, "--fps", wrong)
         assert (code, "--fps" in err) == (2, True)
     clip = make(tmp_path / "clip.mp4")
     with pytest.raises(ArgumentError, match="fps must be left out"):
         remove_video(clip, output, fps=25, **FAST)
-    with pytest.raises(ArgumentError, match="fps must be a number above 0"):
+    with pytest.raises(ArgumentError, match="fps must be a number in"):
         remove_video(folder, output, fps=-1, **FAST)
 
 
@@ -108,6 +109,23 @@ def test_images_of_other_sizes_depths_and_channels(tmp_path: Path) -> None:
     for alpha in seen[:3]:
         assert (alpha[20, 8], alpha[20, 18]) == (255, 255)
     assert (seen[3][20, 8], seen[3][20, 18]) == (255, 0)
+
+
+def test_images_of_other_colours_become_srgb(tmp_path: Path) -> None:
+    display_p3 = Metadata(png_colour=((b"cICP", bytes([12, 13, 0, 1])),))
+    reds: list[int] = []
+    for name, metadata in (("srgb", None), ("p3", display_p3)):
+        folder = tmp_path / name
+        folder.mkdir()
+        write_image(folder / "1.png", scene(0), metadata=metadata)
+        remove_video(
+            folder,
+            tmp_path / "out.mov",
+            on_frame=lambda _, result: reds.append(int(result.rgba[20, 14, 0])),
+            **FAST,
+        )
+    assert abs(reds[0] - 200) < 3
+    assert reds[1] > 205  # a P3 red is stronger than an sRGB red of the same number
 
 
 def test_a_broken_image_is_a_gap(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.video.test_video import (
     COUNT,
@@ -72,6 +73,29 @@ def test_the_alpha_of_the_input_limits_that_of_the_output(tmp_path: Path, name: 
     assert disc_of_frame_4[26] > 0.9 * full
     assert disc_of_frame_4[34:].max() < 0.05 * full
     assert seen[4][:8, :8].min() > 0.9 * full
+
+
+def test_a_transparent_colour_of_a_palette_is_alpha(tmp_path: Path) -> None:
+    stripes = np.arange(3, dtype=np.uint8).repeat(16)  # the screen, the foreground, nothing
+    picture = Image.fromarray(np.tile(stripes, (48, 1)))
+    picture.putpalette([20, 190, 30, 200, 60, 120, 0, 0, 0])
+    picture.save(tmp_path / "a.png", transparency=2)
+    source = tmp_path / "a.mov"
+    with av.open(str(tmp_path / "a.png")) as given, av.open(str(source), "w") as output:
+        copy = output.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux():
+            if packet.size:
+                packet.stream = copy
+                output.mux(packet)
+    seen: list[Any] = []
+    remove_video(
+        source,
+        tmp_path / "out.mov",
+        on_frame=lambda _, result: seen.append(result.rgba[20, :, 3]),
+        method="difference",
+        **FAST,
+    )
+    assert (seen[0][4], seen[0][24], seen[0][44]) == (0, 255, 0)
 
 
 def test_webm_of_our_own_is_read_with_its_alpha(tmp_path: Path) -> None:
@@ -262,3 +286,19 @@ def test_frames_of_other_sizes_are_scaled_to_the_first(tmp_path: Path) -> None:
         first = seen[index].astype(int)
         assert np.abs(first - seen[index + 2 * COUNT]).mean() < 12
     assert rgba(frames(tmp_path / "out.mov")[0]).shape == (48, 64, 4)
+
+
+WHOLE = {
+    "a.mjpeg": ("mjpeg", "yuvj420p", {}),
+    "alt-ref.webm": ("libvpx", "yuv420p", {"auto-alt-ref": "1", "lag-in-frames": "8"}),
+    "b-frames.mp4": ("libx264", "yuv420p", {"bf": "3"}),
+    "a.avi": ("mpeg4", "yuv420p", {"bf": "2"}),
+    "a.asf": ("wmv2", "yuv420p", {}),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_nothing_is_said_of_whole_files(tmp_path: Path, name: str) -> None:
+    codec, layout, options = WHOLE[name]
+    source = make(tmp_path / name, codec, layout, options=options)
+    assert remove_video(source, tmp_path / "out.mov", **FAST).frames == COUNT

@@ -604,7 +604,8 @@ def test_what_cannot_be_written(clip: Path, tmp_path: Path) -> None:
         ("a.mov", {"codec": "divx"}, "prores or h264"),
         ("a.mkv", {"codec": "h264"}, "holds no transparency"),
         ("none/a.mov", {}, "there is no folder"),
-        ("frames/", {"codec": "prores"}, "has no codec"),
+        ("frames/", {"codec": "prores"}, "codec must be left out with a folder"),
+        ("frames/", {"format": "mov"}, "format must be left out with a folder"),
     ):
         with pytest.raises(ArgumentError, match=message):
             remove_video(clip, f"{tmp_path}/{name}", **options, **FAST)
@@ -625,6 +626,9 @@ def test_arguments_of_the_wrong_kind(clip: Path, tmp_path: Path) -> None:
         ((5, output), {}, "source must be a path or a binary file object, got 5"),
         ((clip, 5), {}, "output must be a path or a binary file object, got 5"),
         ((clip, ""), {}, "output must be a path or a binary file object, got ''"),
+        ((clip, "a\0.mov"), {}, "output must be a path or a binary file object"),
+        ((io.StringIO(), output), {}, "source must be a path or a binary file object"),
+        ((clip, io.StringIO()), {}, "output must be a path or a binary file object"),
         ((clip, output), {"matte": b"a.mp4"}, "matte must be a path, got b'a.mp4'"),
         ((clip, output), {"start": "5"}, "start must be seconds, 0 or more, got '5'"),
         ((clip, output), {"end": "5"}, "end must be seconds, 0 or more, got '5'"),

@@ -89,7 +89,7 @@ def add_video(commands: Any) -> None:
     video.add_argument("--end", type=reader(_seconds, _TIME), metavar="T", help="end before")
     video.add_argument(
         "--fps",
-        type=reader(_rate, "frames a second, as 25 or 30000/1001"),
+        type=reader(_rate, "frames a second in 0.001..1000, as 25 or 30000/1001"),
         metavar="N",
         help="frames a second of numbered images (default: 25)",
     )
@@ -128,8 +128,11 @@ def add_video(commands: Any) -> None:
 
 
 def _rate(text: str) -> Fraction:
-    rate = Fraction(text) if not text.endswith("/0") else Fraction(0)
-    if rate <= 0:
+    try:
+        rate = Fraction(text)
+    except ZeroDivisionError:
+        raise ValueError(text) from None
+    if not Fraction(1, 1000) <= rate <= 1000:
         raise ValueError(text)
     return rate
 
@@ -148,12 +151,12 @@ def _seconds(text: str) -> float:
 
 def _video(arguments: argparse.Namespace) -> int:
     check_linear(arguments)
+    reads, writes = arguments.input == "-", arguments.output == "-"
+    check_standard(reads, writes)
     background: Any = arguments.background
     if background not in (None, "blur"):
         background = background_of(background)
     remover = key_remover(arguments) if arguments.model is None else network_remover(arguments)
-    reads, writes = arguments.input == "-", arguments.output == "-"
-    check_standard(reads, writes)
     before = None if writes else _stamp(arguments.output)
     with _progress(arguments) as report:
         try:
@@ -176,7 +179,8 @@ def _video(arguments: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             # A second Ctrl-C may have come before they were; an older file is no sign of them.
             kept = writes or _stamp(arguments.output) not in (None, before)
-            said = f"the first {report.done} frames are in {arguments.output}"
+            place = "standard output" if writes else arguments.output
+            said = f"the first {report.done} frames are in {place}"
             print(
                 f"trimatte: interrupted; {said if kept else 'nothing is written'}", file=sys.stderr
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -174,10 +175,13 @@ def _warn_of(clip: Clip) -> None:
 
 def _check_names(**names: object) -> None:
     for which, name in names.items():
-        is_file = which != "matte" and hasattr(name, "write" if which == "output" else "read")
+        takes_files = which != "matte"
+        method = "write" if which == "output" else "read"
+        is_file = hasattr(name, method) and not isinstance(name, io.TextIOBase)
+        is_name = is_path(name) and bool(str(name)) and "\0" not in str(name)
         optional = which == "matte" and name is None
-        if not (optional or is_file or (is_path(name) and str(name))):
-            kinds = "a path" if which == "matte" else "a path or a binary file object"
+        if not (optional or is_name or (takes_files and is_file)):
+            kinds = "a path or a binary file object" if takes_files else "a path"
             raise ArgumentError(f"video: {which} must be {kinds}, got {name!r}")
 
 

@@ -14,9 +14,11 @@ import numpy as np
 
 from trimatte.arrays import Array
 from trimatte.errors import ArgumentError
-from trimatte.io.frames import read_frames
+from trimatte.io.frames import frames_in, read_frames
 from trimatte.io.kinds import begins_like_a_photo, has_image_name
-from trimatte.io.reading import load_picture
+from trimatte.io.metadata import Metadata
+from trimatte.io.profiles import converted
+from trimatte.io.reading import Picture, load_picture
 from trimatte.io.sources import name_of
 from trimatte.ops.resizing import resize
 from trimatte.video.colours import Colours
@@ -29,6 +31,7 @@ _USUAL_RATE = Fraction(25)
 _USUAL_SECONDS = Fraction(1, 10)  # that browsers show a frame of which the file does not say it
 _MILLISECONDS = Fraction(1, 1000)
 _SRGB = Colours(matrix=1, full_range=True, primaries=1, transfer=1)
+_BT2020 = 9
 _NUMBER = re.compile(r"%0?(\d*)d")
 
 
@@ -47,8 +50,8 @@ def open_clip(
 
     Raises ArgumentError: there is no such thing, or it is none of these.
     """
-    if fps is not None and not (isinstance(fps, Real) and 0 < fps < float("inf")):
-        raise ArgumentError(f"video: fps must be a number above 0, got {fps!r:.80}")
+    if fps is not None and not (isinstance(fps, Real) and 0.001 <= fps <= 1000):
+        raise ArgumentError(f"video: fps must be a number in 0.001..1000, got {fps!r:.80}")
     rate = _USUAL_RATE if fps is None else Fraction(fps).limit_denominator(100_000)
     path = Path(source) if isinstance(source, (str, os.PathLike)) else None
     several = None if path is None else _several(path)
@@ -58,7 +61,7 @@ def open_clip(
         raise ArgumentError(
             f"video: fps must be left out with {name_of(source)}, which has its own times"
         )
-    if path is not None and begins_like_a_photo(path):
+    if path is not None and _is_picture(path):
         return Pictures(name_of(source), _Animated(path), _MILLISECONDS, start, end)
     return VideoFile(source, start=start, end=end, audio=audio)
 
@@ -66,7 +69,7 @@ def open_clip(
 class _Shown(NamedTuple):
     """A picture, or why there is none; when it shows and for how long, in seconds."""
 
-    pixels: Array | ArgumentError
+    picture: Picture | ArgumentError
     begins: Fraction
     lasts: Fraction
 
@@ -81,12 +84,12 @@ class _Numbered:
 
     def __iter__(self) -> Iterator[_Shown]:
         for number, path in enumerate(self._paths):
-            pixels: Array | ArgumentError
+            picture: Picture | ArgumentError
             try:
-                pixels = load_picture(path).pixels
+                picture = load_picture(path)
             except ArgumentError as error:
-                pixels = error
-            yield _Shown(pixels, number / self.rate, 1 / self.rate)
+                picture = error
+            yield _Shown(picture, number / self.rate, 1 / self.rate)
 
 
 class _Animated:
@@ -103,15 +106,15 @@ class _Animated:
         try:
             for frame in self._frames:
                 lasts = Fraction(frame.seconds).limit_denominator(1000) or _USUAL_SECONDS
-                yield _Shown(frame.pixels, begins, lasts)
+                yield _Shown(Picture(frame.pixels, self._frames.metadata), begins, lasts)
                 begins += lasts
         except ArgumentError as error:
             yield _Shown(error, begins, Fraction(0))
 
 
 class Pictures:
-    """Images as a `Clip`: of four channels, in the size and the depth of the first. One that cannot
-    be read leaves a gap."""
+    """Images as a `Clip`: of four channels, in the size and the depth of the first, in sRGB unless
+    the first is HDR. One that cannot be read leaves a gap."""
 
     def __init__(
         self,
@@ -145,14 +148,18 @@ class Pictures:
         Raises ArgumentError: none can be read.
         """
         first: Array | None = None
+        colours = _SRGB
         broken: list[ArgumentError] = []
         resized = False
-        for pixels, begins, lasts in self._shown:
+        for picture, begins, lasts in self._shown:
             if not self._range.has(begins):
                 continue
-            if isinstance(pixels, ArgumentError):
-                broken.append(pixels)
+            if isinstance(picture, ArgumentError):
+                broken.append(picture)
                 continue
+            pixels = _in_srgb(picture)
+            if first is None:
+                colours = _colours(picture.metadata)
             if first is not None and pixels.shape[:2] != first.shape[:2] and not resized:
                 resized = True
                 height, width = first.shape[:2]
@@ -164,7 +171,7 @@ class Pictures:
             first = pixels if first is None else first
             pts = (begins - (self._range.start or 0)) / self._time_base
             duration = lasts / self._time_base
-            yield Unit(Frame(pixels, round(pts), round(duration), self._time_base, _SRGB))
+            yield Unit(Frame(pixels, round(pts), round(duration), self._time_base, colours))
         if broken and first is None:
             raise ArgumentError(f"video: cannot read {self.name}: {broken[0]}") from broken[0]
         if broken:
@@ -175,6 +182,22 @@ class Pictures:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _colours(metadata: Metadata) -> Colours:
+    """Those of an image, once its profile is applied."""
+    if metadata.cicp is None or metadata.hdr is None:
+        return _SRGB
+    primaries, transfer = metadata.cicp[:2]
+    return Colours(_BT2020 if primaries == _BT2020 else _SRGB.matrix, True, primaries, transfer)
+
+
+def _in_srgb(picture: Picture) -> Array:
+    """The pixels through their profile; those of HDR as they are."""
+    pixels, metadata = picture
+    if metadata.profile is None:
+        return pixels
+    return np.dstack([converted(pixels[:, :, :3], metadata.profile, None), pixels[:, :, 3:]])
 
 
 def _like(pixels: Array, first: Array) -> Array:
@@ -190,6 +213,11 @@ def _like(pixels: Array, first: Array) -> Array:
         opaque = np.full(pixels.shape[:2], np.iinfo(pixels.dtype).max, pixels.dtype)
         pixels = np.dstack([pixels, opaque])
     return pixels if pixels.shape[:2] == size else np.asarray(resize(pixels, size))
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a file is an image, still or animated; a stream of JPEGs begins like one, too."""
+    return begins_like_a_photo(path) and (has_image_name(path) or frames_in(path) > 1)
 
 
 def _several(path: Path) -> list[Path] | None:

@@ -30,6 +30,9 @@ _BROADCAST = {"mpegts", "mpeg"}
 # Packets of sound that wait for a frame of the picture, at most.
 _MOST_PACKETS = 256
 
+# Formats that tell how long the picture is, and not only the longest track.
+_TELLING = {"mov", "matroska", "webm"}
+
 # FFmpeg's own decoders of these leave out the alpha that WebM keeps beside the picture.
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
@@ -115,7 +118,8 @@ def _can_be_waited_for(file: BinaryIO) -> bool:
 @dataclass
 class _Tally:
     """What became of the packets of the picture. end: the end of the last one, in seconds. failure:
-    why nothing could be read behind it. whole: whether all were read."""
+    why nothing could be read behind it. fields: whether a packet may be half a frame. whole:
+    whether all were read, each for a frame."""
 
     packets: int = 0
     frames: int = 0
@@ -124,11 +128,12 @@ class _Tally:
     corrupt_frames: int = 0
     end: Fraction = Fraction(0)
     failure: str | None = None
+    fields: bool = False
     whole: bool = False
 
     def notes(self, stated_end: Fraction | None, tolerance: Fraction) -> Iterator[str]:
         """What is to be said of it."""
-        lost = self.packets - self.frames if self.whole else self.refused
+        lost = self.packets - self.frames if self.whole and not self.fields else self.refused
         corrupt = max(self.corrupt_packets, self.corrupt_frames)
         if lost > 0:
             yield f"{lost} of {self.packets} frames cannot be decoded"
@@ -275,11 +280,14 @@ class VideoFile:
 
     def _first_moment(self) -> Fraction:
         begins = self._container.start_time
-        return Fraction(begins or 0, self._av.time_base) if self._is_broadcast else Fraction(0)
+        return (
+            Fraction(begins or 0, self._av.time_base)
+            if self._is_one_of(_BROADCAST)
+            else Fraction(0)
+        )
 
-    @property
-    def _is_broadcast(self) -> bool:
-        return bool(_BROADCAST & set(self._container.format.name.split(",")))
+    def _is_one_of(self, formats: set[str]) -> bool:
+        return bool(formats & set(self._container.format.name.split(",")))
 
     @property
     def total(self) -> int | None:
@@ -340,7 +348,7 @@ class VideoFile:
 
     def _packets(self) -> Iterator[Any]:
         """Those of the file, up to its end or to where it cannot be read any more."""
-        clock = _Clock(_SILENCE if self._is_broadcast else float("inf"))
+        clock = _Clock(_SILENCE if self._is_one_of(_BROADCAST) else float("inf"))
         try:
             for packet in self._container.demux(self._stream, *self.audio):
                 if packet.size:
@@ -362,8 +370,9 @@ class VideoFile:
         else:
             tally.packets += not packet.is_discard
             tally.corrupt_packets += packet.is_corrupt
-            if packet.pts is not None:
-                end = (packet.pts + (packet.duration or 0)) * packet.time_base
+            begins = packet.dts if packet.pts is None else packet.pts
+            if begins is not None:
+                end = (begins + (packet.duration or 0)) * packet.time_base
                 tally.end = max(tally.end, end)
         try:
             decoded: list[Any] = self._decoder.decode(packet)
@@ -376,6 +385,7 @@ class VideoFile:
             self._error = error
             return []
         tally.frames += len(decoded)
+        tally.fields |= any(frame.interlaced_frame for frame in decoded)
         tally.corrupt_frames += sum(frame.is_corrupt for frame in decoded)
         return decoded
 
@@ -458,7 +468,7 @@ class VideoFile:
 
     def _stated_end(self) -> Fraction | None:
         """The second that the picture is to end at, as the file says."""
-        if self._range.end is not None:
+        if self._range.end is not None or not self._is_one_of(_TELLING):
             return None
         stream = self._stream
         if stream.duration is not None:

@@ -168,10 +168,14 @@ class Target:
             file, path, suffix = output, None, ""
         else:
             file, path, suffix = None, Path(output), Path(output).suffix.lower()
-            is_folder = path.is_dir() or os.fspath(output).endswith(("/", os.sep)) or not suffix
-            if is_folder and format is None:
-                if codec is not None:
-                    raise ArgumentError(f"video: a folder of PNG files has no codec, got {codec!r}")
+            is_folder = path.is_dir() or os.fspath(output).endswith(("/", os.sep))
+            if is_folder or (not suffix and format is None):
+                for option, given in (("codec", codec), ("format", format)):
+                    if given is not None:
+                        raise ArgumentError(
+                            f"video: {option} must be left out with a folder of PNG files, got "
+                            f"{given!r}"
+                        )
                 return cls(name, _free_folder(path), None, None, "png", alpha, sound)
             path = path if _is_pipe(path) else path.resolve()
             if not path.parent.is_dir():
