@@ -45,6 +45,7 @@ _OTHER_NAMES = {
     "choke: radius": "choke",
     "despill: strength": "despill_strength",
     "feather: radius": "feather",
+    "inspector: max_pixels": "shown_pixels",
     "service: batch_size": "batch",
 }
 
