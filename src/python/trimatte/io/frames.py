@@ -58,8 +58,9 @@ _SHORTEST = 1  # of a WebP's frames, in milliseconds; two at one time would be o
 class ImageFrame(NamedTuple):
     """One frame of an animation.
 
-    pixels: (H, W, 4) uint8, straight alpha, the whole picture that shows at its time. seconds: how
-    long it shows; 0 where the file does not say.
+    pixels: the whole picture that shows at its time; as read from an animation (H, W, 4) uint8 with
+    straight alpha. seconds: how long it shows; 0 where the file does not say, which browsers take
+    for 0.1.
     """
 
     pixels: Array
