@@ -272,3 +272,6 @@ def test_more_pixels_than_pillow_takes(
         (tmp_path / f"large.{format}").write_bytes(file.getvalue())
         assert run("key", tmp_path / f"large.{format}", "--hard")[:1] == (0,)
         assert Image.MAX_IMAGE_PIXELS == 100
+    frames = [Image.fromarray(frame(i)) for i in range(COUNT)]
+    frames[0].save(tmp_path / "m.gif", save_all=True, append_images=frames[1:], disposal=2)
+    assert run("key", tmp_path / "m.gif", "--hard")[0] == 0

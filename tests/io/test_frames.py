@@ -58,8 +58,10 @@ def shown(pixels: NDArray[Any]) -> NDArray[Any]:
     [
         ("GIF", {"disposal": 2, "loop": 0}, 0),
         ("GIF", {"disposal": 2, "loop": 3}, 4),
+        ("GIF", {"disposal": 2, "loop": 65535}, 65535),
         ("GIF", {"disposal": 2}, 1),
         ("PNG", {"loop": 3}, 3),
+        ("PNG", {"loop": 100_000}, 65535),
         ("PNG", {"disposal": 1, "blend": 1}, 0),
         ("WEBP", {"lossless": True, "loop": 2}, 2),
     ],

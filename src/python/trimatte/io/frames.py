@@ -18,7 +18,7 @@ from trimatte.arrays import is_whole
 from trimatte.errors import ArgumentError, MetadataWarning, warn
 from trimatte.io.atomic import replacing
 from trimatte.io.kinds import first_frame, frame_count
-from trimatte.io.limits import MAX_PIXELS, Pixels, check_size, number_of_pixels
+from trimatte.io.limits import MAX_PIXELS, Pixels, check_size, number_of_pixels, within_limits
 from trimatte.io.metadata import Metadata, chosen, upright_size
 from trimatte.io.png import ancillary_chunks
 from trimatte.io.profiles import to_srgb
@@ -58,8 +58,9 @@ _SHORTEST = 1  # of a WebP's frames, in milliseconds; two at one time would be o
 class ImageFrame(NamedTuple):
     """One frame of an animation.
 
-    pixels: (H, W, 4) uint8, straight alpha, the whole picture that shows at its time. seconds: how
-    long it shows; 0 where the file does not say.
+    pixels: the whole picture that shows at its time; as read from an animation (H, W, 4) uint8 with
+    straight alpha. seconds: how long it shows; 0 where the file does not say, which browsers take
+    for 0.1.
     """
 
     pixels: Array
@@ -105,8 +106,9 @@ class Frames:
             return
         with encoded(self._source, "read_frames") as file, identified(file) as picture:
             for number in range(self.count):
-                picture.seek(first_frame(picture) + number)
-                pixels = _with_alpha(pixels_of(picture).pixels)
+                with within_limits(picture.size, None):  # not Pillow's
+                    picture.seek(first_frame(picture) + number)
+                    pixels = _with_alpha(pixels_of(picture).pixels)
                 yield ImageFrame(pixels, picture.info.get("duration", 0) / 1000)
 
 
@@ -135,8 +137,8 @@ def _loops(picture: Image.Image) -> int:
     """How often the frames are shown; 0: for ever."""
     loop = picture.info.get("loop")
     if picture.format == "GIF":  # how often they are repeated; not at all where nothing is said
-        return 1 if loop is None else loop and loop + 1
-    return int(loop or 0)
+        loop = 1 if loop is None else loop and loop + 1
+    return min(int(loop or 0), _MOST_LOOPS)
 
 
 def _with_alpha(pixels: Array) -> Array:
