@@ -17,6 +17,7 @@ import io
 import statistics
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import accumulate, islice
@@ -269,7 +270,9 @@ class Refinement:
 
 
 def refinement(each: Picture, remover: trimatte.Remover) -> Refinement:
-    result = remover(each.image)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", trimatte.CutoutWarning)  # an empty mask is a result too
+        result = remover(each.image)
     assert result.mask is not None
     mask = as_unit(result.mask)
     before, after = score(mask, each.truth), score(result.alpha, each.truth)

@@ -275,6 +275,7 @@ PARAMETERS: dict[str, Make] = {
     "std": _one_of((0.5, 0.5, 0.5), (1, 1, 1), (0, 1, 1), (1, 2), 3, (float("inf"),) * 3),
     "stream": _one_of(None, 0, 12345, "s"),
     "strength": _fraction,
+    "threshold": _fraction,
     "thresholds": _pair,
     "tolerance": _number,
     "transfer": _one_of(None, "auto", "srgb", "linear", "log"),

@@ -30,7 +30,7 @@ _REMOVERS: list[Remover] = []
 def check(data: bytes) -> str:
     """Takes bytes through all that reads files; says how far they came."""
     header = read_header(data)
-    shapes = set()
+    shapes: dict[Any, Any] = {}
     for read in (read_image, read_mask):
         try:
             pixels = read(data, max_pixels=MOST_PIXELS)
@@ -39,7 +39,9 @@ def check(data: bytes) -> str:
         else:
             refusal = ""
         if refusal:
-            assert refusal.startswith(f"{read.__name__}: cannot read the {len(data)} bytes given")
+            cannot = "take" if "for a mask: " in refusal else "read"
+            begin = f"{read.__name__}: cannot {cannot} the {len(data)} bytes given"
+            assert refusal.startswith(begin), refusal
             continue
         assert pixels.dtype in (np.uint8, np.uint16, np.float32), pixels.dtype
         if pixels.dtype == np.float32:
@@ -47,19 +49,20 @@ def check(data: bytes) -> str:
         assert header is not None
         assert sorted(pixels.shape[:2]) == sorted((header.height, header.width))
         assert 0 < pixels.shape[0] * pixels.shape[1] <= MOST_PIXELS
-        shapes.add(pixels.shape[:2])
-    assert len(shapes) <= 1
-    if not shapes:
+        shapes[read] = pixels.shape[:2]
+    assert len(set(shapes.values())) <= 1
+    if read_image not in shapes:
+        assert not shapes
         return "refused"
-    _cut_out(data)
+    _cut_out(data, data if read_mask in shapes else np.ones(shapes[read_image], bool))
     return "cut out"
 
 
-def _cut_out(data: bytes) -> None:
+def _cut_out(data: bytes, mask: Any) -> None:
     if not _REMOVERS:
         _REMOVERS.append(Remover(model=None))
     (remover,) = _REMOVERS
-    result = remover(data, mask=data)
+    result = remover(data, mask=mask)
     for format in ("png", "tiff") if result.rgba.dtype == np.uint8 else ("png",):
         again, metadata = load_picture(result.encode(format))
         if result.rgba.dtype != np.float32:
