@@ -270,9 +270,7 @@ class Refinement:
 
 
 def refinement(each: Picture, remover: trimatte.Remover) -> Refinement:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", trimatte.CutoutWarning)  # an empty mask is a result too
-        result = remover(each.image)
+    result = remover(each.image)
     assert result.mask is not None
     mask = as_unit(result.mask)
     before, after = score(mask, each.truth), score(result.alpha, each.truth)
@@ -483,4 +481,5 @@ PROGRAM = Program(
 
 
 if __name__ == "__main__":
+    warnings.simplefilter("ignore", trimatte.CutoutWarning)  # a mask of nothing is judged too
     sys.exit(PROGRAM.run())
