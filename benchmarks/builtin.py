@@ -41,7 +41,8 @@ from benchmarks.measuring import (
 )
 from benchmarks.reporting import Bar, Program, Section
 from trimatte import engines
-from trimatte.io.reading import read_image, read_mask
+from trimatte.io.masks import read_mask
+from trimatte.io.reading import read_image
 
 MOST_TURNS = 30
 NETWORK = (320, 320)

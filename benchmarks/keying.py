@@ -39,7 +39,8 @@ from benchmarks.measuring import (
     take_turns,
 )
 from benchmarks.reporting import Bar, Cell, Program, Section
-from trimatte.io.reading import read_image, read_mask
+from trimatte.io.masks import read_mask
+from trimatte.io.reading import read_image
 
 MOST_TURNS = 15
 PANEL_WIDTH = 480

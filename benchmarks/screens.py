@@ -17,7 +17,8 @@ from scipy.ndimage import gaussian_filter
 
 from benchmarks import scenes
 from trimatte.demo import scene as demo_scene
-from trimatte.io.reading import read_image, read_mask
+from trimatte.io.masks import read_mask
+from trimatte.io.reading import read_image
 
 Floats = npt.NDArray[np.float32]
 

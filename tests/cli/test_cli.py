@@ -19,7 +19,8 @@ from tests.conftest import GREEN, Run, picture
 from trimatte import Remover
 from trimatte.cli.main import main
 from trimatte.io import writing
-from trimatte.io.reading import read_image, read_mask
+from trimatte.io.masks import read_mask
+from trimatte.io.reading import read_image
 from trimatte.io.writing import encode_png
 
 

@@ -23,8 +23,9 @@ from trimatte.cli import watch as cli_watch
 from trimatte.cli.main import main
 from trimatte.cli.report import Report
 from trimatte.cli.watch import Arrivals
+from trimatte.io.masks import read_mask
 from trimatte.io.profiles import adobe_rgb, converted
-from trimatte.io.reading import load_picture, read_image, read_mask
+from trimatte.io.reading import load_picture, read_image
 from trimatte.io.writing import encode_png
 
 

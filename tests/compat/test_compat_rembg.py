@@ -20,7 +20,8 @@ from tests.pipeline.test_segmenting import Constant, a_photo, rembgs_mask
 from trimatte import ArgumentError, EngineError, Segmenter, TrimapWarning, engines
 from trimatte.compat import rembg
 from trimatte.compat.rembg import Session, new_session, remove
-from trimatte.io.reading import read_image, read_mask
+from trimatte.io.masks import read_mask
+from trimatte.io.reading import read_image
 from trimatte.io.writing import encode_png
 
 ndimage = pytest.importorskip("scipy.ndimage")

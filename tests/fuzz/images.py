@@ -15,7 +15,8 @@ from tests.fuzz.harness import fuzz
 from tests.helpers.png import with_chunks
 from trimatte import ArgumentError, Remover
 from trimatte.io.iptc import photoshop_segment
-from trimatte.io.reading import load_picture, read_header, read_image, read_mask
+from trimatte.io.masks import read_mask
+from trimatte.io.reading import load_picture, read_header, read_image
 
 MOST_PIXELS = 1 << 14
 

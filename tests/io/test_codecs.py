@@ -23,8 +23,9 @@ from tests.conftest import Run
 from trimatte import ArgumentError, Remover, remove
 from trimatte.demo import scene
 from trimatte.io import codecs, png, reading
+from trimatte.io.masks import read_mask
 from trimatte.io.metadata import Metadata
-from trimatte.io.reading import load_picture, read_image, read_mask
+from trimatte.io.reading import load_picture, read_image
 from trimatte.io.writing import COMPRESSION, encode_image, encode_png, write_image
 from trimatte.pipeline.result import Result
 

@@ -18,8 +18,9 @@ from tests.helpers.icc import cmyk_profile, grey_profile, wide_profile
 from tests.io.test_imageio import oriented
 from trimatte import ArgumentError, FramesWarning, MetadataWarning, Remover, remove
 from trimatte.demo import scene
+from trimatte.io.masks import read_mask
 from trimatte.io.metadata import Metadata
-from trimatte.io.reading import load_picture, read_image, read_mask
+from trimatte.io.reading import load_picture, read_image
 from trimatte.io.writing import encode_image, write_image
 
 RANDOM = np.random.default_rng(0)

@@ -27,7 +27,8 @@ import trimatte
 from tests.cases import misaligned, read_only
 from trimatte import ArgumentError, Remover, remove
 from trimatte.io.limits import unlimited_pillow
-from trimatte.io.reading import read_header, read_image, read_mask
+from trimatte.io.masks import read_mask
+from trimatte.io.reading import read_header, read_image
 from trimatte.io.writing import encode_image, encode_png, write_image
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="POSIX only")

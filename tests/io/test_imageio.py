@@ -19,7 +19,8 @@ from PIL import Image, ImageCms
 
 from trimatte import ArgumentError, chroma_key
 from trimatte.io import writing
-from trimatte.io.reading import load_picture, read_image, read_mask
+from trimatte.io.masks import read_mask
+from trimatte.io.reading import load_picture, read_image
 from trimatte.io.writing import encode_image, encode_png, write_image
 
 RANDOM = np.random.default_rng(0)

@@ -17,7 +17,8 @@ from PIL import Image
 import trimatte
 from trimatte import ArgumentError, CutoutWarning, Remover, ScreenError, remove
 from trimatte.demo import scene
-from trimatte.io.reading import read_image, read_mask
+from trimatte.io.masks import read_mask
+from trimatte.io.reading import read_image
 from trimatte.io.writing import encode_png
 
 GREEN = (40, 180, 60)

@@ -8,7 +8,8 @@ from trimatte.io.frames import (
     read_frames,
     write_frames,
 )
-from trimatte.io.reading import read_image, read_mask
+from trimatte.io.masks import read_mask
+from trimatte.io.reading import read_image
 from trimatte.io.sources import ImageSource
 from trimatte.io.writing import (
     COMPRESSION,

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from trimatte.arrays import FULL_SCALES, largest_label, plain_array
+from trimatte.arrays import plain_array
 from trimatte.errors import ArgumentError, FramesWarning, warn
 from trimatte.io.codecs import decode_jpeg
 from trimatte.io.colour_chunks import colour_chunks
@@ -52,6 +52,8 @@ from trimatte.io.sources import (
 __all__ = [
     "Header",
     "Picture",
+    "array_of",
+    "decode_source",
     "encoded",
     "identified",
     "load_picture",
@@ -59,7 +61,6 @@ __all__ = [
     "pixels_of",
     "read_header",
     "read_image",
-    "read_mask",
 ]
 
 
@@ -80,11 +81,6 @@ _DECODER_ERRORS = (
     ImageCms.PyCMSError,
 )
 
-
-# A mask may be a JPEG, whose greys are not quite grey: channels this far apart, as a part of full
-# scale, on more than this part of the pixels are a mistake.
-_CHROMA_OF_GREY, _MOST_COLOURED = 0.15, 0.01
-_PAINTED_IN_THREE = 0.9  # of the visible pixels of a painted layer; the rest are soft strokes
 
 # Tags of TIFF, and values of them.
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
@@ -141,8 +137,8 @@ def read_image(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -
     stored (display-referred); only what is not RGB is converted: CMYK and grey through their colour
     profile if they have one. The EXIF orientation is applied. Of an animation, or of a file of
     several pages, the first is read, with a FramesWarning (`read_frames` reads all frames); of a
-    Pillow image the one that it shows. Arrays are passed
-    on without a copy, (H, W) ones as three equal channels.
+    Pillow image the one that it shows. Arrays are passed on without a copy, (H, W) ones as three
+    equal channels.
 
     max_pixels: a number, or text such as ``"200M"``; images of more are refused before they are
     decoded, arrays are not. None: no limit. Pillow's own limit does not apply.
@@ -153,82 +149,11 @@ def read_image(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -
     return load_picture(source, max_pixels=max_pixels).pixels
 
 
-def read_mask(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> Array:
-    """Read a mask, trimap or alpha matte as (H, W).
-
-    source: as for read_image. A grey image gives its greys. An image with an alpha channel that is
-    not opaque everywhere gives that channel (a cutout), unless black, white and grey are painted on
-    its layer: then those, over black. uint8 or uint16, orientation applied, a profile of greys not:
-    their numbers are what is meant. Arrays (H, W) or (H, W, 1) are passed on as they are (bool and
-    float32 included). max_pixels: as for read_image.
-
-    Raises ArgumentError naming the source and the cause: also of an image in colour, and of a map
-    of labels 0, 1, 2 instead of 0 and 255.
-    """
-    array = _as_array(source, "read_mask")
-    if array is not None:
-        if array.ndim == 3 and array.shape[2] == 1:
-            array = array[:, :, 0]
-        if array.ndim != 2:
-            raise ArgumentError(
-                f"read_mask: mask must be (H, W), got {array.shape}; take one channel: mask[..., 0]"
-            )
-        return array
-    mask = _mask_in(_decode_source(source, "read_mask", max_pixels, managed=False).pixels)
-    if mask.shape[2:]:
-        problem = "it is in colour, where black and white are wanted"
-    elif largest := largest_label(mask):
-        white = np.iinfo(mask.dtype).max
-        problem = (
-            f"it holds nothing above {largest}, where white is {white}; labels have to become "
-            "black, grey and white first"
-        )
-    else:
-        return mask
-    raise ArgumentError(f"read_mask: cannot take {name_of(source)} for a mask: {problem}")
-
-
-def _mask_in(pixels: NDArray[Any]) -> NDArray[Any]:
-    """The mask that a picture means, (H, W), or the picture as it is where that is in colour."""
-    colour, full = pixels[:, :, :3], FULL_SCALES[pixels.dtype.name]
-    if pixels.shape[2] == 4 and pixels[:, :, 3].min() < full:
-        opacity = pixels[:, :, 3]
-        if not _is_painted(colour[opacity > 0]):
-            return np.ascontiguousarray(opacity)
-        return _rounded(colour[:, :, 0] * (opacity / full), pixels.dtype)
-    chroma = _chroma(colour)
-    if not chroma.any():
-        return np.ascontiguousarray(colour[:, :, 0])
-    if (chroma > _CHROMA_OF_GREY * full).mean() > _MOST_COLOURED:
-        return pixels
-    # Rec. 601, as Pillow's convert("L"), with weights that keep white white.
-    return _rounded(colour @ (np.array([19595, 38470, 7471]) / 65536), pixels.dtype)
-
-
-def _rounded(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
-    return (values if dtype.kind == "f" else np.rint(values)).astype(dtype)
-
-
-def _is_painted(visible: NDArray[Any]) -> bool:
-    """Whether visible pixels, (N, 3), are strokes in two or three greys, rather than a photograph.
-    One grey alone says nothing: the strokes' shape does."""
-    if not visible.size or visible.dtype.kind == "f" or _chroma(visible).any():
-        return False
-    shift = 8 * (visible.itemsize - 1)
-    counts = np.sort(np.bincount(visible[:, 0] >> shift, minlength=256))[::-1]
-    return bool(counts[1] and counts[:3].sum() >= _PAINTED_IN_THREE * len(visible))
-
-
-def _chroma(colour: NDArray[Any]) -> NDArray[Any]:
-    """How far the channels of each pixel lie apart."""
-    return np.asarray(colour.max(axis=-1) - colour.min(axis=-1))
-
-
 def load_picture(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> Picture:
     """read_image, with what is stored beside the pixels of the source."""
-    array = _as_array(source, "read_image")
+    array = array_of(source, "read_image")
     if array is None:
-        return _decode_source(source, "read_image", max_pixels)
+        return decode_source(source, "read_image", max_pixels)
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim == 3 and array.shape[2] == 1:
@@ -277,7 +202,7 @@ def _header_of(picture: Image.Image) -> Header:
     return Header(picture.height, picture.width, 2 if deep else 1)
 
 
-def _as_array(source: object, caller: str) -> Array | None:
+def array_of(source: object, caller: str) -> Array | None:
     """The source as an array if it is one already, else None."""
     if isinstance(source, (Image.Image, str, os.PathLike, bytes, bytearray, memoryview)):
         return None
@@ -293,7 +218,7 @@ def _advice(shape: tuple[int, ...]) -> str:
     return "; take one image of a batch" if len(shape) == 4 else ""
 
 
-def _decode_source(
+def decode_source(
     source: object, caller: str, max_pixels: Pixels | None, *, managed: bool = True
 ) -> Picture:
     """Decode a path, bytes, file object or Pillow image; every failure names the source.

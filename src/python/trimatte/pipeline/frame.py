@@ -27,8 +27,9 @@ from trimatte.arrays import (
 )
 from trimatte.devices import DeviceArray
 from trimatte.errors import ArgumentError, CutoutWarning, warn
+from trimatte.io.masks import read_mask
 from trimatte.io.metadata import Metadata
-from trimatte.io.reading import Header, load_picture, read_header, read_mask
+from trimatte.io.reading import Header, load_picture, read_header
 from trimatte.io.sources import ImageSource, measurable
 from trimatte.ops.compositing import cutout, limit_alpha
 from trimatte.ops.edges import hold_mattes
