@@ -14,6 +14,7 @@ from .pictures import split
 from .plan import Phase, Plan
 from .progress import follow
 from .readers import read, read_photographs
+from .teacher import Teacher, taught
 
 __all__ = ["add_arguments", "train"]
 
@@ -22,7 +23,23 @@ _PHASES = "128x16x3000 192x16x2000 320x8x1500"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options that `train` reads."""
-    parser.add_argument("data", nargs="+", type=Path, help="data sets: image/mask, COCO or ADE20K")
+    parser.add_argument("data", nargs="*", type=Path, help="data sets: image/mask, COCO or ADE20K")
+    parser.add_argument(
+        "--photographs",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="folders of photographs without masks, which the teacher makes",
+    )
+    parser.add_argument(
+        "--teacher",
+        default="u2netp",
+        metavar="NAME|FILE",
+        help="the network that makes them (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--card", metavar="NAME|FILE", help="how a teacher's file without a card is run"
+    )
     parser.add_argument(
         "--longest",
         type=int,
@@ -91,9 +108,16 @@ def train(options: argparse.Namespace) -> None:
     )
     network = NETWORKS[options.network]
     weights = network.load(read_checkpoint(options.weights)) if options.weights else None
-    subjects, held_out = split(
-        picture for folder in options.data for picture in read(folder, longest=options.longest)
-    )
+    longest = options.longest
+    pictures = [picture for folder in options.data for picture in read(folder, longest=longest)]
+    if options.photographs:
+        teacher = Teacher(options.teacher, options.card)
+        for folder in options.photographs:
+            photographs = list(read_photographs(folder, longest=longest))
+            sure = list(taught(photographs, teacher))
+            print(f"{folder}: {len(sure)} of {len(photographs)} photographs", flush=True)
+            pictures += sure
+    subjects, held_out = split(pictures)
     others = [
         picture
         for folder in options.backgrounds

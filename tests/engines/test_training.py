@@ -29,6 +29,7 @@ from trimatte.engines.train.mixed_precision import Doubled  # noqa: E402
 from trimatte.engines.train.pictures import Picture, split  # noqa: E402
 from trimatte.engines.train.plan import Phase, Plan  # noqa: E402
 from trimatte.engines.train.progress import follow  # noqa: E402
+from trimatte.engines.train.teacher import Teacher, is_sure, taught  # noqa: E402
 from trimatte.engines.train.trainer import Trainer, move_average  # noqa: E402
 
 
@@ -462,6 +463,40 @@ def test_the_command_trains_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFi
     NETWORKS["u2net-lite"].load(read_checkpoint(run / "best.pt"))
     train(parser.parse_args([data, *options]))
     assert "step" not in capsys.readouterr().out
+
+
+# --- the teacher ---
+
+
+@pytest.mark.parametrize(
+    ("inside", "unsure", "sure"),
+    [(0.5, 0.0, True), (0.5, 0.1, True), (0.5, 0.2, False), (0.01, 0.0, False), (0.95, 0.0, False)],
+)
+def test_mattes_that_say_little_teach_nothing(inside: float, unsure: float, sure: bool) -> None:
+    matte = np.zeros((10, 100), np.uint8)
+    matte[:, : round(100 * inside)] = 255
+    matte[:, : round(100 * unsure)] = 100
+    assert is_sure(matte) is sure
+    photograph = Picture("a", "drawn", np.zeros((10, 100, 3), np.uint8), np.zeros_like(matte))
+    assert len(list(taught([photograph], lambda _: matte))) == sure
+
+
+def test_a_teacher_is_the_published_network(models: Callable[[str], Path]) -> None:
+    """A network of random weights has no opinion: its mattes are close to one value, and no less
+    its own."""
+    teacher = Teacher(models("u2netp"), "u2netp")
+    image = np.random.default_rng(0).integers(0, 256, (40, 64, 3), np.uint8)
+    matte = teacher(image)
+    assert matte.shape == (40, 64)
+    np.testing.assert_allclose(teacher(image[:, ::-1]), matte[:, ::-1], atol=1)
+    segmenter = trimatte.Segmenter(models("u2netp"), card="u2netp", device="cpu")
+    single = (segmenter(image) + segmenter(image[:, ::-1])[:, ::-1].astype(float)) / 2
+    assert np.corrcoef(matte.ravel(), single.ravel())[0, 1] > 0.9
+
+
+def test_a_network_of_several_classes_cannot_teach() -> None:
+    with pytest.raises(trimatte.ArgumentError, match="deeplabv3plus-resnet101 tells classes apart"):
+        Teacher("deeplabv3plus-resnet101")
 
 
 @pytest.mark.slow
