@@ -341,6 +341,12 @@ def test_a_map_of_labels_is_refused(labels: list[int], dtype: Any) -> None:
         read_mask(png(np.dstack([picture] * 3)))
 
 
+def test_the_noise_of_an_empty_matte_is_no_map_of_labels() -> None:
+    picture = np.zeros((64, 64, 3), np.uint8)
+    picture[9, 9] = 2
+    assert read_mask(png(picture)).max() == 2
+
+
 def layer(grey: np.ndarray, opacity: np.ndarray) -> bytes:
     return png(np.dstack([grey, grey, grey, opacity]))
 

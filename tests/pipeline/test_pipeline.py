@@ -306,20 +306,41 @@ def test_one_pixel() -> None:
 @pytest.mark.parametrize("labels", [[0, 1], [0, 1, 2], [1, 2, 3]])
 def test_maps_of_labels_are_told(labels: list[int]) -> None:
     image = on_green()
-    given = np.resize(np.array(labels, np.uint8), image.shape[:2])
+    given = np.sort(np.resize(np.array(labels, np.uint8), image.shape[:2]), axis=1)
     message = f"nothing above {labels[-1]}"
     with pytest.raises(ArgumentError, match=f"trimap must be 0 .*{message}"):
         Remover(model=None)(image, trimap=given)
     with pytest.raises(ArgumentError, match=f"trimap must be 0 .*{message}"):
         trimatte.estimate_alpha(image, given)
-    with pytest.warns(CutoutWarning, match=f"the mask holds {message}"):
-        trimatte.refine(image, given)
-    with pytest.warns(CutoutWarning, match=f"the alpha holds {message}"):
-        trimatte.cutout(image, given)
-    with pytest.warns(CutoutWarning) as told:
-        Remover(model=None)(image, mask=given)
-    assert any(message in str(warning.message) for warning in told)
-    assert {warning.filename for warning in told} == {__file__}
+    for call, name in (
+        (lambda: trimatte.refine(image, given[::2, ::2]), "mask"),
+        (lambda: trimatte.make_trimap(given), "mask"),
+        (lambda: trimatte.cutout(image, given), "alpha"),
+    ):
+        with pytest.warns(CutoutWarning, match=f"the {name} holds {message}") as told:
+            call()
+        assert [warning.filename for warning in told] == [__file__]
+    for matting in (True, False):
+        remover = Remover(model=None, matting=matting)
+        with pytest.warns(CutoutWarning) as told:
+            remover(image, mask=given)
+        said = [str(warning.message) for warning in told]
+        assert [text.partition(" holds")[0] for text in said[:1]] == ["the mask"]
+        assert said[1:] == ["nothing is left of the image: the mask has no foreground"]
+    with pytest.warns(CutoutWarning, match=f"the garbage holds {message}") as told:
+        Remover(model=None)(image, mask=given > 0, garbage=given)
+    assert len(told) == 1
+
+
+def test_a_key_may_leave_next_to_nothing() -> None:
+    """Its alpha is no map of labels, however small its values are."""
+    image = np.full((40, 60, 3), (20, 200, 20), np.uint8)
+    image[:, ::2] = (21, 200, 20)
+    remover = Remover(
+        method="obs", key_color=(20, 200, 20), tolerance=0.0, softness=0.2, matting=False
+    )
+    with pytest.warns(CutoutWarning, match="all of it was keyed out"):
+        remover(image)
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])

@@ -26,6 +26,8 @@ bool values_are_trusted() {
 }
 
 void define_trusted(py::module_& m) {
+  m.def("is_trusted", &values_are_trusted,
+        "Whether this thread is within trusted(): arrays come from operations, not from a caller.");
   py::class_<Trusted>(
       m, "trusted",
       "Context manager: operations that this thread calls inside do not scan float samples.\n\n"

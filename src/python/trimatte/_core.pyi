@@ -11,7 +11,7 @@ class ArgumentError(Error, ValueError): ...
 class DeviceError(Error, RuntimeError): ...
 class EngineError(Error, RuntimeError): ...
 
-__all__: list[str] = ['ArgumentError', 'Cancellation', 'DeviceArray', 'DeviceError', 'EngineError', 'Error', 'Event', 'Graph', 'WorkStream', 'borrow', 'check', 'choke', 'chroma_key', 'class_probability', 'collect', 'compiler', 'composite', 'cpu_count', 'cpu_target', 'cuda_architectures', 'cuda_status', 'cutout', 'decode', 'despill', 'estimate_alpha', 'estimate_foreground', 'feather', 'fit_screen', 'free_memory', 'get_num_threads', 'gpu_facts', 'gpu_named', 'guide_alpha', 'hold_mattes', 'key_cutout', 'limit_alpha', 'make_trimap', 'place', 'plate_image', 'postprocess', 'premultiply', 'preprocess', 'project_alpha', 'resize', 'sample_alpha', 'set_num_threads', 'soft_key', 'soft_key_cutout', 'stabilize_alpha', 'subtract_plate', 'sure_mattes', 'to_device', 'to_linear', 'to_srgb', 'trusted', 'wait_for', 'window']
+__all__: list[str] = ['ArgumentError', 'Cancellation', 'DeviceArray', 'DeviceError', 'EngineError', 'Error', 'Event', 'Graph', 'WorkStream', 'borrow', 'check', 'choke', 'chroma_key', 'class_probability', 'collect', 'compiler', 'composite', 'cpu_count', 'cpu_target', 'cuda_architectures', 'cuda_status', 'cutout', 'decode', 'despill', 'estimate_alpha', 'estimate_foreground', 'feather', 'fit_screen', 'free_memory', 'get_num_threads', 'gpu_facts', 'gpu_named', 'guide_alpha', 'hold_mattes', 'is_trusted', 'key_cutout', 'limit_alpha', 'make_trimap', 'place', 'plate_image', 'postprocess', 'premultiply', 'preprocess', 'project_alpha', 'resize', 'sample_alpha', 'set_num_threads', 'soft_key', 'soft_key_cutout', 'stabilize_alpha', 'subtract_plate', 'sure_mattes', 'to_device', 'to_linear', 'to_srgb', 'trusted', 'wait_for', 'window']
 class DeviceArray:
     """
     An array in GPU memory: what operations return for arrays on a GPU.
@@ -255,6 +255,10 @@ def guide_alpha(image: typing.Any, trimap: typing.Any, device: typing.Any, strea
     ...
 def hold_mattes(alpha: typing.Any, garbage: typing.Any, core: typing.Any, device: typing.Any, stream: typing.Any) -> typing.Any:
     ...
+def is_trusted() -> bool:
+    """
+    Whether this thread is within trusted(): arrays come from operations, not from a caller.
+    """
 def key_cutout(image: typing.Any, channel: typing.SupportsInt | typing.SupportsIndex, tolerance: typing.SupportsFloat | typing.SupportsIndex, softness: typing.SupportsFloat | typing.SupportsIndex, clip: typing.Annotated[collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], "FixedSize(2)"], despill: typing.SupportsInt | typing.SupportsIndex, strength: typing.SupportsFloat | typing.SupportsIndex, premultiplied: bool, device: typing.Any, stream: typing.Any) -> typing.Any:
     ...
 def limit_alpha(alpha: typing.Any, rgba: typing.Any, device: typing.Any, stream: typing.Any) -> typing.Any:

@@ -181,7 +181,7 @@ def as_alpha(value: ArrayLike, operation: str, name: str, stream: Any = None) ->
 def as_trimap(value: ArrayLike, operation: str, name: str, stream: Any = None) -> Array:
     """A trimap as uint8: as it is, or made `three_valued` where it is of another depth."""
     array = as_array(value, operation, name, stream)
-    _refuse_labels(array, operation, name)
+    refuse_labels(array, operation, name)
     return array if array.dtype == np.uint8 else three_valued(array, operation, name, stream)
 
 
@@ -189,7 +189,6 @@ def three_valued(array: Array, operation: str, name: str, stream: Any = None) ->
     """A trimap as uint8 of 0, 128 and 255, by PyMatting's limits: known is what lies below 0.1 or
     above 0.9 of full scale."""
     _core.check(array, operation, name, color=False)
-    _refuse_labels(array, operation, name)
     return threshold(array, *TRIMAP_LIMITS[array.dtype.name], operation, stream)
 
 
@@ -205,17 +204,18 @@ def largest_label(array: Array) -> int:
 
 
 def warn_of_labels(array: Array, name: str) -> None:
-    """Warns where a mask or alpha looks like a map of labels. It may be an empty frame's noise."""
-    if largest := largest_label(array):
+    """Warns where a caller's mask or alpha looks like a map of labels. It may also be the noise of
+    an empty frame, so it is no error."""
+    if not _core.is_trusted() and (largest := largest_label(array)):
         full = np.iinfo(array.dtype).max
         warn(
-            f"the {name} holds nothing above {largest} of {full}, so hardly anything is left: of "
-            f"labels, {name} > 0 makes a mask",
+            f"the {name} holds nothing above {largest} of {full}; if these are labels, {name} > 0 "
+            "makes a mask",
             CutoutWarning,
         )
 
 
-def _refuse_labels(array: Array, operation: str, name: str) -> None:
+def refuse_labels(array: Array, operation: str, name: str) -> None:
     """Raises ArgumentError where a trimap is a map of labels."""
     if largest := largest_label(array):
         full = np.iinfo(array.dtype).max

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from trimatte.arrays import FULL_SCALES, largest_label
 from trimatte.errors import ArgumentError
@@ -18,6 +19,7 @@ __all__ = ["read_mask"]
 # A mask may be a JPEG, whose greys are not quite grey: channels this far apart, as a part of full
 # scale, on more than this part of the pixels are a mistake.
 _CHROMA_OF_GREY, _MOST_COLOURED = 0.15, 0.01
+_LEAST_LABELLED = 0.01  # of the pixels; fewer faint ones are the noise of an empty matte
 _PAINTED_IN_THREE = 0.9  # of the visible pixels of a painted layer; the rest are soft strokes
 
 
@@ -45,7 +47,7 @@ def read_mask(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) ->
     mask = _mask_in(decode_source(source, "read_mask", max_pixels, managed=False).pixels)
     if mask.shape[2:]:
         problem = "it is in colour, where black and white are wanted"
-    elif largest := largest_label(mask):
+    elif (largest := largest_label(mask)) and np.count_nonzero(mask) > _LEAST_LABELLED * mask.size:
         white = np.iinfo(mask.dtype).max
         problem = (
             f"it holds nothing above {largest}, where white is {white}; labels have to become "
@@ -63,14 +65,21 @@ def _mask_in(pixels: NDArray[Any]) -> NDArray[Any]:
         opacity = pixels[:, :, 3]
         if not _is_painted(colour[opacity > 0]):
             return np.ascontiguousarray(opacity)
-        return _rounded(colour[:, :, 0] * (opacity / full), pixels.dtype)
+        return _rounded(colour[:, :, 0] * (opacity / np.float32(full)), pixels.dtype)
     chroma = _chroma(colour)
     if not chroma.any():
         return np.ascontiguousarray(colour[:, :, 0])
     if (chroma > _CHROMA_OF_GREY * full).mean() > _MOST_COLOURED:
         return pixels
-    # Rec. 601, as Pillow's convert("L"), with weights that keep white white.
-    return _rounded(colour @ (np.array([19595, 38470, 7471]) / 65536), pixels.dtype)
+    return _luma(colour)
+
+
+def _luma(colour: NDArray[Any]) -> NDArray[Any]:
+    """Rec. 601's, (H, W)."""
+    if colour.dtype == np.uint8:
+        return np.asarray(Image.fromarray(np.ascontiguousarray(colour)).convert("L"))
+    red, green, blue = (colour[:, :, number].astype(np.float32) for number in range(3))
+    return _rounded(0.299 * red + 0.587 * green + 0.114 * blue, colour.dtype)
 
 
 def _rounded(values: NDArray[Any], dtype: Any) -> NDArray[Any]:

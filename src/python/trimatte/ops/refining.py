@@ -93,9 +93,10 @@ def refine(
     pixels = _core.place(pixels, device, "refine")
     if stream is not None and not isinstance(pixels, DeviceArray):
         raise ArgumentError(f"refine: stream must be None for work on the CPU, got {stream!r:.80}")
-    _, trimap = trimap_of_mask(
-        beside(coarse, pixels), pixels, network_size=network_size, radius=radius, stream=stream
-    )
+    with _core.trusted():  # both have been checked
+        _, trimap = trimap_of_mask(
+            beside(coarse, pixels), pixels, network_size=network_size, radius=radius, stream=stream
+        )
     refined = solve(pixels, trimap, quality=quality, stream=stream)
     return _to_host(refined) if moves else refined
 

@@ -23,6 +23,7 @@ from trimatte.arrays import (
     as_alpha,
     as_array,
     is_on_gpu,
+    refuse_labels,
     three_valued,
 )
 from trimatte.devices import DeviceArray
@@ -53,7 +54,7 @@ _BAND = (4.0, 2.0)
 _NARROWEST_BAND = (2.0, 1.0)
 _BAND_SIDE = 320
 
-_LEAST_SEEN = 0.01  # of full opacity
+_LEAST_SEEN = 0.02  # of full opacity
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,9 @@ def _placed(array: Array | None, pixels: Array, name: str, *, sized: bool) -> An
         raise ArgumentError(
             f"Remover: the {name} must have the image's size {pixels.shape[:2]}, got {array.shape}"
         )
-    if name != "trimap":
+    if name == "trimap":
+        refuse_labels(array, "Remover", name)
+    else:
         array = as_alpha(array, "Remover", name)
     _core.check(array, "Remover", name, color=False)
     return beside(array, pixels)

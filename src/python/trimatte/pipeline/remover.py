@@ -145,6 +145,7 @@ class Remover:
         max_pixels: Pixels | None = MAX_PIXELS,
         max_queue: int = 64,
     ) -> None:
+        # First, as locals() are then the options and nothing else; a pickle holds them.
         self._options = {name: value for name, value in locals().items() if name != "self"}
         self._lifetime = threading.Lock()  # of the next four
         self._closed = False

@@ -68,6 +68,7 @@ class Segmenter:
         batch_size: int = 1,
         progress: Callable[[str, float], None] | None = None,
     ) -> None:
+        # First, as locals() are then the options and nothing else; a pickle holds them.
         self._options = {name: value for name, value in locals().items() if name != "self"}
         from trimatte import engines
 
