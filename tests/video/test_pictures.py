@@ -72,6 +72,8 @@ def test_their_rate_and_a_part_of_them(run: Run, tmp_path: Path) -> None:
         code, _, err = run("video", folder, "-o", output, "--fps", wrong)
         assert (code, "--fps" in err) == (2, True)
     clip = make(tmp_path / "clip.mp4")
+    remove_video(folder, output, fps=np.float32(12.5), **FAST)  # type: ignore[arg-type]
+    assert times(output) == [Fraction(2 * i, 25) for i in range(COUNT)]
     with pytest.raises(ArgumentError, match="fps must be left out"):
         remove_video(clip, output, fps=25, **FAST)
     with pytest.raises(ArgumentError, match="fps must be a number in"):

@@ -52,7 +52,7 @@ def open_clip(
     """
     if fps is not None and not (isinstance(fps, Real) and 0.001 <= fps <= 1000):
         raise ArgumentError(f"video: fps must be a number in 0.001..1000, got {fps!r:.80}")
-    rate = _USUAL_RATE if fps is None else Fraction(fps).limit_denominator(100_000)
+    rate = _USUAL_RATE if fps is None else _exactly(fps).limit_denominator(100_000)
     path = Path(source) if isinstance(source, (str, os.PathLike)) else None
     several = None if path is None else _several(path)
     if several is not None:
@@ -64,6 +64,11 @@ def open_clip(
     if path is not None and _is_picture(path):
         return Pictures(name_of(source), _Animated(path), _MILLISECONDS, start, end)
     return VideoFile(source, start=start, end=end, audio=audio)
+
+
+def _exactly(number: float | Fraction) -> Fraction:
+    """A real number, also one of NumPy's, as a fraction."""
+    return number if isinstance(number, Fraction) else Fraction(float(number))
 
 
 class _Shown(NamedTuple):

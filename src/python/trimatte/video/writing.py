@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -281,12 +283,21 @@ class _Pipe:
         try:
             rest = memoryview(data)
             while rest and self._error is None:
-                rest = rest[self._file.write(rest) :]
+                rest = rest[self._taken(rest) :]
         except OSError as error:
             self._error = error
         except ValueError as error:  # it is closed
             self._error = OSError(str(error))
         return len(data)
+
+    def _taken(self, data: memoryview) -> int:
+        """How many bytes the file took."""
+        count: int | None = self._file.write(data)
+        if count is None and not isinstance(self._file, io.RawIOBase):
+            return len(data)  # a class of the user's, which does not say
+        if not count:
+            raise BlockingIOError(errno.EAGAIN, "it takes no more at the moment")
+        return count
 
     def check(self) -> None:
         """Raises what `write` could not."""
@@ -299,7 +310,8 @@ class _Pipe:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
             self.check()
-            self._file.flush()
+            if hasattr(self._file, "flush"):
+                self._file.flush()
         if self._is_ours:
             with suppress(OSError):  # of what is still to be written, once that has failed
                 self._file.close()
@@ -338,7 +350,7 @@ def _colours(frame: Frame, pixels: Array) -> Colours:
 
 
 def _png_colours(colours: Colours) -> Metadata | None:
-    """What is to be said in a PNG of the colours: nothing of those of standard screens."""
+    """The cICP chunk for HDR colours; None for SDR."""
     if colours.hdr is None:
         return None
     rgb, full_range = 0, 1
