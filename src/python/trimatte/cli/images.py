@@ -175,12 +175,12 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="images that are cut out at once; others are read and written beside them (default: "
-        "as keeps all cores busy)",
+        "enough to use every core)",
     )
     folders.add_argument(
         "--max-memory",
         metavar="SIZE",
-        help="what all images in flight may take together, as 2GiB (default: few are in flight)",
+        help="what all images in flight may take together, e.g. 2GiB (default: few are in flight)",
     )
 
 

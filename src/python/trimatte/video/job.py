@@ -141,7 +141,7 @@ def remove_video(
     begun = time.perf_counter()
     _check_names(source=source, output=output, matte=matte)
     if linear and background is None:
-        raise ArgumentError("video: linear is about the background: give one")
+        raise ArgumentError("video: linear requires background")
     cut = _video_remover(remover, stabilize, options)
     targets = [Target.of(output, codec, format, alpha=background is None)]
     if matte is not None:
