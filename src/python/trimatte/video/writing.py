@@ -19,6 +19,7 @@ from trimatte.arrays import Array
 from trimatte.errors import ArgumentError
 from trimatte.io.atomic import adding_to, replacing, replacing_path
 from trimatte.io.frames import ImageFrame, encode_frames
+from trimatte.io.limits import MAX_PIXELS
 from trimatte.io.metadata import Metadata
 from trimatte.io.sources import name_of
 from trimatte.io.writing import to_pillow, write_image
@@ -227,13 +228,19 @@ def _codec(container: _Container, codec: str | None, alpha: bool, suffix: str) -
 
 
 class Sink(Protocol):
-    """What takes frames and packets of sound in their order."""
+    """Where frames and sound are written. Each method raises ArgumentError, OSError or PyAV's
+    FFmpegError where that fails; `open_sink` makes ArgumentErrors of them."""
 
-    def picture(self, frame: Frame, pixels: Array) -> None: ...
+    def picture(self, frame: Frame, pixels: Array) -> None:
+        """Writes what was made of a frame: (H, W), (H, W, 3) or (H, W, 4), uint8 or uint16, all of
+        one shape and dtype; frames come in the order of their pts."""
 
-    def sound(self, packets: Sequence[Any]) -> None: ...
+    def sound(self, packets: Sequence[Any]) -> None:
+        """Writes packets of the clip's tracks, in the order of each; also before the first
+        picture. What has no place for sound ignores them."""
 
-    def finish(self) -> None: ...
+    def finish(self) -> None:
+        """Writes what is held back; called once, after all else, unless something failed."""
 
 
 @contextmanager
@@ -398,11 +405,23 @@ class _Animation:
         hdr = _colours(frame, pixels).hdr
         if hdr and not self._pictures:
             self._clip.notes.append(f"its {hdr} looks dull in an animated image")
-        if self._format == "gif":  # 8 bits are all it has
-            pixels = np.asarray(to_pillow(pixels))
-        self._pictures.append(pixels)
+        self._check_total(pixels)
+        self._pictures.append(np.asarray(to_pillow(pixels)))  # of 8 bits, as they are stored
         begins = frame.pts * frame.time_base
         self._times[-1:] = [begins, begins + frame.duration * frame.time_base]
+
+    def _check_total(self, pixels: Array) -> None:
+        """Raises ArgumentError where the frames will be, or are, too many to be held."""
+        height, width = pixels.shape[:2]
+        count = len(self._pictures) + 1
+        if count == 1:
+            count = max(count, self._clip.total or 0)
+        if count * height * width > MAX_PIXELS:
+            raise ArgumentError(
+                f"video: {count} frames of {width} x {height} are too many for an animated image, "
+                f"which is held in memory: they may have {MAX_PIXELS} pixels together; give start= "
+                "and end=, or write a video"
+            )
 
     def sound(self, packets: Sequence[Any]) -> None:
         """There is no place for it."""
