@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from trimatte.cli.cutting import CutoutWriter, background_behind
+from trimatte.cli.cutting import CutoutWriter
 from trimatte.cli.files import FilePlan, plan_jobs
 from trimatte.cli.options import (
     KEY_BAND,
@@ -24,6 +24,7 @@ from trimatte.cli.options import (
     network_remover,
     pixels,
 )
+from trimatte.cli.outputs import background_behind
 from trimatte.cli.parsing import reader
 from trimatte.cli.report import Report, reporting
 from trimatte.cli.standard import is_missing

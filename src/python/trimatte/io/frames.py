@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from trimatte.arrays import is_whole, with_alpha
 from trimatte.errors import ArgumentError, MetadataWarning, warn
 from trimatte.io.atomic import replacing
-from trimatte.io.kinds import first_frame, frame_count
+from trimatte.io.kinds import first_frame, frame_count, may_be_animated
 from trimatte.io.limits import MAX_PIXELS, Pixels, check_size, number_of_pixels, within_limits
 from trimatte.io.metadata import Metadata, chosen, upright_size
 from trimatte.io.png import ancillary_chunks
@@ -115,8 +115,11 @@ class Frames:
 def frames_in(source: ImageSource) -> int:
     """How many frames an encoded image has, by its header; 1 of what cannot be read, too."""
     try:
-        with encoded(source, "read_frames") as file, identified(file) as picture:
-            return frame_count(picture)
+        with encoded(source, "read_frames") as file:
+            if not may_be_animated(file):
+                return 1
+            with identified(file) as picture:
+                return frame_count(picture)
     except ArgumentError:
         return 1
 
