@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.conftest import Run
+from trimatte.cli.parsing import as_typed
 from trimatte.io.writing import encode_png
 
 MISTAKES = {
@@ -89,3 +91,27 @@ def test_of_an_image_in_the_words_of_the_command_line(
     assert code == 1
     assert "--key-color names its colour" in err
     assert "--key-color names its colour" in out
+
+
+@pytest.mark.parametrize(
+    ("said", "typed"),
+    [
+        ("cannot read '/x/my format=png photo.jpg'", "cannot read '/x/my format=png photo.jpg'"),
+        ('cannot read "it\'s format=png": no', 'cannot read "it\'s format=png": no'),
+        (r"cannot read 'a \'b\' format=png'", r"cannot read 'a \'b\' format=png'"),
+        ("'must be None' must be None", "'must be None' must be left out"),
+        ("the image's format=png and the file's", "the image's --format png and the file's"),
+        ("format='p g' or format=\"it's\"", "--format p g or --format it's"),
+    ],
+)
+def test_quoted_text_stays_as_it_is(said: str, typed: str) -> None:
+    assert as_typed(said, Namespace(spelling={"format": "--format"})) == typed
+
+
+def test_the_name_of_a_file_stays_as_it_is(run: Run, tmp_path: Path) -> None:
+    photo = tmp_path / "my format=png photo.jpg"
+    photo.write_bytes(b"no image")
+    code, _, err = run(photo, "-o", tmp_path / "out.png")
+    assert (code, "my format=png photo.jpg" in err) == (1, True)
+    code, _, err = run(photo, "--bg", photo, "-o", tmp_path / "out.png")
+    assert (code, "my format=png photo.jpg" in err) == (1, True)

@@ -15,8 +15,12 @@ from PIL import Image
 
 from tests.conftest import GREEN, Run, picture
 from trimatte import Remover
+from trimatte.cli import cutting
+from trimatte.cli import files as cli_files
 from trimatte.cli import watch as cli_watch
+from trimatte.cli.files import FilePlan, images_in
 from trimatte.imageio import encode_png, read_frames, read_image
+from trimatte.io import frames as io_frames
 from trimatte.io import kinds
 from trimatte.ops.cropping import crop_box
 
@@ -122,6 +126,34 @@ def test_a_frame_that_fails_fails_its_file_alone(run: Run, tmp_path: Path) -> No
     assert lines["b.gif"]["frames"] == COUNT
     assert err.endswith("trimatte: 3 of 4 images cut out\n")
     assert not (tmp_path / "out" / "c.png").exists()
+
+
+def test_each_image_is_asked_once_whether_it_is_animated(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    frames = [Image.fromarray(frame(i)) for i in range(COUNT)]
+    for name in ("a.jpg", "b.jpg", "c.gif", "d.png", "e.gif", "f.jpg"):
+        more: dict[str, Any] = {"save_all": True, "append_images": frames[1:]}
+        frames[0].save(tmp_path / "in" / name, **(more if name == "c.gif" else {}))
+    asked: list[str] = []
+    opened: list[str | None] = []
+    frames_in, identified = cutting.frames_in, io_frames.identified
+
+    def ask(source: Path) -> int:
+        asked.append(source.name)
+        return frames_in(source)
+
+    def identify(file: Any) -> Image.Image:
+        picture = identified(file)
+        opened.append(picture.format)
+        return picture
+
+    monkeypatch.setattr(cutting, "frames_in", ask)
+    monkeypatch.setattr(io_frames, "identified", identify)
+    assert run("key", tmp_path / "in", "-o", tmp_path / "out")[0] == 0
+    assert asked == ["a.jpg", "b.jpg", "c.gif", "d.png", "e.gif", "f.jpg"]
+    assert set(opened) == {"GIF", "PNG"}  # how a JPEG begins says enough
 
 
 def test_all_frames_together_are_limited(run: Run, animation: Path, tmp_path: Path) -> None:
@@ -275,3 +307,19 @@ def test_more_pixels_than_pillow_takes(
     frames = [Image.fromarray(frame(i)) for i in range(COUNT)]
     frames[0].save(tmp_path / "m.gif", save_all=True, append_images=frames[1:], disposal=2)
     assert run("key", tmp_path / "m.gif", "--hard")[0] == 0
+
+
+def test_hidden_files_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (".hidden", "photo", ".thumb.png"):
+        (tmp_path / name).write_bytes(encode_png(picture()))
+    opened: list[str] = []
+
+    def begins(path: Path) -> bool:
+        opened.append(path.name)
+        return kinds.begins_like_a_photo(path)
+
+    monkeypatch.setattr(cli_files, "begins_like_a_photo", begins)
+    plan = FilePlan()
+    assert list(images_in(tmp_path, False, set(), plan)) == [tmp_path / "photo"]
+    assert opened == ["photo"]
+    assert {path.name for path in plan.others} == {".hidden", ".thumb.png"}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, features
 
 from tests.helpers.icc import wide_profile
 from trimatte.errors import ArgumentError
@@ -23,10 +23,23 @@ from trimatte.imageio import (
     read_image,
     write_frames,
 )
+from trimatte.io.frames import frames_in
 from trimatte.io.metadata import Metadata
 from trimatte.io.profiles import to_srgb
 
 SECONDS = [0.1, 0.2, 0.3, 0.4]
+
+
+@pytest.mark.parametrize("format", ["gif", "png", "webp", "avif"])
+def test_animations_are_known_by_how_they_begin(format: str) -> None:
+    if format == "avif" and not features.check("avif"):
+        pytest.skip("test_frames: needs a Pillow that writes AVIF")
+    data = io.BytesIO()
+    pictures = [picture.convert("RGB") for picture in moving()]
+    pictures[0].save(data, format, save_all=True, append_images=pictures[1:])
+    assert frames_in(data.getvalue()) == 4
+    pictures[0].save(still := io.BytesIO(), format)
+    assert frames_in(still.getvalue()) == 1
 
 
 def moving(opaque: bool = True) -> list[Image.Image]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,9 @@ from trimatte.io.frames import ImageFrame, read_frames, write_frames
 from trimatte.io.metadata import Metadata
 from trimatte.io.reading import read_image
 from trimatte.io.writing import write_image
-from trimatte.video import VideoWarning, remove_video
+from trimatte.video import VideoWarning, remove_video, writing
+from trimatte.video.colours import Colours
+from trimatte.video.frames import Frame
 
 
 def numbered(folder: Path, name: str = "{:04d}.png", first: int = 1) -> Path:
@@ -72,6 +75,8 @@ def test_their_rate_and_a_part_of_them(run: Run, tmp_path: Path) -> None:
         code, _, err = run("video", folder, "-o", output, "--fps", wrong)
         assert (code, "--fps" in err) == (2, True)
     clip = make(tmp_path / "clip.mp4")
+    remove_video(folder, output, fps=np.float32(12.5), **FAST)  # type: ignore[arg-type]
+    assert times(output) == [Fraction(2 * i, 25) for i in range(COUNT)]
     with pytest.raises(ArgumentError, match="fps must be left out"):
         remove_video(clip, output, fps=25, **FAST)
     with pytest.raises(ArgumentError, match="fps must be a number in"):
@@ -189,6 +194,29 @@ def test_too_many_frames_a_second_for_a_gif_are_said(tmp_path: Path) -> None:
     clip = make(tmp_path / "fast.mkv", times=[10 * i for i in range(COUNT)])
     with pytest.warns(VideoWarning, match="too many for a GIF"):
         remove_video(clip, tmp_path / "out.gif", **FAST)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_animation_that_would_not_fit_in_memory_is_refused(
+    tmp_path: Path, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = make(tmp_path / ("clip.mkv" if known else "clip.h264"))
+    monkeypatch.setattr(writing, "MAX_PIXELS", 6 * 48 * 64)
+    count = COUNT if known else 7  # it is said as soon as it is known
+    with pytest.raises(ArgumentError, match=rf"{count} frames of 64 x 48 are too many .* start= "):
+        remove_video(clip, tmp_path / "out.webp", **FAST)
+    assert not (tmp_path / "out.webp").exists()
+    monkeypatch.setattr(writing, "MAX_PIXELS", COUNT * 48 * 64)
+    remove_video(clip, tmp_path / "out.webp", **FAST)
+
+
+@pytest.mark.parametrize("format", ["gif", "webp", "png"])
+def test_an_animation_holds_frames_of_8_bits(format: str) -> None:
+    animation = writing._Animation(format, SimpleNamespace(total=None, notes=[]))  # type: ignore[arg-type]
+    pixels = np.full((4, 4, 4), 65535, np.uint16)
+    colours = Colours(matrix=1, full_range=True, primaries=1, transfer=1)
+    animation.picture(Frame(pixels, 0, 1, Fraction(1, 25), colours), pixels)
+    assert [picture.dtype for picture in animation._pictures] == [np.uint8]
 
 
 def test_an_animation_that_fails_leaves_nothing(tmp_path: Path) -> None:

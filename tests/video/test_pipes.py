@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import os
 import subprocess
 import sys
 import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from tests.conftest import Run
 from tests.video.test_video import COUNT, FAST, QUICK, frames, make, packets, sound_codec, times
 from trimatte import ArgumentError
 from trimatte.video import remove_video
+from trimatte.video.reading import _Source
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="test_pipes: needs POSIX pipes")
 
@@ -72,6 +75,75 @@ def test_named_pipes(stream: Path, tmp_path: Path) -> None:
     path = tmp_path / "out.mkv"
     path.write_bytes(received[0])
     assert len(frames(path)) == COUNT
+
+
+def test_from_a_connection_that_stays_open(stream: Path, tmp_path: Path) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            data = stream.read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        serving = threading.Thread(target=server.handle_request)
+        serving.start()
+        connection = http.client.HTTPConnection(*server.server_address[:2])
+        connection.request("GET", "/")
+        remove_video(connection.getresponse(), tmp_path / "out.mkv", **FAST)  # type: ignore[arg-type]
+        connection.close()
+        serving.join()
+    assert len(frames(tmp_path / "out.mkv")) == COUNT
+
+
+@pytest.mark.parametrize("read", [0, 4])
+def test_a_pipe_that_stays_open_and_whose_head_was_read(stream: Path, read: int) -> None:
+    # The descriptor has nothing more to give: the whole video is in Python's buffer.
+    data = stream.read_bytes()[: 188 * 40]
+    given, taken = os.pipe()
+    with os.fdopen(given, "rb", 1 << 16) as source, os.fdopen(taken, "wb", 0) as writer:
+        writer.write(b"head"[:read] + data)
+        assert source.read(read) == b"head"[:read]
+        file = _Source(source)
+        assert file.read(188) == data[:188]
+        rest = b""
+        while len(rest) < len(data) - 188:
+            rest += file.read(1 << 16)
+        assert rest == data[188:]
+        file.stop()
+        assert file.read(1) == b""
+
+
+@pytest.mark.parametrize("format", ["mkv", "gif"])
+def test_a_file_object_need_not_say_how_much_it_took(stream: Path, format: str) -> None:
+    class Silent:
+        def __init__(self) -> None:
+            self.data = bytearray()
+
+        def write(self, data: bytes) -> None:
+            self.data += data
+
+    output = Silent()
+    remove_video(stream, output, format=format, **FAST)  # type: ignore[arg-type]
+    assert len(output.data) > 1000
+
+
+def test_a_raw_file_that_takes_nothing_is_an_error(stream: Path) -> None:
+    class Full(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any) -> int:
+            return None  # type: ignore[return-value]  # it would block
+
+    with pytest.raises(ArgumentError, match=r"cannot write .*takes no more"):
+        remove_video(stream, Full(), format="mkv", **FAST)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("format", ["mov", "mp4", "none-such", None])

@@ -632,7 +632,7 @@ def test_arguments_of_the_wrong_kind(clip: Path, tmp_path: Path) -> None:
         ((clip, output), {"matte": b"a.mp4"}, "matte must be a path, got b'a.mp4'"),
         ((clip, output), {"start": "5"}, "start must be seconds, 0 or more, got '5'"),
         ((clip, output), {"end": "5"}, "end must be seconds, 0 or more, got '5'"),
-        ((clip, output), {"linear": True}, "linear is about the background"),
+        ((clip, output), {"linear": True}, "linear requires background"),
     ):
         arguments: Any = options
         with pytest.raises(ArgumentError, match=re.escape(message)):
@@ -787,7 +787,7 @@ def test_the_command_puts_a_background_behind(run: Run, clip: Path, tmp_path: Pa
     assert rgba(frames(output)[3])[40, 5, 2] > 190
     for options, message in (
         (["--background", "nothing"], "neither a file nor an opaque colour"),
-        (["--linear"], "--linear is about --background"),
+        (["--linear"], "--linear requires --background"),
         (["--start", "1:2:3:4"], "--start"),
         (["--end", "1:-30"], "--end"),
         (["--end", "nan"], "--end"),

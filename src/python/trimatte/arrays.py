@@ -281,6 +281,27 @@ def depth_code(dtype: npt.DTypeLike, operation: str) -> int:
     return _DEPTHS[name]
 
 
+def in_depth(pixels: Array, dtype: npt.DTypeLike) -> Array:
+    """Samples of uint8, uint16 or float32 in another of these, full scale staying full scale; to
+    whole numbers they are rounded, and floats clipped to [0, 1]."""
+    wanted = np.dtype(dtype)
+    if pixels.dtype == wanted:
+        return pixels
+    full = FULL_SCALES[wanted.name]
+    scaled = np.multiply(pixels, full / FULL_SCALES[pixels.dtype.name], dtype=np.float32)
+    if wanted.kind == "f":
+        return scaled
+    return np.rint(scaled, out=scaled).clip(0, full, out=scaled).astype(wanted)
+
+
+def with_alpha(pixels: Array) -> Array:
+    """(H, W, 4): the pixels of (H, W, 3), all opaque, or those of (H, W, 4) as they are."""
+    if pixels.shape[2] == 4:
+        return pixels
+    opaque = np.full(pixels.shape[:2], FULL_SCALES[pixels.dtype.name], pixels.dtype)
+    return np.dstack([pixels, opaque])
+
+
 def as_key_color(value: KeyColorLike, operation: str, *, auto: bool = True) -> KeyColor:
     """A key colour as its name or as three Python floats in 0..255.
 

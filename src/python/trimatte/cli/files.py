@@ -62,12 +62,12 @@ class FileJob:
 
     @property
     def name(self) -> str:
-        """The image's, for a line of text."""
+        """The image's name, for a line of text."""
         return "standard input" if self.source is None else in_a_line(self.source)
 
     @property
     def output_name(self) -> str:
-        """The cutout's, likewise."""
+        """The cutout's name, for a line of text."""
         return "standard output" if self.output is None else in_a_line(self.output)
 
 
@@ -205,8 +205,9 @@ def images_in(
         ]
         for name in files:
             file = place / name
-            looks_so = has_image_name(name) or (by_content and begins_like_a_photo(file))
-            if looks_so and not name.startswith("."):
+            if not name.startswith(".") and (
+                has_image_name(name) or (by_content and begins_like_a_photo(file))
+            ):
                 yield file
             else:
                 plan.others.append(file)

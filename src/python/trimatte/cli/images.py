@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from trimatte.cli.cutting import CutoutWriter, background_behind
+from trimatte.cli.cutting import CutoutWriter
 from trimatte.cli.files import FilePlan, plan_jobs
 from trimatte.cli.options import (
     KEY_BAND,
@@ -24,6 +24,7 @@ from trimatte.cli.options import (
     network_remover,
     pixels,
 )
+from trimatte.cli.outputs import background_behind
 from trimatte.cli.parsing import reader
 from trimatte.cli.report import Report, reporting
 from trimatte.cli.standard import is_missing
@@ -175,12 +176,12 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="images that are cut out at once; others are read and written beside them (default: "
-        "as keeps all cores busy)",
+        "enough to use every core)",
     )
     folders.add_argument(
         "--max-memory",
         metavar="SIZE",
-        help="what all images in flight may take together, as 2GiB (default: few are in flight)",
+        help="what all images in flight may take together, e.g. 2GiB (default: few are in flight)",
     )
 
 

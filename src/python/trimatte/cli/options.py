@@ -264,7 +264,7 @@ def _despill(given: str | None) -> str | None:
 def check_linear(arguments: argparse.Namespace) -> None:
     """Raises UsageError where there is --linear but no --background."""
     if arguments.linear and arguments.background is None:
-        raise UsageError("--linear is about --background: give one")
+        raise UsageError("--linear requires --background")
 
 
 def check_standard(reads: bool, writes: bool) -> None:

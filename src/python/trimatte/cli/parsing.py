@@ -15,6 +15,8 @@ __all__ = ["Parser", "UsageError", "as_typed", "reader"]
 
 T = TypeVar("T")
 
+_QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""  # by repr()
+
 _COMMANDS_OF_REMBG = {
     "i": "`trimatte IN -o OUT`",
     "p": "`trimatte FOLDER -r -o OUT`",
@@ -123,8 +125,8 @@ def reader(read: Callable[[str], T], accepted: str) -> Callable[[str], T]:
 def as_typed(message: BaseException | str, arguments: argparse.Namespace) -> str:
     """An error or a warning of the library as the command line says it.
 
-    Options have their names there instead of those of Python's arguments, and the function that a
-    message begins with is left out.
+    Replaces Python argument names by option names, and leaves out the function that a message
+    begins with. Quoted text, such as the name of a file, stays as it is.
     """
     text = str(message)
     spelling: dict[str, str] = getattr(arguments, "spelling", {})
@@ -139,15 +141,25 @@ def as_typed(message: BaseException | str, arguments: argparse.Namespace) -> str
         option = spelling.get(match["name"])
         if option is None:
             return match[0]
-        value = (match["value"] or "").strip("'")
+        value = (match["value"] or "").strip("'\"")
         return f"{option} {value}" if value and match["name"] != "accept_license" else option
 
-    text = re.sub(r"(?<![\w'/.-])(?P<name>[a-z]\w*)=(?P<value>'[^']*'|[\w.]+)?", keyword, text)
+    text = _replaced(
+        rf"(?<![\w'/.-])(?P<name>[a-z]\w*)=(?P<value>{_QUOTED}|[\w.]+)?", keyword, text
+    )
     first = re.match(r"(?:the )?(\w+)(?= must | is |: )", text)
     if first and first[1] in spelling:
         text = spelling[first[1]] + text[first.end() :]
-    return re.sub(r"must be None(?:,| or) ", "must be ", text).replace(
-        "must be None", "must be left out"
+    text = _replaced(r"must be None(?:,| or) ", lambda _: "must be ", text)
+    return _replaced("must be None", lambda _: "must be left out", text)
+
+
+def _replaced(pattern: str, replace: Callable[[re.Match[str]], str], text: str) -> str:
+    """The text with each match outside of quotes replaced; a word's apostrophe is no quote."""
+    return re.sub(
+        rf"{pattern}|(?<!\w)(?P<quoted>{_QUOTED})",
+        lambda match: match[0] if match["quoted"] else replace(match),
+        text,
     )
 
 

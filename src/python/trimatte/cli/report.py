@@ -10,9 +10,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from trimatte.cli.cutting import Outcome, Written
+from trimatte.cli.cutting import Outcome
 from trimatte.cli.files import FileJob, in_a_line
 from trimatte.cli.options import UsageError
+from trimatte.cli.outputs import Written
 from trimatte.cli.parsing import as_typed
 from trimatte.cli.progress import find_tqdm
 from trimatte.errors import Error

@@ -27,8 +27,8 @@ __all__ = ["add_serve"]
 
 _EXAMPLES = """\
 POST an image to /remove, and the cutout comes back; GET /health and /metrics (for Prometheus). It
-runs on Ray Serve (trimatte's extra [ray]) until Ctrl-C or SIGTERM. Nobody is asked who they
-are: bind it to another address than this machine's own only behind a proxy that does.
+runs on Ray Serve (trimatte's extra [ray]) until Ctrl-C or SIGTERM. There is no
+authentication: bind it to another address than this machine's own only behind a proxy that has it.
 
 examples:
   trimatte serve
@@ -138,7 +138,7 @@ def add_serve(commands: Any) -> None:
     limits.add_argument(
         "--max-memory",
         metavar="SIZE",
-        help="of the images that a worker has in hand, as 2GiB; one that alone may take more is "
+        help="of the images that a worker has in hand, e.g. 2GiB; one that alone may take more is "
         "answered with 422 (default: no limit)",
     )
     add_network(parser, default=BUILT_IN_MODEL)

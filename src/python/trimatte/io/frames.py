@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from trimatte.arrays import is_whole
+from trimatte.arrays import is_whole, with_alpha
 from trimatte.errors import ArgumentError, MetadataWarning, warn
 from trimatte.io.atomic import replacing
-from trimatte.io.kinds import first_frame, frame_count
+from trimatte.io.kinds import first_frame, frame_count, may_be_animated
 from trimatte.io.limits import MAX_PIXELS, Pixels, check_size, number_of_pixels, within_limits
 from trimatte.io.metadata import Metadata, chosen, upright_size
 from trimatte.io.png import ancillary_chunks
@@ -108,15 +108,18 @@ class Frames:
             for number in range(self.count):
                 with within_limits(picture.size, None):  # not Pillow's
                     picture.seek(first_frame(picture) + number)
-                    pixels = _with_alpha(pixels_of(picture).pixels)
+                    pixels = with_alpha(pixels_of(picture).pixels)
                 yield ImageFrame(pixels, picture.info.get("duration", 0) / 1000)
 
 
 def frames_in(source: ImageSource) -> int:
     """How many frames an encoded image has, by its header; 1 of what cannot be read, too."""
     try:
-        with encoded(source, "read_frames") as file, identified(file) as picture:
-            return frame_count(picture)
+        with encoded(source, "read_frames") as file:
+            if not may_be_animated(file):
+                return 1
+            with identified(file) as picture:
+                return frame_count(picture)
     except ArgumentError:
         return 1
 
@@ -139,13 +142,6 @@ def _loops(picture: Image.Image) -> int:
     if picture.format == "GIF":  # how often they are repeated; not at all where nothing is said
         loop = 1 if loop is None else loop and loop + 1
     return min(int(loop or 0), _MOST_LOOPS)
-
-
-def _with_alpha(pixels: Array) -> Array:
-    if pixels.shape[2] == 4:
-        return pixels
-    opaque = np.full(pixels.shape[:2], np.iinfo(pixels.dtype).max, pixels.dtype)
-    return np.dstack([pixels, opaque])
 
 
 # --- writing ---

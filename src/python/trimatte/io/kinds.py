@@ -22,6 +22,7 @@ __all__ = [
     "frame_count",
     "has_image_name",
     "load_plugin",
+    "may_be_animated",
     "page_count",
     "unread_because",
 ]
@@ -153,6 +154,17 @@ def unread_because(file: BinaryIO) -> str | None:
     """Of which kind a file is that Pillow cannot read, and what to do; None: nobody knows."""
     kind = _kind_of(_head_of(file))
     return None if kind is None else f"it is {kind.name}, which Pillow does not read: {kind.remedy}"
+
+
+def may_be_animated(file: BinaryIO) -> bool:
+    """Whether a file begins as formats do that can hold an animation."""
+    head = _head_of(file)
+    return (
+        head.startswith((b"GIF8", b"\x89PNG"))
+        or head[8:12] == b"WEBP"
+        or head[4:8] == b"ftyp"  # AVIF
+        or head[4:6] in (b"\x11\xaf", b"\x12\xaf")  # FLI and FLC
+    )
 
 
 def check_no_preview(file: BinaryIO, picture: Image.Image) -> None:

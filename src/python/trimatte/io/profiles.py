@@ -19,6 +19,7 @@ from trimatte.arrays import Array
 from trimatte.errors import MetadataWarning, warn
 
 __all__ = [
+    "BT2020",
     "HDR_TRANSFERS",
     "adobe_rgb",
     "colour_space",
@@ -37,13 +38,16 @@ _Chromaticities = tuple[float, ...]
 _D65 = (0.3127, 0.3290)
 _SRGB_PRIMARIES: _Chromaticities = (*_D65, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
 
+BT2020 = 9
+"""The primaries of ITU-R BT.2020 by their number in ITU-T H.273."""
+
 # By their numbers in ITU-T H.273, which cICP uses.
 _PRIMARIES: dict[int, _Chromaticities] = {
     1: _SRGB_PRIMARIES,
     5: (*_D65, 0.64, 0.33, 0.29, 0.60, 0.15, 0.06),
     6: (*_D65, 0.63, 0.34, 0.31, 0.595, 0.155, 0.07),
     7: (*_D65, 0.63, 0.34, 0.31, 0.595, 0.155, 0.07),
-    9: (*_D65, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046),
+    BT2020: (*_D65, 0.708, 0.292, 0.170, 0.797, 0.131, 0.046),
     11: (0.314, 0.351, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06),
     12: (*_D65, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06),
 }

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from trimatte.arrays import is_whole, plain_array
+from trimatte.arrays import in_depth, is_whole, plain_array
 from trimatte.errors import ArgumentError, MetadataWarning, warn
 from trimatte.io.atomic import replacing
 from trimatte.io.colour_chunks import SRGB_CICP
@@ -208,7 +208,7 @@ def _eight_bits(array: Array) -> Array:
     array = _storable(array, "to_pillow")
     if array.dtype == np.uint8:
         return array
-    return _without_hidden(((array.astype(np.uint32) + 128) // 257).astype(np.uint8))
+    return _without_hidden(in_depth(array, np.uint8))
 
 
 def _without_hidden(reduced: Array) -> Array:

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 
 from trimatte import _core
-from trimatte.arrays import FULL_SCALES, Array, ArrayLike, as_alpha, as_array, is_number, on_host
+from trimatte.arrays import (
+    FULL_SCALES,
+    Array,
+    ArrayLike,
+    as_alpha,
+    as_array,
+    in_depth,
+    is_number,
+    on_host,
+)
 from trimatte.errors import ArgumentError, MetadataWarning, warn
 from trimatte.io.metadata import Metadata
 from trimatte.io.profiles import converted
@@ -31,8 +40,14 @@ _LITTLE = 1e-2
 
 
 class Background(Protocol):
-    """What gives the background for an (height, width) and a dtype, as `composite` takes it, in the
-    colours that the metadata of an image describe; (H, W, 4) where it is not opaque."""
+    """Gives the background of an image of this (height, width), as `composite` takes it: (r, g, b)
+    in 0..255, or (H, W, 3) or, where it is not opaque, (H, W, 4) of the dtype in its full scale, in
+    the colours that the image's metadata describe.
+
+    dtype: uint8, uint16 or float32.
+
+    Raises ArgumentError: it cannot be had in these colours.
+    """
 
     def __call__(
         self, size: tuple[int, int], dtype: Any, metadata: Metadata | None = None, /
@@ -81,7 +96,7 @@ def fitted_background(
 
     def fitted(size: tuple[int, int], dtype: Any, metadata: Metadata | None = None, /) -> Array:
         wanted = (metadata or Metadata()).under("strip", "background")
-        return _in_depth(_cropped_to(coloured(wanted), size), dtype)
+        return in_depth(_cropped_to(coloured(wanted), size), dtype)
 
     return fitted
 
@@ -110,15 +125,6 @@ def _cropped_to(plate: Array, size: tuple[int, int]) -> Array:
     if part.shape[2] == 3:
         return resize(part, size)
     return unpremultiply(resize(premultiply(part), size))
-
-
-def _in_depth(pixels: Array, dtype: Any) -> Array:
-    """Pixels of full scale in another dtype."""
-    if pixels.dtype == dtype:
-        return pixels
-    scale = FULL_SCALES[np.dtype(dtype).name] / FULL_SCALES[pixels.dtype.name]
-    scaled = np.multiply(pixels, scale, dtype=np.float32)
-    return scaled if np.dtype(dtype).kind == "f" else np.rint(scaled).astype(dtype)
 
 
 def blurred_background(

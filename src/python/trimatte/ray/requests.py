@@ -178,14 +178,14 @@ def _colour(text: str) -> tuple[float, float, float]:
 
 
 def _crop(given: dict[str, str]) -> str | None:
-    margin = given.get("crop")
-    if margin is None:
+    if "crop" not in given:
         return None
+    margin = given["crop"] or "0"
     try:
-        read_margin(margin or "0")
+        read_margin(margin)
     except ArgumentError:
         raise Refused(400, f"crop must be pixels or percent, as 5%, got {margin!r:.80}") from None
-    return margin or "0"
+    return margin
 
 
 def _format(asked: str | None, accept: str | None, opaque: bool) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from trimatte.arrays import Array
+from trimatte.io.profiles import BT2020, HDR_TRANSFERS
 
 __all__ = ["Colours", "Converter", "Turn", "layout_of", "orientation", "upright"]
 
@@ -22,8 +23,7 @@ _SWSCALE = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _PRIMARIES = {1: 1, 4: 4, 5: 5, 6: 6, 7: 7, 9: 9, 10: 9}
 _TRANSFER = {1: 1, 4: 4, 5: 6, 6: 6, 7: 7, 9: 14, 10: 14}
 _LIMITED, _FULL = 1, 2
-_RGB, _BT2020 = 0, 9
-_HDR = {16: "PQ", 18: "HLG"}
+_RGB = 0
 
 # swscale's ACCURATE_RND, FULL_CHR_H_INT and FULL_CHR_H_INP with BICUBIC: without them it takes the
 # nearest colour for every pixel.
@@ -52,8 +52,8 @@ class Colours(NamedTuple):
         """What a frame says, completed."""
         is_rgb = frame.format.is_rgb
         matrix = int(frame.colorspace)
-        if matrix not in _SWSCALE and int(frame.color_primaries) == _BT2020:
-            matrix = _BT2020
+        if matrix not in _SWSCALE and int(frame.color_primaries) == BT2020:
+            matrix = BT2020  # its matrix has the number of its primaries
         elif matrix not in _SWSCALE:
             matrix = _BT709 if is_rgb or frame.height >= 720 or frame.width >= 1280 else _BT601
         full = is_rgb or frame.format.name.startswith("yuvj") or int(frame.color_range) == _FULL
@@ -68,7 +68,7 @@ class Colours(NamedTuple):
     @property
     def hdr(self) -> str | None:
         """The transfer function of HDR, "PQ" or "HLG"; None of all others."""
-        return _HDR.get(self.transfer)
+        return HDR_TRANSFERS.get(self.transfer)
 
     def tag(self, target: Any, *, is_rgb: bool) -> None:
         """Write it on a frame or a codec: RGB has the full range, all else that of broadcasts."""

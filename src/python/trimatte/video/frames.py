@@ -53,9 +53,10 @@ class Clip(Protocol):
         """How many frames are to come, as far as the source tells it."""
 
     def units(self) -> Iterator[Unit]:
-        """Every frame and every packet of sound, in the order of the source.
+        """Every frame in the order of its time, pts rising, and every packet of sound in the order
+        of the source, near the frames that it belongs to; to be called once.
 
-        Raises ArgumentError: it cannot be read.
+        Raises ArgumentError: not one frame can be read; what is lost of others is in the notes.
         """
 
     def stop(self) -> None:

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trimatte.arrays import FULL_SCALES, Array
+from trimatte.io.profiles import BT2020
 from trimatte.video.colours import Colours
 
 __all__ = ["in_hdr"]
 
 _WHITE = 203.0  # cd/m2
 _PQ_PEAK, _HLG_PEAK = 10_000.0, 1000.0
-_BT2020 = 9
 _TO_BT2020 = np.array(
     [[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]]
 )
@@ -25,11 +25,16 @@ _HLG_GAMMA = 1.2
 
 
 def in_hdr(pixels: Array, colours: Colours) -> Array:
-    """(H, W, 3) of sRGB, uint8 or uint16, in the colours of HDR frames, in the same dtype."""
+    """sRGB as it shows in HDR video.
+
+    pixels: (H, W, 3), uint8 or uint16, of sRGB, whose white is to be 203 cd/m2. colours: of the
+    frames, PQ or HLG. Returns the signal that the colours encode, non-linear R'G'B' in full range,
+    of the same shape, dtype and full scale.
+    """
     full = FULL_SCALES[pixels.dtype.name]
     encoded = pixels / np.float64(full)
     light = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    if colours.primaries == _BT2020:
+    if colours.primaries == BT2020:
         light = (light @ _TO_BT2020.T).clip(0)
     encode = _pq if colours.hdr == "PQ" else _hlg
     return np.asarray(np.rint(encode(_WHITE * light) * full), pixels.dtype)

@@ -105,8 +105,8 @@ def remove_video(
             animated image; numbered images, as "frames/%04d.png" or as their folder.
         output: .mov (ProRes 4444 with alpha), .webm (VP9 with alpha), .mkv or .nut (FFV1 with
             alpha), a folder (PNG files from 000001.png, no sound), .gif, .webp or .apng (no sound,
-            all of it in memory), or with a background also .mp4 (H.264). A binary file object, or a
-            pipe, takes mkv, webm, nut or an animated image.
+            all of it in memory: 500 million pixels at most), or with a background also .mp4
+            (H.264). A binary file object, or a pipe, takes mkv, webm, nut or an animated image.
         remover: cuts out the frames; None: one made of options.
         background: what to put behind: (r, g, b) in 0..255, a colour's name, or an image, which is
             cropped to fit, or "blur", the video itself out of focus; the output then has no alpha.
@@ -141,7 +141,7 @@ def remove_video(
     begun = time.perf_counter()
     _check_names(source=source, output=output, matte=matte)
     if linear and background is None:
-        raise ArgumentError("video: linear is about the background: give one")
+        raise ArgumentError("video: linear requires background")
     cut = _video_remover(remover, stabilize, options)
     targets = [Target.of(output, codec, format, alpha=background is None)]
     if matte is not None:

@@ -12,12 +12,12 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from trimatte.arrays import Array
+from trimatte.arrays import Array, in_depth, with_alpha
 from trimatte.errors import ArgumentError
 from trimatte.io.frames import frames_in, read_frames
 from trimatte.io.kinds import begins_like_a_photo, has_image_name
 from trimatte.io.metadata import Metadata
-from trimatte.io.profiles import converted
+from trimatte.io.profiles import BT2020, converted
 from trimatte.io.reading import Picture, load_picture
 from trimatte.io.sources import name_of
 from trimatte.ops.resizing import resize
@@ -31,7 +31,6 @@ _USUAL_RATE = Fraction(25)
 _USUAL_SECONDS = Fraction(1, 10)  # that browsers show a frame of which the file does not say it
 _MILLISECONDS = Fraction(1, 1000)
 _SRGB = Colours(matrix=1, full_range=True, primaries=1, transfer=1)
-_BT2020 = 9
 _NUMBER = re.compile(r"%0?(\d*)d")
 
 
@@ -52,7 +51,7 @@ def open_clip(
     """
     if fps is not None and not (isinstance(fps, Real) and 0.001 <= fps <= 1000):
         raise ArgumentError(f"video: fps must be a number in 0.001..1000, got {fps!r:.80}")
-    rate = _USUAL_RATE if fps is None else Fraction(fps).limit_denominator(100_000)
+    rate = _USUAL_RATE if fps is None else _exactly(fps).limit_denominator(100_000)
     path = Path(source) if isinstance(source, (str, os.PathLike)) else None
     several = None if path is None else _several(path)
     if several is not None:
@@ -64,6 +63,11 @@ def open_clip(
     if path is not None and _is_picture(path):
         return Pictures(name_of(source), _Animated(path), _MILLISECONDS, start, end)
     return VideoFile(source, start=start, end=end, audio=audio)
+
+
+def _exactly(number: float | Fraction) -> Fraction:
+    """A real number, also one of NumPy's, as a fraction."""
+    return number if isinstance(number, Fraction) else Fraction(float(number))
 
 
 class _Shown(NamedTuple):
@@ -189,7 +193,7 @@ def _colours(metadata: Metadata) -> Colours:
     if metadata.cicp is None or metadata.hdr is None:
         return _SRGB
     primaries, transfer = metadata.cicp[:2]
-    return Colours(_BT2020 if primaries == _BT2020 else _SRGB.matrix, True, primaries, transfer)
+    return Colours(BT2020 if primaries == BT2020 else _SRGB.matrix, True, primaries, transfer)
 
 
 def _in_srgb(picture: Picture) -> Array:
@@ -201,17 +205,9 @@ def _in_srgb(picture: Picture) -> Array:
 
 
 def _like(pixels: Array, first: Array) -> Array:
-    """The pixels with alpha, in the first's size and depth."""
-    deep, size = first.dtype != np.uint8, (first.shape[0], first.shape[1])
-    if pixels.dtype == np.float32:
-        pixels = np.rint(pixels.clip(0, 1) * np.float32(65535)).astype(np.uint16)
-    if deep and pixels.dtype == np.uint8:
-        pixels = pixels * np.uint16(257)
-    elif not deep and pixels.dtype != np.uint8:
-        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if pixels.shape[2] == 3:
-        opaque = np.full(pixels.shape[:2], np.iinfo(pixels.dtype).max, pixels.dtype)
-        pixels = np.dstack([pixels, opaque])
+    """The pixels with alpha, in the first's size and depth, of 16 bits at most."""
+    size = first.shape[0], first.shape[1]
+    pixels = with_alpha(in_depth(pixels, np.uint8 if first.dtype == np.uint8 else np.uint16))
     return pixels if pixels.shape[:2] == size else np.asarray(resize(pixels, size))
 
 

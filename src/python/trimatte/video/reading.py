@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import select
+import stat
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -41,7 +43,7 @@ _MATROSKA_TIME = re.compile(r"(\d+):(\d+):([\d.]+)")
 _JITTER = 0.25  # seconds that a clock may go back without being set back
 _SILENCE = 10.0  # seconds of a broadcast without a packet of a track: its clock was set
 
-_PATIENCE = 0.2  # seconds between two looks at whether a pipe is still to be read
+_PATIENCE = 200  # milliseconds between two looks at whether a pipe is still to be read
 
 
 def load_av() -> Any:
@@ -79,13 +81,17 @@ class _Source:
     nothing is written to would hold its reader for ever."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file = file
         self._read = getattr(file, "read1", file.read)
         self._stopped = threading.Event()
         self.error: BaseException | None = None  # of the last read
-        if file.seekable():
+        self._head = b""  # what was read already
+        self._pipe = _raw_pipe(file)
+        if self._pipe is not None:
+            if isinstance(file, io.BufferedReader):  # whose descriptor says nothing of its buffer
+                self._head = file.read(len(file.peek()))
+            self._read = self._pipe.read
+        elif file.seekable():
             self.seek, self.tell = file.seek, file.tell
-        self._waits = self.is_pipe and _can_be_waited_for(file)
 
     @property
     def is_pipe(self) -> bool:
@@ -94,25 +100,37 @@ class _Source:
     def read(self, size: int) -> bytes:
         if self.error is not None:  # which FFmpeg takes for an end, behind which it looks again
             return b""
+        if self._head:
+            given, self._head = self._head[:size], self._head[size:]
+            return given
         try:
-            while self._waits and not select.select([self._file], [], [], _PATIENCE)[0]:
-                if self._stopped.is_set():
-                    return b""
-            return bytes(self._read(size))
+            if self._pipe is not None and not self._can_be_read(self._pipe):
+                return b""
+            return bytes(self._read(size) or b"")
         except BaseException as error:  # KeyboardInterrupt too, or it would be lost in FFmpeg
             self.error = error
             return b""
+
+    def _can_be_read(self, pipe: io.FileIO) -> bool:
+        """Waits for the pipe's writer; False: reading was stopped."""
+        poll = select.poll()
+        poll.register(pipe, select.POLLIN)
+        while not poll.poll(_PATIENCE):
+            if self._stopped.is_set():
+                return False
+        return True
 
     def stop(self) -> None:
         self._stopped.set()
 
 
-def _can_be_waited_for(file: BinaryIO) -> bool:
-    try:
-        file.fileno()
-    except (AttributeError, OSError):
-        return False
-    return os.name == "posix"  # Windows can wait for sockets only
+def _raw_pipe(file: BinaryIO) -> io.FileIO | None:
+    """The pipe that a file reads, if nothing but Python's own buffer can lie between them: only
+    then does its descriptor tell whether there is more to read."""
+    raw: object = file.raw if type(file) is io.BufferedReader else file
+    if os.name != "posix" or type(raw) is not io.FileIO:
+        return None
+    return raw if stat.S_ISFIFO(os.fstat(raw.fileno()).st_mode) else None
 
 
 @dataclass

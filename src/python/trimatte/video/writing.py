@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -17,6 +19,7 @@ from trimatte.arrays import Array
 from trimatte.errors import ArgumentError
 from trimatte.io.atomic import adding_to, replacing, replacing_path
 from trimatte.io.frames import ImageFrame, encode_frames
+from trimatte.io.limits import MAX_PIXELS
 from trimatte.io.metadata import Metadata
 from trimatte.io.sources import name_of
 from trimatte.io.writing import to_pillow, write_image
@@ -225,13 +228,19 @@ def _codec(container: _Container, codec: str | None, alpha: bool, suffix: str) -
 
 
 class Sink(Protocol):
-    """What takes frames and packets of sound in their order."""
+    """Where frames and sound are written. Each method raises ArgumentError, OSError or PyAV's
+    FFmpegError where that fails; `open_sink` makes ArgumentErrors of them."""
 
-    def picture(self, frame: Frame, pixels: Array) -> None: ...
+    def picture(self, frame: Frame, pixels: Array) -> None:
+        """Writes what was made of a frame: (H, W), (H, W, 3) or (H, W, 4), uint8 or uint16, all of
+        one shape and dtype; frames come in the order of their pts."""
 
-    def sound(self, packets: Sequence[Any]) -> None: ...
+    def sound(self, packets: Sequence[Any]) -> None:
+        """Writes packets of the clip's tracks, in the order of each; also before the first
+        picture. What has no place for sound ignores them."""
 
-    def finish(self) -> None: ...
+    def finish(self) -> None:
+        """Writes what is held back; called once, after all else, unless something failed."""
 
 
 @contextmanager
@@ -281,12 +290,21 @@ class _Pipe:
         try:
             rest = memoryview(data)
             while rest and self._error is None:
-                rest = rest[self._file.write(rest) :]
+                rest = rest[self._taken(rest) :]
         except OSError as error:
             self._error = error
         except ValueError as error:  # it is closed
             self._error = OSError(str(error))
         return len(data)
+
+    def _taken(self, data: memoryview) -> int:
+        """How many bytes the file took."""
+        count: int | None = self._file.write(data)
+        if count is None and not isinstance(self._file, io.RawIOBase):
+            return len(data)  # a class of the user's, which does not say
+        if not count:
+            raise BlockingIOError(errno.EAGAIN, "it takes no more at the moment")
+        return count
 
     def check(self) -> None:
         """Raises what `write` could not."""
@@ -299,7 +317,8 @@ class _Pipe:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
             self.check()
-            self._file.flush()
+            if hasattr(self._file, "flush"):
+                self._file.flush()
         if self._is_ours:
             with suppress(OSError):  # of what is still to be written, once that has failed
                 self._file.close()
@@ -338,7 +357,7 @@ def _colours(frame: Frame, pixels: Array) -> Colours:
 
 
 def _png_colours(colours: Colours) -> Metadata | None:
-    """What is to be said in a PNG of the colours: nothing of those of standard screens."""
+    """The cICP chunk for HDR colours; None for SDR."""
     if colours.hdr is None:
         return None
     rgb, full_range = 0, 1
@@ -386,11 +405,23 @@ class _Animation:
         hdr = _colours(frame, pixels).hdr
         if hdr and not self._pictures:
             self._clip.notes.append(f"its {hdr} looks dull in an animated image")
-        if self._format == "gif":  # 8 bits are all it has
-            pixels = np.asarray(to_pillow(pixels))
-        self._pictures.append(pixels)
+        self._check_total(pixels)
+        self._pictures.append(np.asarray(to_pillow(pixels)))  # of 8 bits, as they are stored
         begins = frame.pts * frame.time_base
         self._times[-1:] = [begins, begins + frame.duration * frame.time_base]
+
+    def _check_total(self, pixels: Array) -> None:
+        """Raises ArgumentError where the frames will be, or are, too many to be held."""
+        height, width = pixels.shape[:2]
+        count = len(self._pictures) + 1
+        if count == 1:
+            count = max(count, self._clip.total or 0)
+        if count * height * width > MAX_PIXELS:
+            raise ArgumentError(
+                f"video: {count} frames of {width} x {height} are too many for an animated image, "
+                f"which is held in memory: they may have {MAX_PIXELS} pixels together; give start= "
+                "and end=, or write a video"
+            )
 
     def sound(self, packets: Sequence[Any]) -> None:
         """There is no place for it."""
