@@ -84,6 +84,7 @@ SOURCES: dict[str, Callable[[bytes, Path], Any]] = {
 
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.filterwarnings("ignore:.* has no grey")
 def test_all_that_is_given_is_turned_upright(tmp_path: Path, source: str, orientation: int) -> None:
     image, mask = drawn(), np.zeros((HEIGHT, WIDTH), np.uint8)
     mask[:8, :16] = 255

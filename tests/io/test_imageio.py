@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image, ImageCms
 
-from trimatte import ArgumentError, chroma_key
+from trimatte import ArgumentError, CutoutWarning, chroma_key
 from trimatte.io import writing
-from trimatte.io.masks import read_mask
+from trimatte.io.masks import read_mask, read_matte
 from trimatte.io.reading import load_picture, read_image
 from trimatte.io.writing import encode_image, encode_png, write_image
 
@@ -316,6 +316,7 @@ def test_masks() -> None:
         read_mask(np.zeros((3, 4, 3), np.uint8))
 
 
+@pytest.mark.filterwarnings("ignore:.* and nothing else")
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_nearly_grey_masks_give_luminance(dtype: Any) -> None:
     full = np.iinfo(dtype).max
@@ -357,13 +358,13 @@ def test_a_mask_painted_on_a_transparent_layer(dtype: Any) -> None:
     trimap = np.repeat(np.array([0, full // 2, full], dtype), 60).reshape(-1, 20)
     opaque = np.full_like(trimap, full)
     painted = np.where(trimap > 0, opaque, 0)  # nothing where it is black
-    np.testing.assert_array_equal(read_mask(layer(trimap, painted)), trimap)
+    np.testing.assert_array_equal(read_matte(layer(trimap, painted), "trimap"), trimap)
     corner = opaque.copy()
     corner[0, 0] = 0
-    np.testing.assert_array_equal(read_mask(layer(trimap, corner)), trimap)
+    np.testing.assert_array_equal(read_matte(layer(trimap, corner), "trimap"), trimap)
     soft = opaque.copy()
     soft[:, 0] = full // 4
-    half = read_mask(layer(trimap, soft))
+    half = read_matte(layer(trimap, soft), "trimap")
     np.testing.assert_allclose(half[:, 0], trimap[:, 0] / 4, atol=full / 255)
 
 
@@ -692,3 +693,52 @@ def test_what_has_to_be_awaited_is_told() -> None:
     with pytest.raises(ArgumentError, match="got coroutine; await it"):
         read_image(coroutine)  # type: ignore[arg-type]
     coroutine.close()
+
+
+# --- masks and trimaps that are something else ---
+
+
+def rows(*values: int, dtype: Any = np.uint8) -> np.ndarray:
+    """Twenty pixels of each value in each of nine rows."""
+    return np.tile(np.repeat(np.array(values, dtype), 20), (9, 1))
+
+
+@pytest.mark.parametrize("values", [(0, 15, 255), (0, 100), (128,), (0, 128, 255)])
+def test_a_mask_in_few_greys_is_told(values: tuple[int, ...]) -> None:
+    data = png(np.dstack([rows(*values)] * 3))
+    with pytest.warns(CutoutWarning, match=f"holds {', '.join(map(str, values))} and nothing else"):
+        read_mask(data)
+    read_matte(data, "core")  # of which any part may be held
+
+
+def test_a_trimap_without_grey_is_told() -> None:
+    data = png(np.dstack([rows(0, 255)] * 3))
+    with pytest.warns(CutoutWarning, match="has no grey, which is unknown in a trimap"):
+        read_matte(data, "trimap")
+    read_matte(data, "mask")
+
+
+def test_the_mask_of_8_bits_stored_in_16_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="it holds nothing above 255, where white is 65535"):
+        read_mask(png(np.dstack([rows(0, 255, dtype=np.uint16)] * 3)))
+
+
+def test_a_layer_painted_in_colours_is_refused() -> None:
+    red, green = rows(255, 0, 0), rows(0, 255, 0)
+    opacity = rows(255, 255, 0)
+    data = png(np.dstack([red, green, np.zeros_like(red), opacity]))
+    with pytest.raises(ArgumentError, match="for a trimap: it is in colour"):
+        read_matte(data, "trimap")
+
+
+def test_what_a_trimap_in_black_and_white_leaves_open_is_unknown() -> None:
+    data = layer(rows(0, 255, 0), rows(255, 255, 0))
+    np.testing.assert_array_equal(read_matte(data, "trimap"), rows(0, 255, 128))
+    np.testing.assert_array_equal(read_matte(data, "mask"), rows(0, 255, 0))
+
+
+def test_a_file_that_is_open_as_text_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(png(np.full((3, 3, 3), 200, np.uint8)))
+    with path.open(encoding="utf-8") as file, pytest.raises(ArgumentError, match="open as text"):
+        read_image(file)  # type: ignore[arg-type]

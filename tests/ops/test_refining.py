@@ -179,3 +179,25 @@ def test_it_is_better_than_the_mask_alone(shared_data: Path) -> None:
         fixed += np.abs(wide.alpha - truth).sum()
     assert refined < 0.85 * alone
     assert refined < 0.95 * fixed  # the band that was the default
+
+
+@pytest.mark.parametrize("shape", [(30, 45), (20, 20), (61, 90), (7, 10)])
+def test_masks_of_the_images_shape_or_square_are_taken(shape: tuple[int, int]) -> None:
+    mask = np.zeros(shape, np.uint8)
+    mask[shape[0] // 3 : -shape[0] // 3, shape[1] // 3 : -shape[1] // 3] = 255
+    trimatte.refine(np.zeros((60, 90, 3), np.uint8), mask)
+
+
+def test_a_mask_that_lies_on_its_side_is_refused() -> None:
+    image, mask = np.zeros((60, 90, 3), np.uint8), np.full((45, 30), True)
+    for cut in (trimatte.refine, lambda image, mask: trimatte.remove(image, mask=mask)):
+        with pytest.raises(trimatte.ArgumentError, match="mask must lie as the image does"):
+            cut(image, mask)
+
+
+def test_a_mask_of_another_shape_is_told() -> None:
+    mask = np.zeros((20, 60), np.uint8)
+    mask[5:-5, 20:-20] = 255
+    with pytest.warns(trimatte.CutoutWarning, match="another shape") as told:
+        trimatte.refine(np.zeros((60, 90, 3), np.uint8), mask)
+    assert len(told) == 1

@@ -420,7 +420,7 @@ def test_a_file_of_a_mask_is_for_every_image() -> None:
 def test_a_mask_is_measured_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     mask = encode_png(np.zeros((1500, 1500), np.uint8))
     monkeypatch.setattr(
-        "trimatte.pipeline.frame.read_mask", lambda _: pytest.fail("it was decoded")
+        "trimatte.pipeline.frame.read_matte", lambda *_, **__: pytest.fail("it was decoded")
     )
     for source in (mask, io.BytesIO(mask)):
         with pytest.raises(ArgumentError, match="1500 x 1500 may take"):

@@ -332,6 +332,12 @@ def test_maps_of_labels_are_told(labels: list[int]) -> None:
     assert len(told) == 1
 
 
+def test_an_image_that_is_transparent_throughout_is_told() -> None:
+    image = np.dstack([on_green(), np.zeros((60, 80), np.uint8)])
+    with pytest.warns(CutoutWarning, match="it is transparent throughout"):
+        Remover(model=None)(image, mask=np.full((60, 80), True))
+
+
 def test_a_key_may_leave_next_to_nothing() -> None:
     """Its alpha is no map of labels, however small its values are."""
     image = np.full((40, 60, 3), (20, 200, 20), np.uint8)

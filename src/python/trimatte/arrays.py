@@ -50,7 +50,8 @@ TRIMAP_LIMITS: dict[str, tuple[float, float]] = {
     "float32": (0.1, 0.9),
 }
 _MOST_AT_ONCE = 4096
-_MOST_LABEL = 3  # Oxford-IIIT Pet's trimaps have 1, 2 and 3
+# Oxford-IIIT Pet's trimaps have 1, 2 and 3. Of 16 bits, masks of 8 are as dark.
+_MOST_LABEL = {"uint8": 3, "uint16": 255}
 DESPILL_METHODS = {"average": 0, "double-average": 1, "max-limit": 2}
 CHANNELS = {"red": 0, "green": 1, "blue": 2}
 
@@ -193,14 +194,15 @@ def three_valued(array: Array, operation: str, name: str, stream: Any = None) ->
 
 
 def largest_label(array: Array) -> int:
-    """The largest value of an array of whole numbers on the host if that is 1, 2 or 3: labels,
-    whose full scale is not the type's. Else 0."""
-    if isinstance(array, DeviceArray) or array.dtype.kind != "u" or array.ndim != 2:
+    """The largest value of an array of whole numbers on the host if that is a label's, as 1, 2 or
+    3, whose full scale is not the type's. Else 0."""
+    most = 0 if isinstance(array, DeviceArray) else _MOST_LABEL.get(array.dtype.name, 0)
+    if not most or array.ndim != 2:
         return 0
-    if array[::8, ::8].max(initial=0) > _MOST_LABEL:  # nearly always, and soon told
+    if array[::8, ::8].max(initial=0) > most:  # nearly always, and soon told
         return 0
     largest = int(array.max(initial=0))
-    return largest if largest <= _MOST_LABEL else 0
+    return largest if largest <= most else 0
 
 
 def warn_of_labels(array: Array, name: str) -> None:
@@ -239,7 +241,7 @@ def choice(table: Mapping[str, V], value: Any, operation: str, name: str) -> V:
     if isinstance(value, str) and value in table:
         return table[value]
     names = ", ".join(repr(key) for key in table)
-    raise ArgumentError(f"{operation}: {name} must be one of {names}, got {value!r}")
+    raise ArgumentError(f"{operation}: {name} must be one of {names}, got {value!r:.80}")
 
 
 def is_number(value: Any) -> bool:

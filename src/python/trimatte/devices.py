@@ -130,7 +130,7 @@ def set_num_threads(count: int | None) -> None:
     """
     if count is not None and (not isinstance(count, int) or not 1 <= count <= 4096):
         raise ArgumentError(
-            f"set_num_threads: count must be None or a whole number in [1, 4096], got {count!r}"
+            f"set_num_threads: count must be None or a whole number in [1, 4096], got {count!r:.80}"
         )
     _core.set_num_threads(count or 0)
 

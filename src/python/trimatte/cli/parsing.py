@@ -87,7 +87,7 @@ class Parser(argparse.ArgumentParser):
         known = [str(choice) for choice in action.choices]
         if not isinstance(action, argparse._SubParsersAction):
             raise argparse.ArgumentError(
-                action, f"must be one of {', '.join(known)}, got {value!r}{_near(value, known)}"
+                action, f"must be one of {', '.join(known)}, got {value!r:.80}{_near(value, known)}"
             )
         if value in _COMMANDS_OF_REMBG:
             text = f"{value!r} is rembg's command, which is {_COMMANDS_OF_REMBG[value]} here"
@@ -117,7 +117,7 @@ def reader(read: Callable[[str], T], accepted: str) -> Callable[[str], T]:
         try:
             return read(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"must be {accepted}, got {text!r}") from None
+            raise argparse.ArgumentTypeError(f"must be {accepted}, got {text!r:.80}") from None
 
     return checked
 

@@ -375,7 +375,7 @@ def _trimap(mask: Mask, background: Any, foreground: Any, erode_size: Any) -> Ar
     if low > high:
         raise ArgumentError(
             "remove: alpha_matting_background_threshold must not be above "
-            f"alpha_matting_foreground_threshold, got {background!r} and {foreground!r}"
+            f"alpha_matting_foreground_threshold, got {background!r:.80} and {foreground!r}"
         )
     limits = low / 255, high / 255
     if erode_size == 0:

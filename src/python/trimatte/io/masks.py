@@ -8,19 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from trimatte.arrays import FULL_SCALES, largest_label
-from trimatte.errors import ArgumentError
+from trimatte.arrays import FULL_SCALES, TRIMAP_LIMITS, largest_label
+from trimatte.errors import ArgumentError, CutoutWarning, warn
 from trimatte.io.limits import MAX_PIXELS, Pixels
 from trimatte.io.reading import array_of, decode_source
 from trimatte.io.sources import Array, ImageSource, name_of
 
-__all__ = ["read_mask"]
+__all__ = ["read_mask", "read_matte"]
 
-# A mask may be a JPEG, whose greys are not quite grey: channels this far apart, as a part of full
-# scale, on more than this part of the pixels are a mistake.
-_CHROMA_OF_GREY, _MOST_COLOURED = 0.15, 0.01
-_LEAST_LABELLED = 0.01  # of the pixels; fewer faint ones are the noise of an empty matte
+_CHROMA_OF_GREY = 0.15  # of full scale: channels this far apart are no grey of a JPEG
+_LEAST_SEEN = 0.01  # of the pixels; fewer are noise
 _PAINTED_IN_THREE = 0.9  # of the visible pixels of a painted layer; the rest are soft strokes
+_FEW_VALUES, _BETWEEN = 8, slice(11, 240)  # beyond which make_trimap knows the side
 
 
 def read_mask(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> Array:
@@ -33,45 +32,103 @@ def read_mask(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) ->
     float32 included). max_pixels: as for read_image.
 
     Raises ArgumentError naming the source and the cause: also of an image in colour, and of a map
-    of labels 0, 1, 2 instead of 0 and 255.
+    of labels 0, 1, 2 instead of 0 and 255. Warns CutoutWarning of one whose few values look like
+    other labels.
     """
+    return read_matte(source, "mask", max_pixels=max_pixels)
+
+
+def read_matte(source: ImageSource, name: str, *, max_pixels: Pixels | None = MAX_PIXELS) -> Array:
+    """`read_mask` of what is given under a name. Of a trimap that is painted in black and white on
+    a transparent layer, what is transparent is unknown."""
     array = array_of(source, "read_mask")
     if array is not None:
         if array.ndim == 3 and array.shape[2] == 1:
             array = array[:, :, 0]
         if array.ndim != 2:
             raise ArgumentError(
-                f"read_mask: mask must be (H, W), got {array.shape}; take one channel: mask[..., 0]"
+                f"read_mask: {name} must be (H, W), got {array.shape}; take one channel: "
+                f"{name}[..., 0]"
             )
         return array
-    mask = _mask_in(decode_source(source, "read_mask", max_pixels, managed=False).pixels)
-    if mask.shape[2:]:
+    matte = _matte_in(decode_source(source, "read_mask", max_pixels, managed=False).pixels, name)
+    if matte.shape[2:]:
         problem = "it is in colour, where black and white are wanted"
-    elif (largest := largest_label(mask)) and np.count_nonzero(mask) > _LEAST_LABELLED * mask.size:
-        white = np.iinfo(mask.dtype).max
+    elif (largest := largest_label(matte)) and np.count_nonzero(matte) > _LEAST_SEEN * matte.size:
+        white = np.iinfo(matte.dtype).max
         problem = (
             f"it holds nothing above {largest}, where white is {white}; labels have to become "
             "black, grey and white first"
         )
     else:
-        return mask
-    raise ArgumentError(f"read_mask: cannot take {name_of(source)} for a mask: {problem}")
+        if name == "mask":
+            _warn_of_few_values(matte, name_of(source))
+        elif name == "trimap":
+            _warn_of_nothing_unknown(matte, name_of(source))
+        return matte
+    raise ArgumentError(f"read_mask: cannot take {name_of(source)} for a {name}: {problem}")
 
 
-def _mask_in(pixels: NDArray[Any]) -> NDArray[Any]:
+def _warn_of_few_values(mask: NDArray[Any], name: str) -> None:
+    """Warns of a mask in a few values that are not black and white: other labels, or a trimap."""
+    if mask.dtype != np.uint8:
+        return
+    counts = np.bincount(mask.ravel(), minlength=256)
+    values = np.flatnonzero(counts)
+    between = counts[_BETWEEN].sum()
+    if len(values) <= _FEW_VALUES and between > _LEAST_SEEN * mask.size:
+        warn(
+            f"{name} holds {', '.join(map(str, values))} and nothing else: a mask is 255 where "
+            "there is foreground, and 0 where there is none",
+            CutoutWarning,
+        )
+
+
+def _warn_of_nothing_unknown(trimap: NDArray[Any], name: str) -> None:
+    low, high = TRIMAP_LIMITS[trimap.dtype.name]
+    if not ((trimap >= low) & (trimap <= high)).any():
+        warn(
+            f"{name} has no grey, which is unknown in a trimap, so no opacity is solved",
+            CutoutWarning,
+        )
+
+
+def _matte_in(pixels: NDArray[Any], name: str) -> NDArray[Any]:
     """The mask that a picture means, (H, W), or the picture as it is where that is in colour."""
     colour, full = pixels[:, :, :3], FULL_SCALES[pixels.dtype.name]
     if pixels.shape[2] == 4 and pixels[:, :, 3].min() < full:
         opacity = pixels[:, :, 3]
-        if not _is_painted(colour[opacity > 0]):
+        painted = _painted(colour[opacity > 0])
+        if painted is None:
             return np.ascontiguousarray(opacity)
-        return _rounded(colour[:, :, 0] * (opacity / np.float32(full)), pixels.dtype)
+        if _chroma(painted).any():
+            return pixels
+        layer = colour[:, :, 0]
+        if name == "trimap" and painted.min() == 0 and len(painted) == 2:
+            return np.where(opacity > full / 2, layer, layer.dtype.type((full + 1) // 2))
+        return _rounded(layer * (opacity / np.float32(full)), pixels.dtype)
     chroma = _chroma(colour)
     if not chroma.any():
         return np.ascontiguousarray(colour[:, :, 0])
-    if (chroma > _CHROMA_OF_GREY * full).mean() > _MOST_COLOURED:
+    if (chroma > _CHROMA_OF_GREY * full).mean() > _LEAST_SEEN:
         return pixels
     return _luma(colour)
+
+
+def _painted(visible: NDArray[Any]) -> NDArray[Any] | None:
+    """The two or three colours, (n, 3) of 8 bits, that visible pixels, (N, 3), are painted in; None
+    of a photograph, and of one colour alone, which says nothing: the strokes' shape does."""
+    if not visible.size or visible.dtype.kind == "f":
+        return None
+    bytes_of = visible >> 8 * (visible.itemsize - 1)
+    red, green, blue = (bytes_of[:, number].astype(np.uint32) for number in range(3))
+    colours, counts = np.unique(red << 16 | green << 8 | blue, return_counts=True)
+    order = np.argsort(counts)[::-1][:3]
+    if counts[order].sum() < _PAINTED_IN_THREE * len(visible):
+        return None
+    kept = colours[order][counts[order] > _LEAST_SEEN * len(visible)]
+    painted = np.stack([kept >> 16, kept >> 8 & 255, kept & 255], axis=1)
+    return painted if len(painted) > 1 else None
 
 
 def _luma(colour: NDArray[Any]) -> NDArray[Any]:
@@ -84,16 +141,6 @@ def _luma(colour: NDArray[Any]) -> NDArray[Any]:
 
 def _rounded(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
     return (values if dtype.kind == "f" else np.rint(values)).astype(dtype)
-
-
-def _is_painted(visible: NDArray[Any]) -> bool:
-    """Whether visible pixels, (N, 3), are strokes in two or three greys, rather than a photograph.
-    One grey alone says nothing: the strokes' shape does."""
-    if not visible.size or visible.dtype.kind == "f" or _chroma(visible).any():
-        return False
-    shift = 8 * (visible.itemsize - 1)
-    counts = np.sort(np.bincount(visible[:, 0] >> shift, minlength=256))[::-1]
-    return bool(counts[1] and counts[:3].sum() >= _PAINTED_IN_THREE * len(visible))
 
 
 def _chroma(colour: NDArray[Any]) -> NDArray[Any]:

@@ -165,8 +165,8 @@ def load_picture(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS)
         )
     if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16, np.float32):
         raise ArgumentError(
-            f"read_image: image must be uint8, uint16 or float32 in [0, 1], got {array.dtype}; "
-            "convert it with image.astype(...)"
+            f"read_image: image must be uint8, uint16 or float32 in [0, 1], got {array.dtype}"
+            f"{_conversion(array.dtype)}"
         )
     return Picture(array.astype(array.dtype.newbyteorder("="), copy=False), Metadata())
 
@@ -209,6 +209,15 @@ def array_of(source: object, caller: str) -> Array | None:
     if any(hasattr(source, way) for way in ("__array_interface__", "__array__", "__dlpack__")):
         return plain_array(source, caller, "image")
     return None
+
+
+def _conversion(dtype: np.dtype[Any]) -> str:
+    """How an array of another dtype becomes an image."""
+    if dtype.kind == "f":
+        return "; image.astype('float32') if it is in [0, 1]"
+    if dtype.kind in "iu":
+        return "; image.astype('uint8') if it is in 0..255"
+    return "; 255 * image.astype('uint8') is black and white" if dtype.kind == "b" else ""
 
 
 def _advice(shape: tuple[int, ...]) -> str:

@@ -82,7 +82,10 @@ def opened(path: str | os.PathLike[str]) -> BinaryIO:
 
 def rest_of(file: Any) -> bytes:
     """What is left to be read of a file object."""
-    data = file.read()
+    try:
+        data = file.read()
+    except UnicodeDecodeError:
+        raise TypeError("it is open as text; open it in binary mode ('rb')") from None
     if inspect.iscoroutine(data):
         data.close()  # or Python warns that nobody awaited it
         raise TypeError("its read() is asynchronous; give the bytes of 'await file.read()'")

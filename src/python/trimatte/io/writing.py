@@ -284,7 +284,7 @@ def level_of(compression: Compression, caller: str) -> int:
         return int(compression)
     names = ", ".join(map(repr, COMPRESSION))
     raise ArgumentError(
-        f"{caller}: compression must be {names} or a level in 0..9, got {compression!r}"
+        f"{caller}: compression must be {names} or a level in 0..9, got {compression!r:.80}"
     )
 
 

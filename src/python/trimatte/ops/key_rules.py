@@ -174,11 +174,11 @@ def _transfer(operation: str, method: str, transfer: str | None, screen: Screen 
     choice({"srgb": 0, "linear": 1}, transfer, operation, "transfer")
     if screen is not None and transfer != known:
         raise ArgumentError(
-            f"{operation}: transfer must be the screen's, {known!r}, or None, got {transfer!r}"
+            f"{operation}: transfer must be the screen's, {known!r}, or None, got {transfer!r:.80}"
         )
     if method == "difference" and transfer != "srgb":
         raise ArgumentError(
-            f"{operation}: transfer must be 'srgb' for method='difference', got {transfer!r}"
+            f"{operation}: transfer must be 'srgb' for method='difference', got {transfer!r:.80}"
         )
     return transfer
 

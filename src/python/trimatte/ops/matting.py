@@ -157,7 +157,7 @@ def estimate_alpha(
         if device is not None:
             raise ArgumentError(
                 "estimate_alpha: device must be None where method is a session, which chooses its "
-                f"own, got {device!r}"
+                f"own, got {device!r:.80}"
             )
         alpha = alpha_of_session(method, image, marks, stream)
     else:

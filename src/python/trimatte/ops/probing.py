@@ -110,7 +110,7 @@ def probe(
         if not isinstance(value, (int, np.integer)) or not 0 <= value < size:
             raise ArgumentError(
                 f"probe: {name} must be a whole number in [0, {size}) for an image of "
-                f"{array.shape} {array.dtype}, got {value!r}"
+                f"{array.shape} {array.dtype}, got {value!r:.80}"
             )
     array = on_host(array)
     rule = key_rule(

@@ -92,7 +92,7 @@ class Stabilizer:
     def __init__(self, strength: float = 0.75) -> None:
         self.strength: float = number(strength, "Stabilizer", "strength")
         if not 0.0 <= self.strength <= 1.0:
-            raise ArgumentError(f"Stabilizer: strength must be in [0.0, 1.0], got {strength!r}")
+            raise ArgumentError(f"Stabilizer: strength must be in [0.0, 1.0], got {strength!r:.80}")
         self._previous: tuple[Array, Array] | None = None
 
     def __call__(

@@ -129,7 +129,7 @@ def _square(radius: Any) -> int:
     if not (size >= 1 and size == int(size) and size <= 2**20):
         raise ArgumentError(
             f"make_trimap: radius must be a whole number in [1, {2**20}] for shape='rembg', "
-            f"got {radius!r}"
+            f"got {radius!r:.80}"
         )
     return int(size)
 

@@ -23,19 +23,20 @@ from trimatte.arrays import (
     as_alpha,
     as_array,
     is_on_gpu,
+    on_host,
     refuse_labels,
     three_valued,
 )
 from trimatte.devices import DeviceArray
 from trimatte.errors import ArgumentError, CutoutWarning, warn
-from trimatte.io.masks import read_mask
+from trimatte.io.masks import read_matte
 from trimatte.io.metadata import Metadata
 from trimatte.io.reading import Header, load_picture, read_header
 from trimatte.io.sources import ImageSource, measurable
 from trimatte.ops.compositing import cutout, limit_alpha
 from trimatte.ops.edges import hold_mattes
 from trimatte.ops.matting import estimate_foreground
-from trimatte.ops.refining import Adjust, Refined, beside, solve, trimap_of_mask
+from trimatte.ops.refining import Adjust, Refined, beside, check_proportions, solve, trimap_of_mask
 from trimatte.ops.resizing import resize
 from trimatte.ops.screen_matting import Mattes, finish_alpha, screen_key, solve_before_screen
 from trimatte.ops.screens import Screen, fit_screen
@@ -177,7 +178,7 @@ def _loaded(
     if most_bytes is not None:
         source = measurable(source)
         check_fits(read_header(source), most_bytes, "Remover")
-    return read_mask(source, max_pixels=max_pixels)
+    return read_matte(source, name, max_pixels=max_pixels)
 
 
 def _placed(array: Array | None, pixels: Array, name: str, *, sized: bool) -> Any:
@@ -192,6 +193,8 @@ def _placed(array: Array | None, pixels: Array, name: str, *, sized: bool) -> An
         refuse_labels(array, "Remover", name)
     else:
         array = as_alpha(array, "Remover", name)
+    if not sized:
+        check_proportions(array, pixels, "Remover")
     _core.check(array, "Remover", name, color=False)
     return beside(array, pixels)
 
@@ -282,7 +285,10 @@ def _warn_of_nothing(alpha: Array, frame: Frame, *, keyed: bool) -> None:
     """Warns where nothing is left of an image, or nothing was keyed out of it."""
     full = FULL_SCALES[alpha.dtype.name]
     if not _any(alpha, lambda part: part > _LEAST_SEEN * full):
-        if keyed:
+        pixels = frame.pixels
+        if pixels.shape[2] == 4 and not _any(on_host(pixels)[:, :, 3], lambda part: part > 0):
+            why = "it is transparent throughout"
+        elif keyed:
             why = "all of it was keyed out"
         elif frame.segmenter is not None:
             why = f"{frame.segmenter.card.name} found no foreground"
