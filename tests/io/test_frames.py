@@ -157,6 +157,15 @@ def test_the_limit_is_that_of_stills_and_metadata_too(monkeypatch: pytest.Monkey
     assert Image.MAX_IMAGE_PIXELS == 400
 
 
+@pytest.mark.parametrize("format", ["gif", "png", "webp"])
+def test_pillows_limit_is_not_that_of_what_is_written(
+    format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
+    assert len(read_frames(encode_frames(cutouts(), format))) == 4
+    assert Image.MAX_IMAGE_PIXELS == 40
+
+
 # --- writing ---
 
 

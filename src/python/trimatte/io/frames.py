@@ -256,7 +256,8 @@ def _encoded(
     options = _options(kind, times, loops, level, metadata)
     file = io.BytesIO()
     try:
-        pictures[0].save(file, kind, save_all=True, append_images=pictures[1:], **options)
+        with within_limits(pictures[0].size, None):  # Pillow's, which has one for parts of frames
+            pictures[0].save(file, kind, save_all=True, append_images=pictures[1:], **options)
     except (OSError, ValueError) as error:
         raise ArgumentError(f"{caller}: cannot encode as {kind}: {cause_of(error)}") from error
     data = bytearray(file.getbuffer())
