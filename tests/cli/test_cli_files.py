@@ -222,7 +222,7 @@ def test_images_are_what_pillow_opens(run: Run, mixed: Path, tmp_path: Path) -> 
 def test_an_image_that_cannot_be_read_is_a_failure(
     run: Run, photo: Path, name: str, head: bytes, cause: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kinds, "_loads", lambda plugin: False)
+    monkeypatch.setattr(kinds, "imported", lambda plugin, extra: (None, ""))
     monkeypatch.setattr(Image, "OPEN", {k: v for k, v in Image.OPEN.items() if k != "HEIF"})
     monkeypatch.setattr(Image, "ID", [each for each in Image.ID if each != "HEIF"])
     folder = photo.parent / "in"

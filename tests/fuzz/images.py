@@ -3,7 +3,9 @@ that the header said, or an ArgumentError."""
 
 from __future__ import annotations
 
+import contextlib
 import io
+import itertools
 import struct
 import zlib
 from typing import Any
@@ -14,8 +16,10 @@ from PIL import ExifTags, Image, ImageCms
 from tests.fuzz.harness import fuzz
 from tests.helpers.png import with_chunks
 from trimatte import ArgumentError, Remover
+from trimatte.io.frames import read_frames
 from trimatte.io.iptc import photoshop_segment
 from trimatte.io.masks import read_mask
+from trimatte.io.metadata import Metadata
 from trimatte.io.reading import load_picture, read_header, read_image
 
 MOST_PIXELS = 1 << 14
@@ -30,6 +34,7 @@ _REMOVERS: list[Remover] = []
 
 def check(data: bytes) -> str:
     """Takes bytes through all that reads files; says how far they came."""
+    _frames_of(data)
     header = read_header(data)
     shapes: dict[Any, Any] = {}
     for read in (read_image, read_mask):
@@ -59,6 +64,15 @@ def check(data: bytes) -> str:
     return "cut out"
 
 
+def _frames_of(data: bytes) -> None:
+    """Each frame is refused or of the size that was said."""
+    with contextlib.suppress(ArgumentError):
+        frames = read_frames(data, max_pixels=MOST_PIXELS)
+        for frame in itertools.islice(frames, 20):
+            assert frame.pixels.shape[:2] == frames.size
+        assert isinstance(frames.metadata, Metadata)
+
+
 def _cut_out(data: bytes, mask: Any) -> None:
     if not _REMOVERS:
         _REMOVERS.append(Remover(model=None))
@@ -69,6 +83,10 @@ def _cut_out(data: bytes, mask: Any) -> None:
         if result.rgba.dtype != np.float32:
             np.testing.assert_array_equal(again, result.rgba)
         assert metadata.profile == result.icc_profile
+    if result.rgba.dtype == np.uint8:
+        result.encode("webp")
+    if not result.metadata.hdr:
+        result.composite("white")
     written = Image.open(io.BytesIO(result.encode()))
     assert written.getexif().get(ExifTags.Base.Orientation, 1) == 1
 

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 import trimatte
-from tests.fuzz import arrays, images
+from tests.fuzz import arrays, images, xmp
 from tests.fuzz.harness import Choices, mutated
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, about damaged files
@@ -22,6 +22,11 @@ def test_the_seeds_are_images() -> None:
 def test_damaged_image_files() -> None:
     seen = Counter(map(images.check, itertools.islice(mutated(images.seeds(), 1), 300)))
     assert min(seen["refused"], seen["cut out"]) > 20
+
+
+def test_damaged_xmp() -> None:
+    seen = Counter(map(xmp.check, itertools.islice(mutated(xmp.seeds(), 1), 2000)))
+    assert min(seen["refused"], seen["kept"]) > 100
 
 
 def test_any_arrays_and_options() -> None:

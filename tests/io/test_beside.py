@@ -17,6 +17,7 @@ from tests.helpers.icc import cmyk_profile, grey_profile, wide_profile
 from tests.helpers.png import chunks_of, with_chunks
 from tests.io.test_fidelity import INKS, drawn, file_of
 from trimatte import MetadataWarning, Remover, Result
+from trimatte.io import profiles
 from trimatte.io.iptc import photoshop_segment
 from trimatte.io.metadata import Metadata
 from trimatte.io.profiles import adobe_rgb, converted
@@ -117,6 +118,32 @@ def test_colours_of_hdr_are_kept_in_png_only(format: str, colours: str) -> None:
     assert len(said) == 1
     assert "cICP, which says that colours are" in said[0]
     assert (result.metadata.hdr or "unusual") in said[0]
+
+
+@pytest.mark.parametrize("number", [0, 1, 9_999, 1_000_001, 2**31, 2**32 - 1])
+@pytest.mark.parametrize("place", range(9))
+def test_numbers_that_describe_no_colours_do_no_harm(number: int, place: int) -> None:
+    values = [round(100_000 * value) for value in ADOBE]
+    if place < 8:
+        values[place] = number
+    chunks = {b"cHRM": struct.pack(">8I", *values)}
+    if place == 8:
+        chunks[b"gAMA"] = struct.pack(">I", number)
+    data = png(chunks)
+    assert {name: chunks_of(cut(data).encode())[name] for name in chunks} == chunks
+    for format in ("webp", "tiff", "jpeg"):
+        written(cut(data), format)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", MetadataWarning)  # of colours that LittleCMS refuses
+        assert cut(data).composite("white").shape == drawn().shape
+
+
+def test_profiles_that_are_made_are_not_remembered_for_ever() -> None:
+    for number in range(20_000, 20_200):
+        metadata = Metadata(png_colour=((b"gAMA", number.to_bytes(4, "big")),))
+        assert metadata.profile is not None
+    assert profiles._profile.cache_info().currsize <= 64
 
 
 def test_a_profile_made_of_primaries_is_that_of_the_standard() -> None:
@@ -285,6 +312,54 @@ def test_xmp_that_describes_nothing_else_stays_as_it_is() -> None:
     plain = packet().replace(b"ns.google.com", b"else.org").replace(b"hdr-gain-map", b"e")
     plain = plain.replace(b"ns.apple.com", b"else.org").replace(b"xmp/note", b"e")
     assert kept_xmp(plain) == (plain, [])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "elements"),
+    [
+        ("", "<xmp:Thumbnails/><xmp:Rating>5</xmp:Rating><xmp:Thumbnails>AA</xmp:Thumbnails>"),
+        ("", '<x-1:Thumbnails xmlns:x-1="http://ns.adobe.com/xap/1.0/">AA</x-1:Thumbnails>'),
+        ("", '<a:Thumbnails xmlns:a="&#104;ttp://ns.adobe.com/xap/1.0/">AA</a:Thumbnails>'),
+        ('xmp:Thumbnails="AA"', ""),
+        ('xmlns:g="http://ns.adobe.com/xap/1.0/g/img/"', "<a><g:image>AA</g:image></a>"),
+        ("", "<xmp:Thumbnails>AA</xmp:Thumbnails>x" * 10_000),
+    ],
+)
+def test_thumbnails_in_xmp_are_dropped_and_nothing_else(attributes: str, elements: str) -> None:
+    given = packet(f'xmlns:xmp="http://ns.adobe.com/xap/1.0/" {attributes}', elements)
+    kept, names = kept_xmp(given)
+    assert names == []
+    assert b"AA" not in kept
+    assert b"a &lt;cat&gt;" in kept
+    assert (b"<xmp:Rating>5</xmp:Rating>" in kept) == ("Rating" in elements)
+
+
+def test_xmp_of_nothing_but_a_thumbnail_is_none() -> None:
+    alone = b'<?a?><t:Thumbnails xmlns:t="http://ns.adobe.com/xap/1.0/">AA</t:Thumbnails>'
+    assert kept_xmp(alone) == (b"", [])
+    metadata = load_picture(file_of(Image.fromarray(drawn()), "JPEG", xmp=alone)).metadata
+    assert metadata == Metadata(exif=metadata.exif)
+
+
+def test_thumbnails_of_another_meaning_stay() -> None:
+    assert b">AA<" in kept_xmp(packet("", "<dc:Thumbnails>AA</dc:Thumbnails>"))[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "cause"),
+    [
+        (b"<a:Thumbnails " * 20_000, "it is not XML"),
+        (b"<a>Thumbnails" + b" " * (1 << 20) + b"</a>", "it has more than 1 MB"),
+        (packet().decode().encode("utf-16"), "it is not UTF-8"),
+        (packet().decode("ascii", "ignore").encode("utf-16-le"), "it is not UTF-8"),
+        ("<a>é</a>".encode("latin-1"), "it is not UTF-8"),
+        (b'<!DOCTYPE a [<!ENTITY b "c">]><a>Thumbnails &b;</a>', "it has a document type"),
+        (b"<a>Thumbnails" + b"<a>" * 5000 + b"</a>" * 5001, "nested too deeply"),
+    ],
+)
+def test_xmp_that_cannot_be_searched_is_refused(given: bytes, cause: str) -> None:
+    with pytest.raises(ValueError, match=cause):
+        kept_xmp(given)
 
 
 @pytest.mark.parametrize("end", [-20, -200])

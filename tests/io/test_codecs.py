@@ -44,7 +44,7 @@ def installed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 def without_fast_codecs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codecs, "_imported", lambda name: (None, "which is not installed"))
+    monkeypatch.setattr(codecs, "imported", lambda name, extra: (None, "which is not installed"))
 
 
 @pytest.fixture

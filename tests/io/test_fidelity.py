@@ -27,7 +27,10 @@ RANDOM = np.random.default_rng(0)
 
 HEIGHT, WIDTH = 24, 40
 GPS = {1: "N", 2: (48.0, 51.0, 29.5), 3: "E", 4: (2.0, 17.0, 40.2)}
-XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r tiff:Orientation="6" t="a cat"/></x:xmpmeta>'
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/">'
+    b'<r tiff:Orientation="6" t="a cat"/></x:xmpmeta>'
+)
 
 
 def drawn(dtype: Any = np.uint8) -> Any:
@@ -252,7 +255,9 @@ def test_no_thumbnail_of_the_background_is_kept() -> None:
 
 
 def test_no_thumbnail_in_the_xmp_is_kept() -> None:
-    thumbnails = b"<xmp:Thumbnails><rdf:Alt><rdf:li>/9j/4AAQ</rdf:li></rdf:Alt></xmp:Thumbnails>"
+    thumbnails = (
+        b'<xmp:Thumbnails xmlns:xmp="http://ns.adobe.com/xap/1.0/"><a>/9j/4AAQ</a></xmp:Thumbnails>'
+    )
     packet = XMP.replace(b"</x:xmpmeta>", thumbnails + b"</x:xmpmeta>")
     assert thumbnails in packet
     metadata = load_picture(file_of(Image.fromarray(drawn()), "JPEG", xmp=packet)).metadata

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, features
+from PIL import Image, ImageFile, features
 
 from tests.helpers.icc import wide_profile
 from trimatte.errors import ArgumentError
@@ -23,6 +24,7 @@ from trimatte.imageio import (
     read_image,
     write_frames,
 )
+from trimatte.io import reading
 from trimatte.io.frames import frames_in
 from trimatte.io.metadata import Metadata
 from trimatte.io.profiles import to_srgb
@@ -106,6 +108,17 @@ def test_a_still_has_one_frame_as_it_is_read() -> None:
     assert read_frames(deep).loops == 1
 
 
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "JPEG"])
+def test_the_size_is_that_of_the_upright_picture(format: str) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    file = io.BytesIO()
+    Image.new("RGB", (9, 4)).save(file, format, exif=exif)
+    frames = read_frames(file.getvalue())
+    [frame] = frames
+    assert frames.size == frame.pixels.shape[:2] == (9, 4)
+
+
 def test_a_broken_frame_is_named_when_it_comes() -> None:
     data = file_of(moving(), "WEBP", lossless=True)
     frames = iter(read_frames(file_of(moving(), "GIF", disposal=2)[:-60]))
@@ -115,6 +128,55 @@ def test_a_broken_frame_is_named_when_it_comes() -> None:
         read_frames(data, max_pixels=900)
     with pytest.raises(ArgumentError, match="path, bytes"):
         read_frames(3)  # type: ignore[arg-type]
+
+
+def growing(width: int, height: int) -> bytes:
+    """A GIF of 40 x 24 pixels whose second frame goes beyond them."""
+    first, second = Image.new("P", (40, 24), 1), Image.new("P", (40, 24), 1)
+    first.putpalette([9, 8, 7] * 256)
+    second.putpalette([200, 100, 50] * 256)
+    file = io.BytesIO()
+    first.save(file, "GIF", save_all=True, append_images=[second], disposal=2)
+    data = bytearray(file.getvalue())
+    place = data.rindex(struct.pack("<4H", 0, 0, 40, 24))
+    data[place : place + 8] = struct.pack("<4H", 0, 0, width, height)
+    return bytes(data)
+
+
+def test_frames_that_go_beyond_a_gif_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    frames = list(read_frames(growing(60, 50), max_pixels=3000))
+    assert [frame.pixels.shape for frame in frames] == [(24, 40, 4)] * 2
+    assert tuple(frames[1].pixels[0, 0]) == (200, 100, 50, 255)
+
+
+def test_frames_that_grow_beyond_the_limit_are_refused() -> None:
+    frames = iter(read_frames(growing(3000, 3000), max_pixels="1M"))
+    next(frames)
+    with pytest.raises(ArgumentError, match="3000 x 3000 pixels, more than max_pixels=1000000"):
+        next(frames)
+
+
+def test_the_limit_is_that_of_stills_and_metadata_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    still = encode_png(np.zeros((24, 40, 3), np.uint8))
+    monkeypatch.setattr(reading, "MAX_PIXELS", 900)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)
+    for data in (still, file_of(moving(), "GIF", disposal=2)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            frames = read_frames(data, max_pixels=None)
+            assert next(iter(frames)).pixels.shape[:2] == (24, 40)
+            assert frames.metadata == Metadata()
+    assert Image.MAX_IMAGE_PIXELS == 400
+
+
+@pytest.mark.parametrize("format", ["gif", "png", "webp"])
+def test_pillows_limit_is_not_that_of_what_is_written(
+    format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
+    assert len(read_frames(encode_frames(cutouts(), format))) == 4
+    assert Image.MAX_IMAGE_PIXELS == 40
 
 
 # --- writing ---

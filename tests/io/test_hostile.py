@@ -26,6 +26,7 @@ from PIL import Image
 import trimatte
 from tests.cases import misaligned, read_only
 from trimatte import ArgumentError, Remover, remove
+from trimatte.io import reading
 from trimatte.io.limits import unlimited_pillow
 from trimatte.io.masks import read_mask
 from trimatte.io.reading import read_header, read_image
@@ -526,7 +527,7 @@ def test_a_sub_interpreter_is_told() -> None:
 def test_pillows_limit_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
     with unlimited_pillow(), unlimited_pillow():
-        assert Image.MAX_IMAGE_PIXELS is None
+        Image.open(io.BytesIO(encode_png(IMAGE)))
     with pytest.raises(RuntimeError), unlimited_pillow():
         raise RuntimeError
     assert Image.MAX_IMAGE_PIXELS == 5
@@ -534,3 +535,58 @@ def test_pillows_limit_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
         with contextlib.suppress(ArgumentError):
             np.testing.assert_array_equal(read_image(source), IMAGE)
         assert Image.MAX_IMAGE_PIXELS == 5
+
+
+def test_pillows_limit_of_two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
+    second_inside, first_out = threading.Event(), threading.Event()
+    seen = []
+
+    def second() -> None:
+        with unlimited_pillow():
+            second_inside.set()
+            first_out.wait(60)
+            seen.append(Image.MAX_IMAGE_PIXELS)
+
+    thread = threading.Thread(target=second)
+    with unlimited_pillow():
+        thread.start()
+        second_inside.wait(60)
+    assert float("inf") == Image.MAX_IMAGE_PIXELS
+    first_out.set()
+    thread.join()
+    assert seen == [float("inf")]
+    assert Image.MAX_IMAGE_PIXELS == 5
+
+
+@pytest.mark.parametrize("own", [7, None])
+def test_a_limit_that_the_application_sets_stays(
+    own: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
+    with unlimited_pillow():
+        Image.MAX_IMAGE_PIXELS = own
+        with unlimited_pillow():
+            assert float("inf") == Image.MAX_IMAGE_PIXELS
+        assert Image.MAX_IMAGE_PIXELS in (own, float("inf"))
+    assert own == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP"])
+def test_pillow_neither_refuses_nor_warns_within_our_limit(
+    format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = io.BytesIO()
+    Image.fromarray(IMAGE).convert("RGB").save(file, format)
+    limits = []
+
+    def check(file: Any, picture: Any) -> None:
+        limits.append(Image.MAX_IMAGE_PIXELS)
+
+    monkeypatch.setattr(reading, "check_no_preview", check)
+    for most in (IMAGE.shape[0] * IMAGE.shape[1] - 1, 5):  # Pillow warns, then refuses
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert read_image(file.getvalue()).shape[:2] == IMAGE.shape[:2]
+        assert limits[-1] == most  # no other thread is without it while a head is read

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
+from tests.helpers.icc import wide_profile
 from trimatte.errors import ArgumentError, FramesWarning
 from trimatte.imageio import read_image
-from trimatte.io.kinds import begins_like_a_photo, has_image_name
+from trimatte.io.kinds import begins_like_a_photo, has_image_name, unread_because
+from trimatte.io.reading import load_picture
 
 
 def tiff(*pages: dict[int, Any]) -> bytes:
@@ -60,6 +64,43 @@ def test_pages_are_counted_without_previews() -> None:
     assert read_image(tiff({}, {254: 1})).shape == (4, 5, 3)
 
 
+def test_the_first_page_has_its_own_profile_only() -> None:
+    file = io.BytesIO()
+    first, second = Image.new("RGB", (5, 4)), Image.new("RGB", (5, 4))
+    second.encoderinfo = {"icc_profile": wide_profile()}
+    first.save(file, "TIFF", save_all=True, append_images=[second])
+    with pytest.warns(FramesWarning, match="1 of 2 pages"):
+        assert load_picture(file.getvalue()).metadata.icc_profile is None
+
+
+def test_a_damaged_second_page_does_not_matter() -> None:
+    data = tiff({})
+    directory = struct.unpack_from("<I", data, 4)[0]
+    (count,) = struct.unpack_from("<H", data, directory)
+    link = directory + 2 + 12 * count
+    for place in (len(data) + 1000, 8, 9, link, 2**32 - 1):
+        changed = data[:link] + struct.pack("<I", place) + data[link + 4 :]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            np.testing.assert_array_equal(read_image(changed), read_image(data))
+
+
+def test_a_huge_second_page_is_not_looked_at() -> None:
+    huge = bytearray(tiff({}, {}))
+    for tag in (256, 257):  # width and height, in the second directory
+        place = huge.rindex(struct.pack("<HHI", tag, 4, 1))
+        huge[place + 8 : place + 12] = struct.pack("<I", 60_000)
+    with pytest.warns(FramesWarning, match="1 of 2 pages") as told:
+        read_image(bytes(huge))
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(("count", "told"), [(100, "99 of 100 pages"), (103, "more than 100 page")])
+def test_pages_are_counted_up_to_a_hundred(count: int, told: str) -> None:
+    with pytest.warns(FramesWarning, match=told):
+        read_image(tiff(*[{}] * count))
+
+
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
 def test_a_damaged_file_of_a_known_kind() -> None:
     file = io.BytesIO()
@@ -67,3 +108,12 @@ def test_a_damaged_file_of_a_known_kind() -> None:
     for data in (file.getvalue()[:60], b"\0\0\0\x18ftypheic" + bytes(40)):
         with pytest.raises(ArgumentError, match="cannot read"):
             read_image(data)
+
+
+@pytest.mark.parametrize(
+    ("brand", "package"), [(b"avif", "'pillow>=11.3'"), (b"heic", "pillow-heif")]
+)
+def test_what_reads_a_file_of_a_phone_is_told(brand: bytes, package: str) -> None:
+    because = unread_because(io.BytesIO(b"\0\0\0\x18ftyp" + brand + bytes(40)))
+    assert because is not None
+    assert because.endswith(f"pip install {package}, or trimatte with its extra [heif]")

@@ -29,6 +29,7 @@ from tests.video.test_video import (
 from trimatte import ArgumentError
 from trimatte.io.frames import ImageFrame, read_frames, write_frames
 from trimatte.io.metadata import Metadata
+from trimatte.io.profiles import adobe_rgb
 from trimatte.io.reading import read_image
 from trimatte.io.writing import write_image
 from trimatte.video import VideoWarning, remove_video, writing
@@ -131,6 +132,17 @@ def test_images_of_other_colours_become_srgb(tmp_path: Path) -> None:
         )
     assert abs(reds[0] - 200) < 3
     assert reds[1] > 205  # a P3 red is stronger than an sRGB red of the same number
+
+
+def test_damaged_profiles_are_told_once(tmp_path: Path) -> None:
+    damaged = adobe_rgb()[:140] + bytes(len(adobe_rgb()) - 140)
+    for number in range(3):
+        write_image(tmp_path / f"{number}.png", scene(number), icc_profile=damaged)
+    with pytest.warns(UserWarning, match="colours of 3 images may be off") as told:
+        remove_video(tmp_path, tmp_path / "out.mov", **FAST)
+    assert [str(each.message) for each in told if "colour" in str(each.message)] == [
+        str(told[0].message)
+    ]
 
 
 def test_a_broken_image_is_a_gap(tmp_path: Path) -> None:

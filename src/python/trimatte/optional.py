@@ -8,11 +8,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from trimatte.errors import EngineError
 
-__all__ = ["NO_TELEMETRY", "advice", "require"]
+__all__ = ["NO_TELEMETRY", "advice", "imported", "require"]
 
 _IMPORTING = threading.RLock()  # one thread at a time, or one would undo what another needs
 
@@ -20,6 +21,7 @@ NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1"}
 """What the environment must say before onnxruntime is imported."""
 
 _REQUIREMENTS = {
+    "PIL": "'pillow>=11.3'",
     "ray": "'ray[data,serve]'",
     "prometheus_client": "prometheus-client",
     "pillow_heif": "pillow-heif",
@@ -54,13 +56,37 @@ def require(module: str, *, extra: str, purpose: str) -> Any:
         EngineError: it is not installed, or does not load; the message says what to install.
     """
     try:
-        with _IMPORTING, _without_telemetry():
-            return importlib.import_module(module)
+        return _import(module)
     except ImportError as error:
         package = module.partition(".")[0]
         raise EngineError(
             f"{purpose} needs {package}, which does not load ({error}): {advice(package, extra)}"
         ) from error
+
+
+@cache
+def imported(module: str, extra: str) -> tuple[Any | None, str]:
+    """A module of an optional package, and no problem; or None, and why there is none, to follow
+    the package's name.
+
+    Args:
+        module: its name.
+        extra: what of trimatte's extras brings it.
+    """
+    package = module.partition(".")[0]
+    try:
+        return _import(module), ""
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.partition(".")[0] == package:
+            return None, f"which is not installed ({advice(package, extra)})"
+        return None, f"which cannot be loaded: {error}"
+    except (ImportError, OSError) as error:
+        return None, f"which cannot be loaded: {error}"
+
+
+def _import(module: str) -> Any:
+    with _IMPORTING, _without_telemetry():
+        return importlib.import_module(module)
 
 
 @contextmanager

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import features
 
-from trimatte.optional import advice
+from trimatte.optional import advice, imported
 
 __all__ = ["ISA_L", "SIMPLEJPEG", "FastCodec", "decode_jpeg", "in_use"]
 
@@ -26,22 +24,22 @@ __all__ = ["ISA_L", "SIMPLEJPEG", "FastCodec", "decode_jpeg", "in_use"]
 class FastCodec:
     """A codec that may be installed or not.
 
-    package: as it is installed. imported: its module. gain: what it is good for, in a few words.
+    package: as it is installed. module_name: its module. gain: what it is good for, in a few words.
     """
 
     package: str
-    imported: str
+    module_name: str
     gain: str
 
     @property
     def module(self) -> Any | None:
         """The module, or None where it cannot be had."""
-        return _imported(self.imported)[0]
+        return imported(self.module_name, "fast")[0]
 
     @property
     def missing(self) -> str:
         """Why there is no module, and what it would be good for; empty where there is one."""
-        problem = _imported(self.imported)[1]
+        problem = imported(self.module_name, "fast")[1]
         return f"{self.gain} by {self.package}, {problem}" if problem else ""
 
 
@@ -66,7 +64,7 @@ def in_use() -> dict[str, str]:
         "TIFF": f"read by {pillow}, written by zlib",
         "AVIF": f"read by {pillow}" if features.check("avif") else f"not in this {pillow}",
         "HEIC": "read by pillow-heif"
-        if _imported("pillow_heif")[0]
+        if imported("pillow_heif", "heif")[0]
         else f"not read ({advice('pillow_heif', 'heif')})",
     }
 
@@ -93,16 +91,3 @@ def _named(library: str, codec: FastCodec) -> str:
         return f"{library} ({codec.package} {version(codec.package)})"
     except PackageNotFoundError:  # It can be imported, from a place without metadata.
         return f"{library} ({codec.package})"
-
-
-@cache
-def _imported(name: str) -> tuple[Any | None, str]:
-    """The module and no problem, or None and the problem."""
-    try:
-        return import_module(name), ""
-    except ModuleNotFoundError as error:
-        if error.name is not None and error.name.partition(".")[0] == name.partition(".")[0]:
-            return None, f"which is not installed ({advice(name.partition('.')[0], 'fast')})"
-        return None, f"which cannot be loaded: {error}"
-    except (ImportError, OSError) as error:
-        return None, f"which cannot be loaded: {error}"

@@ -22,7 +22,7 @@ from trimatte.io.limits import MAX_PIXELS, Pixels, check_size, number_of_pixels,
 from trimatte.io.metadata import Metadata, chosen, upright_size
 from trimatte.io.png import ancillary_chunks
 from trimatte.io.profiles import to_srgb
-from trimatte.io.reading import encoded, identified, load_picture, naming, pixels_of
+from trimatte.io.reading import encoded, identified, naming, pixels_of, read_image
 from trimatte.io.sources import (
     PATH_ERRORS,
     Array,
@@ -78,8 +78,12 @@ class Frames:
 
     def __init__(self, source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) -> None:
         self._source = measurable(source)
-        with encoded(self._source, "read_frames") as file, identified(file) as picture:
-            check_size(picture.size, number_of_pixels(max_pixels, "read_frames"))
+        self._limit = number_of_pixels(max_pixels, "read_frames")
+        with (
+            encoded(self._source, "read_frames") as file,
+            identified(file) as picture,
+            within_limits(picture.size, self._limit),
+        ):
             self.count: int = frame_count(picture)
             self.loops: int = _loops(picture) if self.count > 1 else 1
             width, height = upright_size(picture)
@@ -87,8 +91,15 @@ class Frames:
 
     @cached_property
     def metadata(self) -> Metadata:
-        """What is stored beside their pixels."""
-        with encoded(self._source, "read_frames") as file, identified(file) as picture:
+        """What is stored beside their pixels; the first frame is decoded for it, once.
+
+        Raises ArgumentError: that frame is broken.
+        """
+        with (
+            encoded(self._source, "read_frames") as file,
+            identified(file) as picture,
+            within_limits(picture.size, self._limit),
+        ):
             return pixels_of(picture).metadata
 
     def check_total(self, max_pixels: int | None) -> None:
@@ -102,13 +113,17 @@ class Frames:
 
     def __iter__(self) -> Iterator[ImageFrame]:
         if self.count == 1:
-            yield ImageFrame(load_picture(self._source).pixels, 0.0)
+            yield ImageFrame(read_image(self._source, max_pixels=self._limit), 0.0)
             return
+        height, width = self.size
         with encoded(self._source, "read_frames") as file, identified(file) as picture:
             for number in range(self.count):
-                with within_limits(picture.size, None):  # not Pillow's
+                with within_limits(picture.size, self._limit):
                     picture.seek(first_frame(picture) + number)
+                with within_limits(picture.size, self._limit):
                     pixels = with_alpha(pixels_of(picture).pixels)
+                # Pillow lets a GIF grow by frames that go beyond it; browsers cut them off.
+                pixels = pixels[:height, :width]
                 yield ImageFrame(pixels, picture.info.get("duration", 0) / 1000)
 
 
@@ -118,7 +133,7 @@ def frames_in(source: ImageSource) -> int:
         with encoded(source, "read_frames") as file:
             if not may_be_animated(file):
                 return 1
-            with identified(file) as picture:
+            with identified(file) as picture, within_limits(picture.size, None):
                 return frame_count(picture)
     except ArgumentError:
         return 1
@@ -233,7 +248,8 @@ def _encoded(
     options = _options(kind, times, loops, level, metadata)
     file = io.BytesIO()
     try:
-        pictures[0].save(file, kind, save_all=True, append_images=pictures[1:], **options)
+        with within_limits(pictures[0].size, None):  # Pillow's, which has one for parts of frames
+            pictures[0].save(file, kind, save_all=True, append_images=pictures[1:], **options)
     except (OSError, ValueError) as error:
         raise ArgumentError(f"{caller}: cannot encode as {kind}: {cause_of(error)}") from error
     data = bytearray(file.getbuffer())
@@ -245,7 +261,7 @@ def _encoded(
 def _options(
     kind: str, times: Sequence[int], loops: int, level: int, metadata: Metadata
 ) -> dict[str, Any]:
-    """What Pillow is told of an animation. A single picture is not shown for any time."""
+    """Pillow's save options for an animation. A single picture has no duration."""
     options: dict[str, Any] = {"duration": list(times)} if len(times) > 1 else {}
     if kind == "gif":
         options |= {"disposal": _BACKGROUND, "optimize": False}

@@ -4,18 +4,19 @@ alone does not."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
-from trimatte.optional import advice
+from trimatte.io.limits import picture_in
+from trimatte.optional import advice, imported
 
 __all__ = [
+    "MOST_PAGES",
     "begins_like_a_photo",
     "check_no_preview",
     "first_frame",
@@ -49,6 +50,9 @@ _ANIMATED = frozenset({"GIF", "PNG", "WEBP", "AVIF", "FLI"})
 
 _PAGED = frozenset({"DCX", "HEIF", "TIFF"})
 
+MOST_PAGES = 100
+"""To how many pages are counted."""
+
 # Tags of a camera's raw file that is also a TIFF: its first picture is a small preview.
 _DNG_VERSION, _TIFF_EP, _SUBFILE = 50706, 37398, 254
 _REDUCED, _MASK = 1, 4
@@ -77,7 +81,7 @@ _KINDS = (
         "AVIF",
         ".avif .avifs",
         lambda head: head[4:8] == b"ftyp" and b"avi" in head[:64],
-        "upgrade Pillow to 11.3 or newer (pip install --upgrade pillow)",
+        advice("PIL", "heif"),
         "PIL._avif",
     ),
     _Kind(
@@ -147,7 +151,11 @@ def begins_like_a_photo(path: Path) -> bool:
 def load_plugin(file: BinaryIO) -> bool:
     """Loads the plug-in that makes Pillow read a file; False: there is none, or none installed."""
     kind = _kind_of(_head_of(file))
-    return kind is not None and bool(kind.plugin) and _loads(kind.plugin)
+    module = imported(kind.plugin, "heif")[0] if kind is not None and kind.plugin else None
+    register = getattr(module, "register_heif_opener", None)  # others do it when imported
+    if register is not None:
+        register()
+    return module is not None
 
 
 def unread_because(file: BinaryIO) -> str | None:
@@ -192,20 +200,27 @@ def first_frame(picture: Image.Image) -> int:
     return int(getattr(picture, "default_image", False))
 
 
-def page_count(picture: Image.Image) -> int:
-    """How many pages or pictures a file holds, a TIFF's without previews and masks of others; 1 of
-    formats whose further pictures are something else."""
-    count = int(getattr(picture, "n_frames", 1)) if picture.format in _PAGED else 1
-    if picture.format != "TIFF":
-        return count
-    pages = 1
-    for number in range(1, count):
-        picture.seek(number)
-        subfile = picture.tag_v2.get(_SUBFILE, 0)  # type: ignore[attr-defined]
-        pages += not subfile & (_REDUCED | _MASK)
-    if count > 1:
-        picture.seek(0)
-    return pages
+def page_count(file: BinaryIO, format: str | None) -> int:
+    """How many pages or pictures a file of this format of Pillow holds, a TIFF's without previews
+    and masks of others; 1 of formats whose further pictures are something else.
+
+    MOST_PAGES and one where there are more; a damaged page and those behind it do not count.
+    """
+    if format == "TIFF":
+        return min(1 + sum(_further_pages(file)), MOST_PAGES + 1)
+    return int(getattr(picture_in(file), "n_frames", 1)) if format in _PAGED else 1
+
+
+def _further_pages(file: BinaryIO) -> Iterator[bool]:
+    """Of each picture in a TIFF but the first, whether it is a page."""
+    try:
+        file.seek(0)
+        picture = TiffImageFile(file)  # another one: it moves from page to page
+        for number in range(1, MOST_PAGES + 1):
+            picture.seek(number)
+            yield not picture.tag_v2.get(_SUBFILE, 0) & (_REDUCED | _MASK)
+    except Exception:  # of a damaged directory, and at the end
+        return
 
 
 def _kind_of(head: bytes) -> _Kind | None:
@@ -220,16 +235,3 @@ def _is_brand(head: bytes, *brands: bytes) -> bool:
 def _head_of(file: BinaryIO) -> bytes:
     file.seek(0)
     return file.read(_HEAD)
-
-
-@cache
-def _loads(plugin: str) -> bool:
-    """Whether a plug-in of Pillow can be imported; it is registered then."""
-    try:
-        module = import_module(plugin)
-    except ImportError:
-        return False
-    register = getattr(module, "register_heif_opener", None)  # others do it when imported
-    if register is not None:
-        register()
-    return True

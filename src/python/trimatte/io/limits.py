@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any, BinaryIO
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from trimatte.arrays import is_number
 from trimatte.errors import ArgumentError
@@ -18,6 +20,7 @@ __all__ = [
     "Pixels",
     "check_size",
     "number_of_pixels",
+    "picture_in",
     "unlimited_pillow",
     "within_limits",
 ]
@@ -64,6 +67,7 @@ def check_size(size: tuple[int, int], max_pixels: int | None, frames: int = 1) -
 _lifting = threading.Lock()
 _lifted = 0  # how many threads need Pillow without its limit
 _usual: int | None = None
+_WITHOUT: Any = float("inf")  # known by its identity: the application may set a limit meanwhile
 
 
 @contextmanager
@@ -71,7 +75,7 @@ def within_limits(size: tuple[int, int], max_pixels: int | None) -> Iterator[Non
     """To decode an image of this (width, height), unless it has more than max_pixels."""
     check_size(size, max_pixels)
     with _lifting:
-        pillows = _usual if _lifted else Image.MAX_IMAGE_PIXELS
+        pillows = _usual if Image.MAX_IMAGE_PIXELS is _WITHOUT else Image.MAX_IMAGE_PIXELS
     beyond = pillows is not None and size[0] * size[1] > pillows
     with unlimited_pillow() if beyond else nullcontext():
         yield
@@ -83,13 +87,44 @@ def unlimited_pillow() -> Iterator[None]:
     say, and other threads are to be without it as briefly as can be."""
     global _lifted, _usual
     with _lifting:
-        if not _lifted:
-            _usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        if Image.MAX_IMAGE_PIXELS is not _WITHOUT:
+            _usual, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, _WITHOUT
         _lifted += 1
     try:
         yield
     finally:
         with _lifting:
             _lifted -= 1
-            if not _lifted:
+            if not _lifted and Image.MAX_IMAGE_PIXELS is _WITHOUT:
                 Image.MAX_IMAGE_PIXELS = _usual
+
+
+def picture_in(file: BinaryIO) -> Image.Image:
+    """What `Image.open` gives, without a look at Pillow's limit, of which it would warn.
+
+    Raises UnidentifiedImageError: it is of no kind that Pillow knows.
+    """
+    try:
+        return _picture_in(file)
+    except Image.DecompressionBombError:  # some plug-ins look at the limit themselves
+        with unlimited_pillow():
+            return _picture_in(file)
+
+
+def _picture_in(file: BinaryIO) -> Image.Image:
+    file.seek(0)
+    head = file.read(16)
+    tried: set[str] = set()
+    for register in (Image.preinit, Image.init):  # the usual plug-ins, then all
+        register()
+        for name in [each for each in Image.ID if each not in tried]:
+            tried.add(name)
+            factory, accepts = Image.OPEN[name]
+            try:
+                accepted = accepts is None or accepts(head)
+                if accepted and not isinstance(accepted, str):  # a text says what is amiss
+                    file.seek(0)
+                    return factory(file, "")
+            except (SyntaxError, IndexError, TypeError, struct.error):
+                continue
+    raise UnidentifiedImageError

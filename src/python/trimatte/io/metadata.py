@@ -121,7 +121,7 @@ class Metadata:
         return self if keeps else Metadata(icc_profile=self.icc_profile, png_colour=self.png_colour)
 
     def with_profile(self, icc_profile: bytes | None) -> Metadata:
-        """The same for pixels whose colours are those of this profile; None: of sRGB."""
+        """A copy with this ICC profile; None: sRGB."""
         return replace(self, icc_profile=icc_profile, png_colour=())
 
     def without(self, *sentences: str) -> Metadata:
@@ -229,7 +229,7 @@ def orientation_of(picture: Image.Image) -> int:
 
 def upright_size(picture: Image.Image) -> tuple[int, int]:
     """(width, height) of a picture that is not loaded yet, once it is turned upright."""
-    width, height = picture.size
+    width, height = getattr(picture, "_tile_size", picture.size)  # newer Pillow turns a TIFF's size
     return (height, width) if orientation_of(picture) in _LYING else (width, height)
 
 
@@ -279,14 +279,13 @@ def _xmp_of(picture: Image.Image, dropped: list[str]) -> bytes | None:
         packet = packet.encode("utf-8", "surrogatepass")
     if not isinstance(packet, bytes) or not packet.strip(b"\0 "):
         return None
-    kept, data = kept_xmp(packet)
-    if kept is None:
-        dropped.append(
-            "the XMP was dropped: it describes other data in the file, and is not valid XML"
-        )
-    else:
-        dropped += [_left_behind(name) for name in data]
-    return kept
+    try:
+        kept, data = kept_xmp(packet)
+    except ValueError as error:
+        dropped.append(f"the XMP was dropped: {error}")
+        return None
+    dropped += [_left_behind(name) for name in data]
+    return kept or None
 
 
 def _left_behind(name: str) -> str:

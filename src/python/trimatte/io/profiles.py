@@ -9,14 +9,13 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from trimatte.arrays import Array
-from trimatte.errors import MetadataWarning, warn
 
 __all__ = [
     "BT2020",
@@ -60,6 +59,7 @@ _CURVES: dict[int, _Curve] = {
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 """The transfer functions of HDR by their numbers in ITU-T H.273."""
 
+_MOST = 32767  # that ICC.1 has room for in a number
 _D50 = (0.9642, 1.0, 0.8249)
 _BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
@@ -86,23 +86,19 @@ def to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image | None:
         return None
 
 
-def converted(pixels: Array, source: bytes | None, target: bytes | None) -> Array:
-    """A background's RGB from the colours of one profile to those of another; None is sRGB.
+def converted(pixels: Array, source: bytes | None, target: bytes | None) -> Array | None:
+    """RGB from the colours of one profile to those of another; None is sRGB.
 
     pixels: (H, W, 3), uint8, uint16 or float32 in [0, 1]. Returns the same array where the profiles
-    agree, else an array of the same shape and dtype, to within about 1/255. Where one of them
-    cannot be used a MetadataWarning says so, and the pixels are left as they are.
+    agree, else an array of the same shape and dtype, to within about 1/255; None: one of them
+    cannot be used.
     """
     if source == target:
         return pixels
     try:
         transform = ImageCms.buildTransform(_opened(source), _opened(target), "RGB", "RGB")
-    except (ImageCms.PyCMSError, OSError, ImportError) as error:
-        warn(
-            f"the background's colours were not converted to the image's: {error}",
-            MetadataWarning,
-        )
-        return pixels
+    except (ImageCms.PyCMSError, OSError, ImportError):
+        return None
 
     def through(levels: NDArray[np.uint8]) -> NDArray[np.float32]:
         picture = ImageCms.applyTransform(Image.fromarray(levels), transform)
@@ -155,9 +151,10 @@ def profile_of_chunks(chunks: Mapping[bytes, bytes]) -> bytes | None:
     if b"cHRM" in chunks:
         chromaticities = tuple(value / 100_000 for value in struct.unpack(">8I", chunks[b"cHRM"]))
     if b"gAMA" in chunks:
-        (gamma,) = struct.unpack(">I", chunks[b"gAMA"])
-        if gamma and abs(gamma / 100_000 * 2.2 - 1) > 0.02:  # else it stands for sRGB's curve
-            curve = (100_000 / gamma, 1, 0, 0, 0)
+        gamma = struct.unpack(">I", chunks[b"gAMA"])[0] / 100_000
+        # One of about 1/2.2 stands for sRGB's curve, and nobody means one beyond these.
+        if 0.1 <= gamma <= 10 and abs(gamma * 2.2 - 1) > 0.02:
+            curve = (1 / gamma, 1, 0, 0, 0)
     return _profile(chromaticities, curve)
 
 
@@ -168,7 +165,7 @@ def adobe_rgb() -> bytes:
     return profile
 
 
-@cache
+@lru_cache(maxsize=64)
 def _profile(chromaticities: _Chromaticities, curve: _Curve) -> bytes | None:
     """A profile (ICC.1:2010) of three primaries and one curve; None: sRGB, or no such colours."""
     is_srgb = np.allclose(chromaticities, _SRGB_PRIMARIES, atol=0.002) and curve == _SRGB_CURVE
@@ -176,6 +173,8 @@ def _profile(chromaticities: _Chromaticities, curve: _Curve) -> bytes | None:
     if colorants is None:
         return None
     primaries, adaptation = colorants
+    if not np.abs(colorants).max() < _MOST:
+        return None
     tags = {
         b"desc": _text("RGB of primaries and a curve"),
         b"cprt": _text("CC0"),
@@ -212,6 +211,8 @@ def _colorants(
     if abs(np.linalg.det(primaries)) < 1e-6:
         return None
     cones, wanted = _BRADFORD @ white, _BRADFORD @ _D50
+    if np.abs(cones).min() < 1e-6:
+        return None
     adaptation = np.linalg.inv(_BRADFORD) @ np.diag(wanted / cones) @ _BRADFORD
     return adaptation @ primaries * np.linalg.solve(primaries, white), adaptation
 

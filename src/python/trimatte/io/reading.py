@@ -29,13 +29,14 @@ from trimatte.errors import ArgumentError, FramesWarning, warn
 from trimatte.io.codecs import decode_jpeg
 from trimatte.io.colour_chunks import colour_chunks
 from trimatte.io.kinds import (
+    MOST_PAGES,
     check_no_preview,
     frame_count,
     load_plugin,
     page_count,
     unread_because,
 )
-from trimatte.io.limits import MAX_PIXELS, Pixels, number_of_pixels, unlimited_pillow, within_limits
+from trimatte.io.limits import MAX_PIXELS, Pixels, number_of_pixels, picture_in, within_limits
 from trimatte.io.metadata import Metadata, metadata_of, orientation_of
 from trimatte.io.profiles import colour_space, to_srgb
 from trimatte.io.sources import (
@@ -243,15 +244,18 @@ def decode_source(
         identified(file) as picture,
         within_limits(picture.size, most),
     ):
-        _warn_of_others(picture, name_of(source))
-        return _decode(file, picture, managed)
+        frames, format = frame_count(picture), picture.format
+        decoded = _decode(file, picture, managed)
+        _warn_of_others(frames, page_count(file, format), name_of(source))
+        return decoded
 
 
-def _warn_of_others(picture: Image.Image, name: str) -> None:
-    frames, pages = frame_count(picture), page_count(picture)
+def _warn_of_others(frames: int, pages: int, name: str) -> None:
     if frames > 1:
         told = f"left out of {name}: {frames - 1} of {frames} frames"
         message = f"{told}; .gif, .webp and .png hold all (in Python: imageio.read_frames)"
+    elif pages > MOST_PAGES:
+        message = f"left out of {name}: all but the first of more than {MOST_PAGES} pages"
     elif pages > 1:
         message = f"left out of {name}: {pages - 1} of {pages} pages"
     else:
@@ -297,13 +301,12 @@ def identified(file: BinaryIO) -> Image.Image:
 
     Raises ValueError or UnidentifiedImageError: it is of a kind that nothing here reads.
     """
-    with unlimited_pillow():
-        try:
-            picture = Image.open(file)
-        except UnidentifiedImageError:
-            if not load_plugin(file):
-                raise _unidentified(file) from None
-            picture = Image.open(file)
+    try:
+        picture = picture_in(file)
+    except UnidentifiedImageError:
+        if not load_plugin(file):
+            raise _unidentified(file) from None
+        picture = picture_in(file)
     check_no_preview(file, picture)
     return picture
 

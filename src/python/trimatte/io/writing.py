@@ -289,7 +289,7 @@ def level_of(compression: Compression, caller: str) -> int:
 
 
 def held(metadata: Metadata, kind: str) -> tuple[Metadata, list[str]]:
-    """What a format can hold of what is to be stored with an image, and sentences on the rest."""
+    """Split metadata into what the format can store and messages about the rest."""
     if kind == "png":
         return metadata, []
     name = {"gif": "GIF", "webp": "WebP", "tiff": "TIFF", "jpeg": "JPEG"}[kind]

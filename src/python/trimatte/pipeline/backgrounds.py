@@ -92,6 +92,13 @@ def fitted_background(
                 )
             return plate
         colours = converted(plate[:, :, :3], own.profile, wanted.profile)
+        if colours is None:
+            warn(
+                f"{name}: its colours were not converted to the image's: one of the two colour "
+                "profiles is damaged",
+                MetadataWarning,
+            )
+            return plate
         return np.dstack([colours, plate[:, :, 3:]])
 
     def fitted(size: tuple[int, int], dtype: Any, metadata: Metadata | None = None, /) -> Array:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from trimatte.arrays import FULL_SCALES, on_host
 from trimatte.devices import DeviceArray
-from trimatte.errors import ArgumentError
+from trimatte.errors import ArgumentError, MetadataWarning, warn
 from trimatte.io.metadata import Metadata
 from trimatte.io.profiles import converted
 from trimatte.io.writing import Compression, encode_image, to_pillow, write_image
@@ -196,7 +196,15 @@ class Result:
                 f"HDR ({self.metadata.hdr}), got a colour of sRGB"
             )
         pixel = np.asarray(color, np.float32)[None, None]
-        red, green, blue = 255 * converted(pixel, None, self.metadata.profile)[0, 0]
+        own = converted(pixel, None, self.metadata.profile)
+        if own is None:
+            warn(
+                "the background's colours were not converted to the image's: its colour profile is "
+                "damaged",
+                MetadataWarning,
+            )
+            own = pixel
+        red, green, blue = 255 * own[0, 0]
         return red, green, blue
 
     def crop(self, margin: Margin = 0, *, threshold: float = SHOWS) -> Result:

@@ -154,7 +154,7 @@ class Pictures:
         first: Array | None = None
         colours = _SRGB
         broken: list[ArgumentError] = []
-        resized = False
+        resized, mistaken = False, 0
         for picture, begins, lasts in self._shown:
             if not self._range.has(begins):
                 continue
@@ -162,6 +162,8 @@ class Pictures:
                 broken.append(picture)
                 continue
             pixels = _in_srgb(picture)
+            if pixels is None:
+                pixels, mistaken = picture.pixels, mistaken + 1
             if first is None:
                 colours = _colours(picture.metadata)
             if first is not None and pixels.shape[:2] != first.shape[:2] and not resized:
@@ -178,6 +180,8 @@ class Pictures:
             yield Unit(Frame(pixels, round(pts), round(duration), self._time_base, colours))
         if broken and first is None:
             raise ArgumentError(f"video: cannot read {self.name}: {broken[0]}") from broken[0]
+        if mistaken:
+            self.notes.append(f"colours of {mistaken} images may be off: their profile is damaged")
         if broken:
             self.notes.append(f"{len(broken)} images cannot be read and are missing: {broken[0]}")
 
@@ -196,12 +200,13 @@ def _colours(metadata: Metadata) -> Colours:
     return Colours(BT2020 if primaries == BT2020 else _SRGB.matrix, True, primaries, transfer)
 
 
-def _in_srgb(picture: Picture) -> Array:
-    """The pixels through their profile; those of HDR as they are."""
+def _in_srgb(picture: Picture) -> Array | None:
+    """The pixels through their profile; those of HDR as they are; None: the profile is damaged."""
     pixels, metadata = picture
     if metadata.profile is None:
         return pixels
-    return np.dstack([converted(pixels[:, :, :3], metadata.profile, None), pixels[:, :, 3:]])
+    colours = converted(pixels[:, :, :3], metadata.profile, None)
+    return None if colours is None else np.dstack([colours, pixels[:, :, 3:]])
 
 
 def _like(pixels: Array, first: Array) -> Array:
