@@ -232,8 +232,6 @@ class VideoFile:
         try:
             if isinstance(source, (str, os.PathLike)):
                 path = Path(source)
-                if not path.exists():
-                    raise ArgumentError(f"video: cannot read {self.name}: no such file")
                 if not path.is_fifo():
                     self._container = self._av.open(os.fspath(path))
                     return
@@ -245,8 +243,6 @@ class VideoFile:
                 if isinstance(self._piped.error, KeyboardInterrupt):
                     raise self._piped.error
         except (self._av.FFmpegError, OSError, ValueError) as error:
-            if isinstance(error, ArgumentError):
-                raise
             raise self._unreadable(error) from error
 
     def _prepare(self, start: float | None, end: float | None, audio: bool) -> None:
