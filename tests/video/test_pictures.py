@@ -149,7 +149,7 @@ def test_a_broken_image_is_a_gap(tmp_path: Path) -> None:
     folder = numbered(tmp_path / "frames")
     data = (folder / "0004.png").read_bytes()
     (folder / "0004.png").write_bytes(data[:-60])
-    with pytest.warns(VideoWarning, match=r"1 images cannot be read .*0004\.png"):
+    with pytest.warns(VideoWarning, match=r"1 of 12 frames cannot be read: .*0004\.png"):
         remove_video(folder, tmp_path / "out.mov", **FAST)
     assert times(tmp_path / "out.mov") == [Fraction(i, 25) for i in range(COUNT) if i != 3]
     for file in folder.iterdir():
@@ -162,7 +162,82 @@ def test_a_broken_image_is_a_gap(tmp_path: Path) -> None:
             remove_video(source, tmp_path / "b.mov", **FAST)
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["beach.jpg", "me.jpg"], "not numbered: beach.jpg, me.jpg"),
+        (["1.png", "2.png", "cover.png"], "not numbered as 1.png is: cover.png"),
+        (["a_001.png", "a_002.png", "b_001.png"], "not numbered as a_001.png is: b_001.png"),
+        (["1.png", "2.png", "3.jpg"], "not numbered as 1.png is: 3.jpg"),
+        (["1.png", "2.png", "02.png"], "are there already: 2.png"),
+        (["1.gif", "2.gif"], "are animations, .*: 1.gif, 2.gif"),
+        (["b.gif", "a.mp4", "B.MOV"], "there are videos in it, .*: B.MOV, a.mp4"),
+        ([f"{letter}.png" for letter in "abcdefg"], "a.png, b.png, c.png, d.png, e.png and 2 more"),
+    ],
+)
+def test_a_folder_that_is_no_sequence_is_refused(
+    tmp_path: Path, names: list[str], said: str
+) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for name in names:
+        if name.endswith(".gif"):
+            write_frames(folder / name, [ImageFrame(scene(i), 0.1) for i in range(2)])
+        elif name.endswith(("png", "jpg")):
+            write_image(folder / name, scene(0))
+        else:
+            (folder / name).write_bytes(b"a video")
+    with pytest.raises(ArgumentError, match=said):
+        remove_video(folder, tmp_path / "out.mov", **FAST)
+
+
+@pytest.mark.parametrize("pattern", ["", "shot1_%d.png"])
+def test_missing_numbers_are_said_and_leave_gaps(tmp_path: Path, pattern: str) -> None:
+    folder = tmp_path / "shots"
+    folder.mkdir()
+    for number in (1, 2, 3, 5, 6, 10):
+        write_image(folder / f"shot1_{number}.png", scene(0))
+    with pytest.warns(VideoWarning, match="numbers are missing, which leaves gaps: 4, 7-9$"):
+        remove_video(folder / pattern, tmp_path / "out.mov", **FAST)
+    assert times(tmp_path / "out.mov") == [Fraction(i, 25) for i in (0, 1, 2, 4, 5, 9)]
+    done: list[tuple[int, int | None]] = []
+    with pytest.warns(VideoWarning, match="numbers are missing"):
+        remove_video(
+            folder / pattern,
+            tmp_path / "out.mov",
+            start=0.1,
+            progress=lambda *numbers: done.append(numbers),
+            **FAST,
+        )
+    assert done == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_every_tenth_frame_is_a_sequence_without_gaps(tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in (10, 20, 30):
+        write_image(folder / f"{number}.png", scene(0))
+    remove_video(folder, tmp_path / "out.mov", **FAST)
+    assert times(tmp_path / "out.mov") == [Fraction(i, 25) for i in range(3)]
+
+
+@pytest.mark.parametrize("name", ["nosuch.mp4", "*.png", "nosuch/%d.mp4"])
+def test_what_is_not_there_is_no_matter_of_fps(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ArgumentError, match="no such") as error:
+        remove_video(tmp_path / name, tmp_path / "out.mov", fps=25, **FAST)
+    assert ("give the folder" in str(error.value)) == (name == "*.png")
+
+
 # --- animated images ---
+
+
+def test_a_damaged_animation_gives_what_comes_before(tmp_path: Path) -> None:
+    source = tmp_path / "in.gif"
+    write_frames(source, [ImageFrame(scene(i), 0.1) for i in range(COUNT)])
+    source.write_bytes(source.read_bytes()[:-60])
+    with pytest.warns(VideoWarning, match=r"gif': it is damaged behind frame 11, .*: image file"):
+        remove_video(source, tmp_path / "out.mov", **FAST)
+    assert len(times(tmp_path / "out.mov")) == COUNT - 1
 
 
 MOMENTS = [time / 1000 for time in (0, 40, 90, 120, 160, 230, 260, 300, 350, 380, 420, 470)]

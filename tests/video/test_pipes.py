@@ -244,3 +244,5 @@ def test_standard_streams_that_are_terminals_are_refused(
     assert (code, "which is closed" in err) == (2, True)
     code, _, err = run("video", stream, "-o", "-", "--format", "mp4", "--bg", "white")
     assert (code, "format" in err) == (1, True)
+    code, _, err = run("video", stream, "-o", tmp_path / "out.mov", "--matte", "-")
+    assert (code, "--matte must be a file" in err) == (2, True)

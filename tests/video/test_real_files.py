@@ -302,3 +302,15 @@ def test_nothing_is_said_of_whole_files(tmp_path: Path, name: str) -> None:
     codec, layout, options = WHOLE[name]
     source = make(tmp_path / name, codec, layout, options=options)
     assert remove_video(source, tmp_path / "out.mov", **FAST).frames == COUNT
+
+
+@pytest.mark.parametrize("kept", ["a half", "some of the index"])
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mov"])
+def test_a_film_without_its_index_is_said_to_be_cut_short(
+    tmp_path: Path, name: str, kept: str
+) -> None:
+    whole = make(tmp_path / name).read_bytes()
+    path = tmp_path / f"cut_{name}"
+    path.write_bytes(whole[: len(whole) // 2 if kept == "a half" else whole.rindex(b"moov") + 60])
+    with pytest.raises(ArgumentError, match=r"index \(moov\) is missing: it is cut short"):
+        remove_video(path, tmp_path / "out.mov", **FAST)

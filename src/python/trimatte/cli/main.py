@@ -21,6 +21,7 @@ from trimatte.cli.images import add_images
 from trimatte.cli.inspect import add_inspect
 from trimatte.cli.parsing import Parser, UsageError, as_typed
 from trimatte.cli.serve import add_serve
+from trimatte.cli.signals import end_as_interrupted, interrupted_status
 from trimatte.cli.standard import standard_streams
 from trimatte.cli.video import add_video
 from trimatte.errors import Error
@@ -47,8 +48,8 @@ examples:
   trimatte demo                                   a made-up scene, and what becomes of it
   trimatte doctor                                 what was built and what runs here
 
-exit status: 0 done, 1 something failed (it is named on stderr), 2 wrong usage, 130 interrupted,
-  141 nobody reads the output
+exit status: 0 done, 1 something failed (it is named on stderr), 2 wrong usage, 130 interrupted
+  (129, 143: by SIGHUP, SIGTERM), 141 nobody reads the output
 """
 
 
@@ -57,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
 
     argv: the arguments without the program's name; None takes sys.argv's.
     """
-    with standard_streams():
+    with standard_streams(), end_as_interrupted():
         return _main(argv)
 
 
@@ -80,9 +81,9 @@ def _main(argv: list[str] | None) -> int:
     except Error as error:
         print(f"trimatte: {as_typed(error, arguments)}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("trimatte: interrupted", file=sys.stderr)
-        return 130
+        return interrupted_status(interrupt)
     except BrokenPipeError:  # as of `| head`; the interpreter would write once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

@@ -27,8 +27,9 @@ from trimatte.cli.options import (
     key_remover,
     network_remover,
 )
-from trimatte.cli.parsing import as_typed, reader
+from trimatte.cli.parsing import UsageError, as_typed, reader
 from trimatte.cli.progress import find_tqdm
+from trimatte.cli.signals import interrupted_status
 from trimatte.video import remove_video
 
 __all__ = ["add_video"]
@@ -153,6 +154,8 @@ def _video(arguments: argparse.Namespace) -> int:
     check_linear(arguments)
     reads, writes = arguments.input == "-", arguments.output == "-"
     check_standard(reads, writes)
+    if arguments.matte == "-":
+        raise UsageError("--matte must be a file or a folder: standard output is for -o -")
     background: Any = arguments.background
     if background not in (None, "blur"):
         background = background_of(background)
@@ -176,7 +179,7 @@ def _video(arguments: argparse.Namespace) -> int:
                 stabilize=not arguments.no_stabilize,
                 progress=report,
             )
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             # A second Ctrl-C may have come before they were; an older file is no sign of them.
             kept = writes or _stamp(arguments.output) not in (None, before)
             place = "standard output" if writes else arguments.output
@@ -184,7 +187,7 @@ def _video(arguments: argparse.Namespace) -> int:
             print(
                 f"trimatte: interrupted; {said if kept else 'nothing is written'}", file=sys.stderr
             )
-            return 130
+            return interrupted_status(interrupt)
     if arguments.verbose:
         stages = ", ".join(
             f"{name} {1000 * seconds / summary.frames:.1f}"

@@ -102,7 +102,8 @@ def remove_video(
 
     Args:
         source: a video file, or a binary file object, which may be a pipe and is not closed; an
-            animated image; numbered images, as "frames/%04d.png" or as their folder.
+            animated image; numbered images, as "frames/%04d.png" or as their folder, in which there
+            are no others. A number that is missing leaves a gap.
         output: .mov (ProRes 4444 with alpha), .webm (VP9 with alpha), .mkv or .nut (FFV1 with
             alpha), a folder (PNG files from 000001.png, no sound), .gif, .webp or .apng (no sound,
             all of it in memory: 500 million pixels at most), or with a background also .mp4
@@ -135,8 +136,8 @@ def remove_video(
         BrokenPipeError: nobody reads the output any more.
 
     Warns:
-        VideoWarning: frames are interlaced, change in size, or cannot be decoded; a track is not
-            passed on.
+        VideoWarning: frames are interlaced, change in size, are missing or cannot be decoded; a
+            track is not passed on.
     """
     begun = time.perf_counter()
     _check_names(source=source, output=output, matte=matte)

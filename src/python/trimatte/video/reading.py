@@ -38,6 +38,11 @@ _TELLING = {"mov", "matroska", "webm"}
 # FFmpeg's own decoders of these leave out the alpha that WebM keeps beside the picture.
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
+# The kinds of boxes that MP4 and MOV files begin with.
+_MOV_BEGINS = {b"ftyp", b"mdat", b"moov", b"wide", b"free", b"skip", b"pnot"}
+
+_NO_INDEX = "its index (moov) is missing: it is cut short, or its recording was not ended"
+
 _MATROSKA_TIME = re.compile(r"(\d+):(\d+):([\d.]+)")
 
 _JITTER = 0.25  # seconds that a clock may go back without being set back
@@ -220,6 +225,7 @@ class VideoFile:
         self._opened: BinaryIO | None = None
         self._piped: _Source | None = None
         self._container: Any = None
+        self._lacks_index = False
         try:
             self._open(source)
             self._prepare(start, end, audio)
@@ -232,9 +238,8 @@ class VideoFile:
         try:
             if isinstance(source, (str, os.PathLike)):
                 path = Path(source)
-                if not path.exists():
-                    raise ArgumentError(f"video: cannot read {self.name}: no such file")
                 if not path.is_fifo():
+                    self._lacks_index = _lacks_index(path)
                     self._container = self._av.open(os.fspath(path))
                     return
                 source = self._opened = path.open("rb", buffering=0)
@@ -245,14 +250,14 @@ class VideoFile:
                 if isinstance(self._piped.error, KeyboardInterrupt):
                     raise self._piped.error
         except (self._av.FFmpegError, OSError, ValueError) as error:
-            if isinstance(error, ArgumentError):
-                raise
             raise self._unreadable(error) from error
 
     def _prepare(self, start: float | None, end: float | None, audio: bool) -> None:
         streams = self._container.streams
         stream = streams.best("video")
         if stream is None or stream.codec_context is None:
+            if self._lacks_index:
+                raise ArgumentError(f"video: cannot read {self.name}: {_NO_INDEX}")
             raise ArgumentError(f"video: there is no picture in {self.name} that can be decoded")
         # Not by frames: a frame that cannot be decoded would take those behind it along.
         stream.thread_type = "SLICE"
@@ -507,7 +512,8 @@ class VideoFile:
             error = self._piped.error or error
             if self._piped.is_pipe and self._piped.error is None:
                 hint = "; an MP4 or MOV file can be read from a pipe only with its index in front"
-        return ArgumentError(f"video: cannot read {self.name}: {cause(error)}{hint}")
+        why = _NO_INDEX if self._lacks_index else cause(error)
+        return ArgumentError(f"video: cannot read {self.name}: {why}{hint}")
 
     def stop(self) -> None:
         """A read that waits for a pipe is given up."""
@@ -519,6 +525,25 @@ class VideoFile:
             self._container.close()
         if self._opened is not None:
             self._opened.close()
+
+
+def _lacks_index(path: Path) -> bool:
+    """Whether a file is an MP4 or MOV without a whole index, which mostly stands at its end."""
+    size, place = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while len(head := file.read(16)) >= 8:
+            kind, length = head[4:8], int.from_bytes(head[:4], "big")
+            if length == 1:  # it did not fit
+                length = int.from_bytes(head[8:], "big")
+            if place == 0 and kind not in _MOV_BEGINS:
+                return False
+            if kind == b"moov":
+                return place + length > size
+            if length < 8:  # up to the end of the file
+                break
+            place += length
+            file.seek(place)
+    return place > 0
 
 
 def _is_known(track: Any) -> bool:
