@@ -183,7 +183,7 @@ def _check_names(**names: object) -> None:
         optional = which == "matte" and name is None
         if not (optional or is_name or (takes_files and is_file)):
             kinds = "a path or a binary file object" if takes_files else "a path"
-            raise ArgumentError(f"video: {which} must be {kinds}, got {name!r}")
+            raise ArgumentError(f"video: {which} must be {kinds}, got {name!r:.80}")
 
 
 def _video_remover(

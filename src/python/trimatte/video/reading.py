@@ -566,9 +566,9 @@ def read_range(start: float | None, end: float | None, zero: Fraction) -> Range:
     """
     for which, value in (("start", start), ("end", end)):
         if value is not None and not (isinstance(value, Real) and 0 <= value < float("inf")):
-            raise ArgumentError(f"video: {which} must be seconds, 0 or more, got {value!r}")
+            raise ArgumentError(f"video: {which} must be seconds, 0 or more, got {value!r:.80}")
     if start is not None and end is not None and end <= start:
-        raise ArgumentError(f"video: end must come after start, got {start!r} to {end!r}")
+        raise ArgumentError(f"video: end must come after start, got {start!r:.80} to {end!r}")
     return Range(
         None if not start else zero + Fraction(float(start)).limit_denominator(1_000_000),
         None if end is None else zero + Fraction(float(end)).limit_denominator(1_000_000),

@@ -187,13 +187,13 @@ class Target:
         suffix = suffix if format is None else f".{format}"
         if suffix in _ANIMATIONS:
             if codec is not None:
-                raise ArgumentError(f"video: {suffix} has no choice of codecs, got {codec!r}")
+                raise ArgumentError(f"video: {suffix} has no choice of codecs, got {codec!r:.80}")
             return cls(name, path, file, suffix, _ANIMATIONS[suffix], alpha, sound)
         container = _CONTAINERS.get(suffix)
         if container is None:
             known = ", ".join([*_CONTAINERS, *_ANIMATIONS])
             raise ArgumentError(
-                f"video: format must be one of {known.replace('.', '')}, got {format!r}"
+                f"video: format must be one of {known.replace('.', '')}, got {format!r:.80}"
                 if path is None or format is not None
                 else f"video: cannot tell what to write for {name}; use {known}, or a folder for "
                 "PNG files"
