@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from trimatte.cli.files import FileJob
 from trimatte.cli.options import UsageError, background_of, check_linear
+from trimatte.cli.paths import is_file
 from trimatte.errors import ArgumentError, MetadataWarning, warn
 from trimatte.io.frames import (
     FRAME_FORMATS,
@@ -33,8 +34,8 @@ from trimatte.io.frames import (
 from trimatte.io.metadata import Metadata
 from trimatte.io.reading import load_picture
 from trimatte.io.sources import ImageSource
-from trimatte.io.writing import FORMATS, encode_image, write_image
-from trimatte.ops.cropping import crop_box
+from trimatte.io.writing import encode_image, write_image
+from trimatte.ops.cropping import SHOWS, crop_box
 from trimatte.pipeline.backgrounds import blurred_background, fitted_background
 from trimatte.pipeline.budget import in_words
 from trimatte.pipeline.remover import Remover
@@ -44,6 +45,8 @@ from trimatte.pipeline.scheduler import number_at_work, unnamed
 __all__ = ["Behind", "CutoutWriter", "Outcome", "Written", "background_behind"]
 
 _KEPT = 12  # bytes that a pixel of an animation takes until all frames are written: measured
+
+_BAD_EXIF = "what could not be read of its EXIF was dropped: it is damaged"
 
 Behind = Callable[[Result, ImageSource], Any]
 """What gives the background of a result and the image it was made of, as `composite` takes it."""
@@ -106,7 +109,7 @@ class CutoutWriter:
         self._beside = beside or {}
         self._makes_folders = makes_folders
         self._crop: str | None = arguments.crop
-        self._shows: float = arguments.crop_threshold
+        self._shows: float = SHOWS if arguments.crop_threshold is None else arguments.crop_threshold
         self._only_mask: bool = arguments.only_mask
         self._linear: bool = arguments.linear
         self._format: str | None = arguments.format
@@ -181,10 +184,7 @@ class CutoutWriter:
         pixels = self._picture(result, plate)
         if not self._only_mask:
             how["metadata"] = _told(result.metadata)
-        if self._suffix_of(job) in FRAME_FORMATS.keys() - FORMATS.keys():
-            data = _stored_frames(job.output, self._format, [ImageFrame(pixels, 0)], **how)
-        else:
-            data = _stored(job.output, self._format, pixels, **how)
+        data = _stored(job.output, self._format, pixels, **how)
         return self._written(result, start, data)
 
     def _picture(self, result: Result, plate: Any) -> NDArray[Any]:
@@ -277,8 +277,8 @@ class CutoutWriter:
         needed = len(frames) * frames.size[0] * frames.size[1] * _KEPT
         if limit is not None and needed > limit:
             raise ArgumentError(
-                f"Remover: {len(frames)} frames may take {in_words(needed)} together, max_memory "
-                f"is {in_words(limit)}"
+                f"Remover: {len(frames)} frames may take {in_words(needed)} together, and "
+                f"max_memory= is {in_words(limit)}"
             )
 
     def _cut_frames(self, frames: Frames) -> tuple[list[_FrameMade], list[float]]:
@@ -350,7 +350,7 @@ def background_behind(arguments: argparse.Namespace, *, opaque: bool) -> Behind 
         return None
     if arguments.only_mask:
         raise UsageError("--only-mask has nothing to put --background behind: drop one of them")
-    if given == "blur" and not Path(given).is_file():
+    if given == "blur" and not is_file(given):
         most: int = arguments.max_pixels
 
         def blurred(result: Result, source: ImageSource) -> NDArray[Any]:
@@ -368,13 +368,17 @@ def _heard(*, alone: bool = False) -> Iterator[dict[int | None, list[Warning]]]:
     heard: dict[int | None, list[Warning]] = {}
     tell = warnings.showwarning
 
-    def hear(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:
+    def hear(
+        message: Warning | str, category: type[Warning], filename: str, *more: Any, **named: Any
+    ) -> None:
         number = number_at_work()
         if number is None and not alone:
-            tell(message, category, *more, **named)
-        else:
+            tell(message, category, filename, *more, **named)
+        elif category.__module__.startswith("trimatte"):
             said = category(message) if isinstance(message, str) else message
             heard.setdefault(number, []).append(said)
+        elif Path(filename).name == "TiffImagePlugin.py":  # by which Pillow reads EXIF, too
+            heard.setdefault(number, []).append(MetadataWarning(_BAD_EXIF))
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")

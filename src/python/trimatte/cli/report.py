@@ -16,6 +16,7 @@ from trimatte.cli.options import UsageError
 from trimatte.cli.parsing import as_typed
 from trimatte.cli.progress import find_tqdm
 from trimatte.errors import Error
+from trimatte.io.sources import name_of
 
 __all__ = ["Report", "reporting"]
 
@@ -48,12 +49,16 @@ class Report:
         """Files of a folder that are no images."""
         if self._verbose:
             for file in sorted(files):
-                self._say(f"trimatte: {in_a_line(file)}: passed over, no image")
+                self._say(f"trimatte: {in_a_line(file)}: passed over: not an image")
 
     def tell(self, outcome: Outcome) -> None:
         """What became of an image."""
         job, result = outcome.job, outcome.result
-        warnings = [as_typed(text, self._arguments) for text in outcome.warnings]
+        name = name_of(job.source)  # which stands before the line
+        warnings = [
+            as_typed(text, self._arguments).replace(f" of {name}:", ":", 1)
+            for text in outcome.warnings
+        ]
         if isinstance(result, Written):
             self._succeeded(job, result, warnings, outcome.dropped)
         else:
