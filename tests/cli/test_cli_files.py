@@ -275,3 +275,29 @@ def test_more_pixels_than_pillow_takes(
     frames = [Image.fromarray(frame(i)) for i in range(COUNT)]
     frames[0].save(tmp_path / "m.gif", save_all=True, append_images=frames[1:], disposal=2)
     assert run("key", tmp_path / "m.gif", "--hard")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\0\0\0\x20ftypisom",
+        b"\0\0\0\x14ftypqt  ",
+        b"\x1aE\xdf\xa3",
+        b"RIFF\0\0\0\0AVI LIST",
+        b"G" + bytes(187) + b"G",
+    ],
+)
+def test_a_video_has_a_command_of_its_own(run: Run, tmp_path: Path, head: bytes) -> None:
+    clip = tmp_path / "clip.bin"
+    clip.write_bytes(head + bytes(400))
+    code, _, err = run("key", clip, "-o", tmp_path / "out.png")
+    assert code == 1
+    assert err.endswith("it is a video: `trimatte video` cuts it out\n")
+    code, _, err = run("key", tmp_path, "-o", tmp_path / "out")
+    assert "there are no images in this folder" in err
+
+
+def test_a_device_is_read_by_standard_input(run: Run, tmp_path: Path) -> None:
+    code, _, err = run("key", "/dev/null", "-o", tmp_path / "out.png")
+    assert code == 2
+    assert "give -, and its content by standard input" in err

@@ -380,7 +380,7 @@ def test_unreadable_files_are_named_with_the_cause(tmp_path: Path) -> None:
     whole = png(noise(40, 40, 3))
     jpeg = encoded(Image.fromarray(noise(40, 40, 3)), "JPEG")
     for name, data, cause in [
-        ("empty.png", b"", "not an image"),
+        ("empty.png", b"", "it is empty"),
         ("text.png", b"hello there", "not an image"),
         ("cut.png", whole[: len(whole) // 2], "truncated"),
         ("cut.jpg", jpeg[: len(jpeg) // 2], "truncated"),

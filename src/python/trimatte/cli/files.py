@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from trimatte.cli.options import UsageError
-from trimatte.cli.paths import exists, is_folder
+from trimatte.cli.paths import exists, is_file, is_folder
 from trimatte.io.kinds import begins_like_a_photo, has_image_name
 from trimatte.io.sources import PATH_ERRORS, cause_of, shortened
 from trimatte.io.writing import FORMATS, target_of
@@ -348,6 +348,8 @@ def admit(
         written.add(_name_key(report))
     for job in jobs:
         cause = None
+        if job.source is not None and _is_special(job.source):
+            cause = "it is a pipe or a device; give -, and its content by standard input"
         for path in job.targets():
             if _identity(path) in inputs:
                 cause = f"would be overwritten: {in_a_line(path)} is an input; name another output"
@@ -358,6 +360,10 @@ def admit(
             plan.jobs.append(job)
         else:
             plan.failures.append((job.source or Path(_STANDARD), cause))
+
+
+def _is_special(path: Path) -> bool:
+    return exists(path) and not is_file(path) and not is_folder(path)
 
 
 def _also_read(arguments: argparse.Namespace) -> list[Path]:
