@@ -129,6 +129,8 @@ def test_a_name_that_the_system_does_not_take_is_one_failure(
     assert "File name too long" in err
     assert "Errno" not in err
     assert long not in err
+    code, _, err = run("key", photo, photo, "-o", "n" * 400)
+    assert (code, "Errno" in err) == (1, False)
     for options in (["-o", long], ["-o", "o.png", "--alpha", long], ["--bg", long]):
         code, _, err = run("key", photo, *options)
         assert (code, "Errno" in err, long in err, err.count("\n")) == (2, False, False, 1)

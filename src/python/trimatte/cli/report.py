@@ -16,7 +16,7 @@ from trimatte.cli.options import UsageError
 from trimatte.cli.parsing import as_typed
 from trimatte.cli.progress import find_tqdm
 from trimatte.errors import Error
-from trimatte.io.sources import name_of
+from trimatte.io.sources import cause_of, name_of
 
 __all__ = ["Report", "reporting"]
 
@@ -63,8 +63,10 @@ class Report:
             self._succeeded(job, result, warnings, outcome.dropped)
         else:
             # Also what is not ours, such as a MemoryError: the next image may be smaller.
-            known = isinstance(result, (Error, OSError))
-            cause = as_typed(result, self._arguments) if known else f"{result!r}"
+            if isinstance(result, Error):
+                cause = as_typed(result, self._arguments)
+            else:
+                cause = cause_of(result) if isinstance(result, OSError) else f"{result!r}"
             self._failed(job.source, job.name, cause, warnings)
 
     def refuse(self, path: Path, cause: str) -> None:
