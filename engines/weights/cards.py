@@ -344,7 +344,8 @@ def _near(name: str) -> str:
     holding = [each for each in _names() if len(name) > 2 and name.lower() in each]
     holding.sort(key=lambda each: "general" not in each)
     near = list(dict.fromkeys([*holding, *difflib.get_close_matches(name.lower(), _names())]))[:3]
-    return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(_names())}"
+    meant = " or ".join(part for part in (", ".join(near[:-1]), *near[-1:]) if part)
+    return f"did you mean {meant}?" if near else f"there are {', '.join(_names())}"
 
 
 @cache

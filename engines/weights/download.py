@@ -80,10 +80,9 @@ class Download:
             except _Interrupted as error:
                 failures = 0 if self._have() - before >= _PROGRESS else failures + 1
                 if failures == _ATTEMPTS:
-                    raise DownloadError(
-                        f"{url}: {error}; tried {_ATTEMPTS} times, "
-                        f"{self._have()} bytes are kept in {self._part}"
-                    ) from error
+                    have = self._have()
+                    kept = f", {have} bytes are kept in {self._part}" if have else ""
+                    raise DownloadError(f"{url}: {error}; tried {_ATTEMPTS} times{kept}") from error
             time.sleep(_BACKOFF * 2 ** max(failures - 1, 0))
 
     def _attempt(self, session: Any, url: str) -> None:
@@ -127,9 +126,9 @@ class Download:
                 url, headers=headers, stream=True, allow_redirects=False, timeout=_TIMEOUT
             )
         except (ValueError, errors.SSLError) as error:  # an address that is none is a ValueError
-            raise DownloadError(f"{url}: {error}") from error
+            raise DownloadError(f"{url}: {_cause_of(error)}") from error
         except errors.RequestException as error:
-            raise _Interrupted(str(error)) from error
+            raise _Interrupted(_cause_of(error)) from error
 
     def _start(self, answer: Any, offset: int) -> int:
         """Where in the file the answer begins."""
@@ -219,7 +218,7 @@ def _next(chunks: Iterator[bytes]) -> bytes:
     try:
         return next(chunks, b"")
     except errors.RequestException as error:
-        raise _Interrupted(str(error)) from error
+        raise _Interrupted(_cause_of(error)) from error
 
 
 @contextmanager
@@ -243,3 +242,11 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise EngineError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _cause_of(error: BaseException) -> str:
+    """What failed at first, in the system's words: libraries wrap it in much that says no more."""
+    cause = error
+    while (inner := cause.__cause__ or cause.__context__) is not None and str(inner):
+        cause = inner
+    return getattr(cause, "strerror", None) or str(cause)

@@ -94,7 +94,7 @@ def test_list(run: Run) -> None:
     assert "CC-BY-NC-4.0, commercial use: no" in run("engines", "list", "--licenses")[1]
     assert "Apache-2.0" in run("engines", "list", "modnet")[1]
     code, out, err = run("engines", "list", "unet")
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")
     assert "did you mean u2net" in err
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
+import warnings
 from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from tests.conftest import Run
+from tests.conftest import Run, picture
 from trimatte.cli.parsing import as_typed
 from trimatte.io.writing import encode_png
 
@@ -49,6 +55,19 @@ MISTAKES = {
     "engines list isnet": "MODEL must be the name of a model, got 'isnet'",
     "engines export none --seed 0 -o x.onnx": "NETWORK must be one of u2net, ",
     "engines export u2netp --checkpoint none.pth -o x.onnx": "there is no file none.pth",
+    # what asks for something that cannot be, before anything is begun
+    "photo.png -o out.xyz": "-o: its suffix must be one of .png, .*, got .xyz",
+    "photo.png -o o.png --alpha a.xyz": "--alpha: its suffix must be one of .png, .*, got .xyz",
+    "photo.png -o nowhere/out.png": "-o: cannot write 'nowhere/out.png': there is no folder ",
+    "photo.png -o photo.png": "photo.png: would be overwritten: ",
+    "key photo.png photo.jpg -o one.png": "-o: one.png is named like one image",
+    "key . -o one.png": "-o: one.png is named like one image",
+    "photo.png --crop-threshold 0.5": "--crop-threshold is about --crop: give that too",
+    "photo.png --crop -5": "--crop must be pixels or percent, as 20 or 5%, got '-5'",
+    "photo.png --bg blurr": "--bg: 'blurr' is neither a file, nor blur, nor ",
+    "photo.png --background blurr": "--background: 'blurr' is neither a file, nor blur",
+    "key photo.png --max-memory 1": "photo.png: an image of 56 x 40 may take .*, and --max-memory ",
+    "https://example.com/photo": "https:/example.com/photo: .*: addresses are not fetched; give ",
     # what rembg's users type
     "i photo.png out.png": "'i' is rembg's command, which is `trimatte IN -o OUT` here",
     "p photos out": "'p' is rembg's command, which is `trimatte FOLDER -r -o OUT` here",
@@ -82,7 +101,7 @@ def test_of_an_image_in_the_words_of_the_command_line(
     run: Run, photo: Path, tmp_path: Path
 ) -> None:
     small = tmp_path / "small.png"
-    small.write_bytes(encode_png(np.zeros((5, 5), np.uint8)))
+    small.write_bytes(encode_png(np.full((5, 5), 128, np.uint8)))
     code, _, err = run("matte", photo, "--trimap", small, "-o", tmp_path / "out.png")
     assert code == 1
     assert err == (f"trimatte: {photo}: --trimap must have the image's size (40, 56), got (5, 5)\n")
@@ -115,3 +134,57 @@ def test_the_name_of_a_file_stays_as_it_is(run: Run, tmp_path: Path) -> None:
     assert (code, "my format=png photo.jpg" in err) == (1, True)
     code, _, err = run(photo, "--bg", photo, "-o", tmp_path / "out.png")
     assert (code, "my format=png photo.jpg" in err) == (1, True)
+
+
+@pytest.mark.parametrize("option", ["IN", "-o", "--alpha", "--garbage", "--bg"])
+def test_an_empty_argument_is_no_folder(run: Run, photo: Path, option: str) -> None:
+    words = ["key", "" if option == "IN" else photo]
+    words += [] if option == "IN" else [option, ""]
+    code, _, err = run(*words)
+    assert code == 2
+    assert re.match(f"trimatte: .*{option}.* must not be empty; see `trimatte key --help`", err)
+
+
+def test_a_name_that_the_system_does_not_take_is_one_failure(
+    run: Run, photo: Path, tmp_path: Path
+) -> None:
+    long = "n" * 400 + ".png"
+    code, _, err = run("key", long, photo, "-o", tmp_path / "out")
+    assert code == 1
+    assert (tmp_path / "out" / "photo.png").exists()
+    assert "File name too long" in err
+    assert "Errno" not in err
+    assert long not in err
+    code, _, err = run("key", photo, photo, "-o", "n" * 400)
+    assert (code, "Errno" in err) == (1, False)
+    for options in (["-o", long], ["-o", "o.png", "--alpha", long], ["--bg", long]):
+        code, _, err = run("key", photo, *options)
+        assert (code, "Errno" in err, long in err, err.count("\n")) == (2, False, False, 1)
+
+
+def test_damaged_exif_is_one_sentence(run: Run, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x03\0\x0f\x01\x02\0\xff\xff\0\0\xff\xff\0\0"
+    Image.fromarray(picture()).save(broken, exif=exif)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")  # as outside of tests
+        code, out, err = run("key", broken, "-o", tmp_path / "out.png", "--json")
+        assert code == 0
+        [dropped] = json.loads(out)["dropped"]
+        assert "EXIF" in dropped
+        assert err == f"trimatte: {broken}: {dropped}\n"
+        assert run("key", broken, "-o", tmp_path / "out.png", "-q") == (0, "", "")
+
+
+def test_a_full_disk_behind_standard_output() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "trimatte", "engines", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert done.stderr == ("trimatte: cannot write to standard output: No space left on device\n")

@@ -165,7 +165,7 @@ def test_all_frames_together_are_limited(run: Run, animation: Path, tmp_path: Pa
     assert f"3 frames of 56 x 40 pixels, more than --max-pixels {most - 1}" in err
     code, _, err = run("key", animation, "-o", tmp_path / "out.gif", "--max-memory", "70KiB")
     assert code == 1
-    assert "3 frames may take 78.8 KiB together, max_memory is 70.0 KiB" in err
+    assert "3 frames may take 78.8 KiB together, and --max-memory is 70.0 KiB" in err
 
 
 def test_a_still_as_gif(run: Run, photo: Path, tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_the_largest_image(run: Run, photo: Path, tmp_path: Path) -> None:
         assert run("key", photo, "-o", output, "--max-pixels", enough)[0] == 0
     output.unlink()
     for image in (photo, tmp_path):
-        code, _, err = run("key", image, "-o", tmp_path / "o" / "a.png", "--max-pixels", size - 1)
+        code, _, err = run("key", image, "-o", f"{tmp_path / 'o'}/", "--max-pixels", size - 1)
         assert code == 1
         assert f"56 x 40 pixels, more than --max-pixels {size - 1}" in err
     code, _, err = run("matte", photo, "--mask", photo, "-o", output, "--max-pixels", size - 1)
@@ -323,3 +323,29 @@ def test_hidden_files_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert list(images_in(tmp_path, False, set(), plan)) == [tmp_path / "photo"]
     assert opened == ["photo"]
     assert {path.name for path in plan.others} == {".hidden", ".thumb.png"}
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\0\0\0\x20ftypisom",
+        b"\0\0\0\x14ftypqt  ",
+        b"\x1aE\xdf\xa3",
+        b"RIFF\0\0\0\0AVI LIST",
+        b"G" + bytes(187) + b"G",
+    ],
+)
+def test_a_video_has_a_command_of_its_own(run: Run, tmp_path: Path, head: bytes) -> None:
+    clip = tmp_path / "clip.bin"
+    clip.write_bytes(head + bytes(400))
+    code, _, err = run("key", clip, "-o", tmp_path / "out.png")
+    assert code == 1
+    assert err.endswith("it is a video: `trimatte video` cuts it out\n")
+    code, _, err = run("key", tmp_path, "-o", tmp_path / "out")
+    assert "there are no images in this folder" in err
+
+
+def test_a_device_is_read_by_standard_input(run: Run, tmp_path: Path) -> None:
+    code, _, err = run("key", "/dev/null", "-o", tmp_path / "out.png")
+    assert code == 2
+    assert "give -, and its content by standard input" in err

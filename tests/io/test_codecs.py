@@ -405,8 +405,8 @@ def test_remove_refuses_before_it_works(monkeypatch: pytest.MonkeyPatch) -> None
         remove(image, format="webp", compression=1)
     with pytest.raises(ArgumentError, match=r"^remove: compression must be left out"):
         remove(Image.fromarray(image), compression=1)
-    with pytest.raises(ArgumentError, match=r"^remove: cannot tell what to write for format 'gif'"):
-        remove(data, format="gif")
+    with pytest.raises(ArgumentError, match=r"^remove: cannot tell what to write for format 'bmp'"):
+        remove(data, format="bmp")
     with pytest.raises(ArgumentError, match=r"^remove: compression must be 'fast'"):
         remove(data, compression="best")
 
@@ -457,7 +457,7 @@ def test_the_command_line_passes_compression_on(run: Run, tmp_path: Path) -> Non
     assert run("key", photo, "-o", tmp_path / "white.jpg", *on_white)[0] == 0
     with Image.open(tmp_path / "white.jpg") as picture:
         assert picture.info["progressive"]
-    for wrong in ("10", "-1", "best", ""):
+    for wrong in ("10", "-1", "best"):
         code, _, err = run("key", photo, "-o", tmp_path / "a.png", f"--compression={wrong}")
         assert code == 2
         assert "0..9" in err

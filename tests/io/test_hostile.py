@@ -72,7 +72,7 @@ def test_what_is_no_ordinary_file_is_not_waited_for(
         "ring": "Too many levels",
         ".": "it is a folder",
         "missing": "no such file",
-        "locked": "not an image",
+        "locked": "it is empty",
     }
     for name, cause in sources.items():
         check_refused(tmp_path / name, cause)
@@ -218,7 +218,7 @@ class File(io.RawIOBase):
         (lambda: None, "gave NoneType, not bytes"),
         (lambda: 5, "gave int, not bytes"),
         (lambda: encode_png(IMAGE)[:50], "truncated|not an image|broken"),
-        (lambda: b"", "not an image"),
+        (lambda: b"", "it is empty"),
     ],
 )
 def test_files_that_lie(read: Callable[[], Any], cause: str) -> None:

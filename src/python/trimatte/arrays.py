@@ -307,16 +307,16 @@ def with_alpha(pixels: Array) -> Array:
 def as_key_color(value: KeyColorLike, operation: str, *, auto: bool = True) -> KeyColor:
     """A key colour as its name or as three Python floats in 0..255.
 
-    value: "green", "blue" or "red"; "auto" where auto is True; or (r, g, b) in 0..255 as a tuple, a
-    list or an array, with one channel above the others.
+    value: "green", "blue" or "red", in any case; "auto" where auto is True; or (r, g, b) in 0..255
+    as a tuple, a list or an array, with one channel above the others.
 
     Raises ArgumentError: it is something else.
     """
     names = [*(["auto"] if auto else []), "green", "blue", "red"]
     wanted = f"{operation}: key_color must be {', '.join(map(repr, names))} or (r, g, b) in 0..255"
     if isinstance(value, str):
-        if value in names:
-            return value
+        if value.lower() in names:
+            return value.lower()
         raise ArgumentError(f"{wanted}, got {value!r:.80}")
     try:
         rgb = np.asarray(value)

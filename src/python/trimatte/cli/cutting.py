@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from trimatte.pipeline.result import Result
 from trimatte.pipeline.scheduler import number_at_work, unnamed
 
 __all__ = ["CutoutWriter", "Outcome"]
+
+_BAD_EXIF = "what could not be read of its EXIF was dropped: it is damaged"
 
 
 @dataclass(frozen=True)
@@ -150,13 +153,17 @@ def _heard(*, alone: bool = False) -> Iterator[dict[int | None, list[Warning]]]:
     heard: dict[int | None, list[Warning]] = {}
     tell = warnings.showwarning
 
-    def hear(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:
+    def hear(
+        message: Warning | str, category: type[Warning], filename: str, *more: Any, **named: Any
+    ) -> None:
         number = number_at_work()
         if number is None and not alone:
-            tell(message, category, *more, **named)
-        else:
+            tell(message, category, filename, *more, **named)
+        elif category.__module__.startswith("trimatte"):
             said = category(message) if isinstance(message, str) else message
             heard.setdefault(number, []).append(said)
+        elif Path(filename).name == "TiffImagePlugin.py":  # by which Pillow reads EXIF, too
+            heard.setdefault(number, []).append(MetadataWarning(_BAD_EXIF))
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")

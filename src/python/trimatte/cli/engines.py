@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trimatte import engines
+from trimatte.cli.parsing import UsageError, as_typed
 from trimatte.cli.progress import add_terms, fetch, progress
 from trimatte.engines.train import command as training
 from trimatte.errors import ArgumentError
@@ -218,7 +219,11 @@ def _sizes(text: str) -> Size | tuple[Size, Size, Size]:
 
 def _list(arguments: argparse.Namespace) -> int:
     if arguments.model:
-        for card in map(engines.find_card, arguments.model):
+        try:
+            cards = [*map(engines.find_card, arguments.model)]
+        except ArgumentError as error:
+            raise UsageError(as_typed(error, arguments)) from error
+        for card in cards:
             print(f"{engines.describe(card)}\n  on disk: {engines.on_disk(card) or 'no'}")
         return 0
     for name, card in engines.cards().items():

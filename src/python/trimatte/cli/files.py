@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from trimatte.cli.options import UsageError
+from trimatte.cli.paths import exists, is_file, is_folder
 from trimatte.io.kinds import begins_like_a_photo, has_image_name
+from trimatte.io.sources import PATH_ERRORS, cause_of, shortened
+from trimatte.io.writing import FORMATS, target_of
 
 __all__ = [
     "FileJob",
@@ -102,7 +105,14 @@ class Folders:
         given |= {"alpha": arguments.alpha, "trimap-out": arguments.trimap_out}
         places = {option: Path(name) for option, name in given.items() if name is not None}
         for option, folder in places.items():
-            if folder.exists() and not folder.is_dir():
+            if folder.suffix.lower() in FORMATS and not (
+                _ends_like_a_folder(given[option]) or is_folder(folder)
+            ):
+                raise UsageError(
+                    f"--{option}: {in_a_line(folder)} is named like one image, and the results of "
+                    f"several or of a folder go into a folder; '{in_a_line(folder)}/' makes it one"
+                )
+            if exists(folder) and not is_folder(folder):
                 raise UsageError(f"--{option}: {str(folder)!r} must be a folder, as OUT is")
         if len({folder.resolve() for folder in places.values()}) < len(places):
             raise UsageError("--output, --alpha and --trimap-out must be different folders")
@@ -145,15 +155,14 @@ def plan_jobs(arguments: argparse.Namespace) -> FilePlan:
     if arguments.output is None:
         return _plan_beside(paths, arguments)
     if not _is_for_several(paths, arguments):
-        job = _single_job(paths[0], arguments)
-        return _admitted(FilePlan(), [job], arguments)
+        return _of_one(_single_job(paths[0], arguments), arguments)
     if arguments.output == _STANDARD:
         raise UsageError("-o - (standard output) takes the result of one image")
     folders = Folders.of(arguments)
     plan = FilePlan(makes_folders=True)
     sources: list[tuple[Path, Path]] = []
     for path in paths:
-        if path.is_dir():
+        if is_folder(path):
             found = sorted(images_in(path, arguments.recursive, folders.written, plan))
             if not found and path not in dict(plan.failures):
                 plan.failures.append((path, "there are no images in this folder"))
@@ -222,7 +231,7 @@ def images_in(
 def in_a_line(path: Path) -> str:
     """A path as it is, or quoted where that would break a line, or not be text at all."""
     text = str(path)
-    return text if text.isprintable() else repr(text)
+    return shortened(text if text.isprintable() else repr(text))
 
 
 # --- one image ---
@@ -232,12 +241,12 @@ def _plan_standard_input(arguments: argparse.Namespace) -> FilePlan:
     if len(arguments.input) > 1:
         raise UsageError("'-' (standard input) is one image: it cannot be among several")
     output = _STANDARD if arguments.output is None else arguments.output
-    if output != _STANDARD and (Path(output).is_dir() or _ends_like_a_folder(output)):
+    if output != _STANDARD and (is_folder(output) or _ends_like_a_folder(output)):
         raise UsageError("-o: what comes by standard input has no name: give a file, or -")
     job = FileJob(
         None, _output(output), _optional(arguments.alpha), _optional(arguments.trimap_out)
     )
-    return _admitted(FilePlan(), [job], arguments)
+    return _of_one(job, arguments)
 
 
 def _single_job(source: Path, arguments: argparse.Namespace) -> FileJob:
@@ -252,9 +261,9 @@ def _single_job(source: Path, arguments: argparse.Namespace) -> FileJob:
 def _plan_beside(paths: Sequence[Path], arguments: argparse.Namespace) -> FilePlan:
     """Each output beside its input."""
     for path in paths:
-        if path.is_dir():
+        if is_folder(path):
             raise UsageError(f"{str(path)!r} is a folder: give -o, the folder of the cutouts")
-    if len(paths) == 2 and paths[0].exists() and not paths[1].exists():
+    if len(paths) == 2 and exists(paths[0]) and not exists(paths[1]):
         raise UsageError(
             f"{str(paths[1])!r} does not exist; if it is to be the output, put -o before it"
         )
@@ -268,9 +277,9 @@ def _plan_beside(paths: Sequence[Path], arguments: argparse.Namespace) -> FilePl
 
 def _is_for_several(paths: Sequence[Path], arguments: argparse.Namespace) -> bool:
     """Whether OUT is a folder, or has to be."""
-    several = len(paths) > 1 or any(path.is_dir() for path in paths)
+    several = len(paths) > 1 or any(map(is_folder, paths))
     output: str = arguments.output
-    folder = output != _STANDARD and (Path(output).is_dir() or _ends_like_a_folder(output))
+    folder = output != _STANDARD and (is_folder(output) or _ends_like_a_folder(output))
     return several or folder
 
 
@@ -288,6 +297,30 @@ def _optional(name: str | None) -> Path | None:
 
 def _ends_like_a_folder(name: str) -> bool:
     return name.endswith(("/", os.sep))
+
+
+def _of_one(job: FileJob, arguments: argparse.Namespace) -> FilePlan:
+    """The plan of one image whose results are named.
+
+    Raises UsageError: one of them cannot be written where it is to be.
+    """
+    places = {"-o": job.output, "--alpha": job.alpha, "--trimap-out": job.trimap}
+    for option, path in places.items():
+        if path is not None and (cause := _unwritable(path)):
+            raise UsageError(f"{option}: cannot write {shortened(repr(str(path)))}: {cause}")
+    plan = _admitted(FilePlan(), [job], arguments)
+    if not plan.jobs:
+        raise UsageError(f"{job.name}: {plan.failures[0][1]}")
+    return plan
+
+
+def _unwritable(path: Path) -> str | None:
+    """Why there cannot be a file of this name; None: there can."""
+    try:
+        target_of(path)
+    except PATH_ERRORS as error:
+        return cause_of(error)
+    return None
 
 
 # --- no file is written onto another ---
@@ -316,6 +349,8 @@ def admit(
         written.add(_name_key(report))
     for job in jobs:
         cause = None
+        if job.source is not None and _is_special(job.source):
+            cause = "it is a pipe or a device; give -, and its content by standard input"
         for path in job.targets():
             if _identity(path) in inputs:
                 cause = f"would be overwritten: {in_a_line(path)} is an input; name another output"
@@ -326,6 +361,10 @@ def admit(
             plan.jobs.append(job)
         else:
             plan.failures.append((job.source or Path(_STANDARD), cause))
+
+
+def _is_special(path: Path) -> bool:
+    return exists(path) and not is_file(path) and not is_folder(path)
 
 
 def _also_read(arguments: argparse.Namespace) -> list[Path]:

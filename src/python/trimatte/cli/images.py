@@ -19,6 +19,7 @@ from trimatte.cli.options import (
     add_network,
     add_output,
     add_screen,
+    background_name,
     check_standard,
     key_remover,
     network_remover,
@@ -209,6 +210,7 @@ def _add_results(parser: argparse.ArgumentParser, *, folders: bool = True) -> No
     results.add_argument(
         "--background",
         "--bg",
+        type=background_name,
         metavar="COLOR|IMAGE|blur",
         help="put this behind it: a name, r,g,b, #rrggbb (of sRGB), an image, cropped to fit, or "
         "blur, the photo itself out of focus; OUT then has no alpha (but what the image has) and "
@@ -229,9 +231,8 @@ def _add_results(parser: argparse.ArgumentParser, *, folders: bool = True) -> No
     results.add_argument(
         "--crop-threshold",
         type=reader(_opacity, "an opacity of at least 0 and below 1"),
-        default=SHOWS,
         metavar="A",
-        help="with --crop: the opacity, 0..1, above which a pixel shows (default: %(default)s)",
+        help=f"with --crop: the opacity, 0..1, above which a pixel shows (default: {SHOWS:g})",
     )
     results.add_argument("--alpha", metavar="FILE", help=f"write the alpha matte as well{where}")
     results.add_argument(
@@ -239,7 +240,7 @@ def _add_results(parser: argparse.ArgumentParser, *, folders: bool = True) -> No
     )
     results.add_argument(
         "--format",
-        choices=[suffix.removeprefix(".") for suffix in {**FORMATS, **FRAME_FORMATS}],
+        choices=[suffix.removeprefix(".") for suffix in FORMATS],
         help=f"of OUT (default: by its suffix; png {'in folders and ' if folders else ''}to "
         "standard output); jpg only with --background or --only-mask",
     )
@@ -281,7 +282,7 @@ def _margin(text: str) -> str:
         read_margin(text)
     except ArgumentError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is neither pixels nor percent; before IN, write --crop=0"
+            f"must be pixels or percent, as 20 or 5%, got {text!r}; before IN, write --crop=0"
         ) from None
     return text
 
@@ -345,6 +346,8 @@ def _run(arguments: argparse.Namespace, remover: Callable[[], Remover], *beside:
     beside: the options that name what is given beside every image.
     """
     _check_standard(arguments)
+    if arguments.crop_threshold is not None and arguments.crop is None:
+        raise UsageError("--crop-threshold is about --crop: give that too")
     folders = watched_folders(arguments) if arguments.watch else None
     plan = FilePlan(makes_folders=True) if folders else plan_jobs(arguments)
     jpeg = _check_formats(arguments, plan)
@@ -400,6 +403,16 @@ def _check_formats(arguments: argparse.Namespace, plan: FilePlan) -> bool:
     suffixes = {job.output.suffix.lower() for job in plan.jobs if job.output is not None}
     if arguments.format is not None:
         suffixes = {f".{arguments.format}"}
+    named = {"-o": suffixes}
+    for option, name in (("--alpha", "alpha"), ("--trimap-out", "trimap")):
+        paths = (getattr(job, name) for job in plan.jobs)
+        named[option] = {path.suffix.lower() for path in paths if path is not None}
+    for option, given in named.items():
+        if unknown := given - FORMATS.keys():
+            raise UsageError(
+                f"{option}: its suffix must be one of {', '.join(FORMATS)}, got "
+                f"{min(unknown) or 'none'}"
+            )
     if arguments.frames == "all" and (still := suffixes - FRAME_FORMATS.keys()):
         raise UsageError(
             f"--frames all: {', '.join(sorted(still))} holds one picture: write .gif, .webp or .png"

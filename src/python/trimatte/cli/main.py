@@ -19,12 +19,14 @@ from trimatte.cli.doctor import add_doctor
 from trimatte.cli.engines import add_engines
 from trimatte.cli.images import add_images
 from trimatte.cli.inspect import add_inspect
-from trimatte.cli.parsing import Parser, UsageError, as_typed
+from trimatte.cli.parsing import Parser, UsageError, as_typed, options_as_typed
+from trimatte.cli.paths import exists
 from trimatte.cli.serve import add_serve
 from trimatte.cli.signals import end_as_interrupted, interrupted_status
 from trimatte.cli.standard import standard_streams
 from trimatte.cli.video import add_video
 from trimatte.errors import Error
+from trimatte.io.sources import cause_of, shortened
 
 __all__ = ["main"]
 
@@ -72,11 +74,13 @@ def _main(argv: list[str] | None) -> int:
         arguments = parser.parse_args(words)
         run: Callable[[argparse.Namespace], int] = arguments.run
         with _warnings_as_typed(arguments):
-            return run(arguments)
+            status = run(arguments)
+            sys.stdout.flush()
+            return status
     except SystemExit as leaving:  # --help and --version
         return leaving.code if isinstance(leaving.code, int) else 0
     except UsageError as error:
-        print(f"trimatte: {error}", file=sys.stderr)
+        print(f"trimatte: {options_as_typed(str(error), arguments)}", file=sys.stderr)
         return 2
     except Error as error:
         print(f"trimatte: {as_typed(error, arguments)}", file=sys.stderr)
@@ -87,8 +91,13 @@ def _main(argv: list[str] | None) -> int:
     except BrokenPipeError:  # as of `| head`; the interpreter would write once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except OSError as error:  # of a name that the system does not take
-        print(f"trimatte: {error}", file=sys.stderr)
+    except OSError as error:
+        if error.filename is None:  # the interpreter would write once more here, too
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            place = "cannot write to standard output"
+        else:  # a name that the system does not take
+            place = shortened(repr(str(error.filename)))
+        print(f"trimatte: {place}: {cause_of(error)}", file=sys.stderr)
         return 1
 
 
@@ -99,7 +108,8 @@ def _warnings_as_typed(arguments: argparse.Namespace) -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> None:
         if not category.__module__.startswith("trimatte"):
-            tell(message, category, *more, **named)
+            if sys.warnoptions:  # else it is of no use to who cannot change the code
+                tell(message, category, *more, **named)
         elif not getattr(arguments, "quiet", False):
             print(f"trimatte: {as_typed(str(message), arguments)}", file=sys.stderr)
 
@@ -113,8 +123,8 @@ def _begins_with_image(words: Sequence[str], commands: Collection[str]) -> bool:
     if not words or words[0] in (*commands, "-h", "--help", "--version"):
         return False
     first = Path(words[0])
-    looks_so = words[0].startswith("-") or words[0].endswith(("/", os.sep)) or bool(first.suffix)
-    return looks_so or first.exists()
+    looks_so = words[0].startswith("-") or bool({"/", os.sep} & {*words[0]}) or bool(first.suffix)
+    return looks_so or exists(first)
 
 
 def _parser() -> tuple[argparse.ArgumentParser, Collection[str]]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 from trimatte.arrays import DESPILL_METHODS
 from trimatte.cli.parsing import UsageError, as_typed, reader
+from trimatte.cli.paths import is_file
 from trimatte.cli.progress import add_terms, progress
 from trimatte.cli.standard import is_missing
 from trimatte.errors import ArgumentError
 from trimatte.io.limits import number_of_pixels
+from trimatte.io.sources import shortened
 from trimatte.ops.key_rules import KEY_DEFAULTS, KEY_METHODS
 from trimatte.ops.matting import QUALITIES
 from trimatte.pipeline.backgrounds import read_colour
@@ -29,6 +30,7 @@ __all__ = [
     "add_network",
     "add_output",
     "add_screen",
+    "background_name",
     "background_of",
     "check_linear",
     "check_standard",
@@ -201,7 +203,8 @@ def _radius(text: str) -> float | tuple[float, float]:
 
 
 def _key_color(text: str) -> str | tuple[float, float, float]:
-    return text if text in ("auto", "green", "blue", "red") else read_colour(text)
+    name = text.lower()
+    return name if name in ("auto", "green", "blue", "red") else read_colour(text)
 
 
 def remover_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -282,14 +285,19 @@ def check_standard(reads: bool, writes: bool) -> None:
         )
 
 
+def background_name(text: str) -> str:
+    """The type of --background."""
+    return "blur" if text.lower() == "blur" and not is_file(text) else text
+
+
 def background_of(given: str) -> str | tuple[float, float, float]:
     """--background: a file's name or a colour."""
-    if Path(given).is_file():
+    if is_file(given):
         return given
     try:
         return read_colour(given)
     except ValueError:
         raise UsageError(
-            f"--background: {given!r} is neither a file nor an opaque colour (a name, r,g,b or "
-            "#rrggbb)"
+            f"--background: {shortened(repr(given))} is neither a file, nor blur, nor an "
+            "opaque colour (a name, r,g,b or #rrggbb)"
         ) from None

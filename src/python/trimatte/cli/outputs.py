@@ -6,7 +6,6 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,14 @@ from numpy.typing import NDArray
 
 from trimatte.cli.files import FileJob
 from trimatte.cli.options import UsageError, background_of, check_linear
+from trimatte.cli.paths import is_file
 from trimatte.errors import MetadataWarning, warn
-from trimatte.io.frames import FRAME_FORMATS, ImageFrame, encode_frames, write_frames
+from trimatte.io.frames import ImageFrame, encode_frames, write_frames
 from trimatte.io.metadata import Metadata
 from trimatte.io.reading import load_picture
 from trimatte.io.sources import ImageSource
-from trimatte.io.writing import FORMATS, Compression, encode_image, write_image
+from trimatte.io.writing import Compression, encode_image, write_image
+from trimatte.ops.cropping import SHOWS
 from trimatte.pipeline.backgrounds import blurred_background, fitted_background
 from trimatte.pipeline.result import Result
 
@@ -82,7 +83,7 @@ class Outputs:
         return cls(
             behind,
             arguments.crop,
-            arguments.crop_threshold,
+            SHOWS if arguments.crop_threshold is None else arguments.crop_threshold,
             arguments.only_mask,
             arguments.linear,
             arguments.format,
@@ -114,8 +115,6 @@ class Outputs:
 
     def store(self, job: FileJob, pixels: NDArray[Any], metadata: Metadata | None) -> bytes | None:
         """Writes a still OUT; returns its bytes if it is for standard output."""
-        if self.suffix_of(job) in FRAME_FORMATS.keys() - FORMATS.keys():
-            return self.store_frames(job, [ImageFrame(pixels, 0)], metadata)
         how: dict[str, Any] = {"compression": self.compression, "metadata": metadata}
         if job.output is None:
             return encode_image(pixels, self.format or "png", **how)
@@ -152,7 +151,7 @@ def background_behind(arguments: argparse.Namespace, *, opaque: bool) -> Behind 
         return None
     if arguments.only_mask:
         raise UsageError("--only-mask has nothing to put --background behind: drop one of them")
-    if given == "blur" and not Path(given).is_file():
+    if given == "blur" and not is_file(given):
         most: int = arguments.max_pixels
 
         def blurred(result: Result, source: ImageSource) -> NDArray[Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from trimatte import engines
 from trimatte.errors import EngineError
 
-__all__ = ["Parser", "UsageError", "as_typed", "reader"]
+__all__ = ["Parser", "UsageError", "as_typed", "options_as_typed", "reader"]
 
 T = TypeVar("T")
 
@@ -78,8 +79,15 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             self.error(self._about_unknown(unknown))
         if "spelling" not in parsed:  # a command's own parser comes before that of the program
-            parsed.spelling = {action.dest: _spelled(action) for action in self._actions}
+            words = sys.argv[1:] if args is None else args
+            parsed.spelling = {action.dest: _spelled(action, words) for action in self._actions}
         return parsed, unknown
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        # An empty path would be the folder that the program runs in.
+        if not arg_string and not isinstance(action, argparse._SubParsersAction):
+            raise argparse.ArgumentError(action, "must not be empty")
+        return super()._get_value(action, arg_string)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is None or value in action.choices:
@@ -147,11 +155,13 @@ def as_typed(message: BaseException | str, arguments: argparse.Namespace) -> str
     text = _replaced(
         rf"(?<![\w'/.-])(?P<name>[a-z]\w*)=(?P<value>{_QUOTED}|[\w.]+)?", keyword, text
     )
+    text = _replaced(r" \(in Python: [^)]*\)", lambda _: "", text)
     first = re.match(r"(?:the )?(\w+)(?= must | is |: )", text)
     if first and first[1] in spelling:
         text = spelling[first[1]] + text[first.end() :]
     text = _replaced(r"must be None(?:,| or) ", lambda _: "must be ", text)
-    return _replaced("must be None", lambda _: "must be left out", text)
+    text = _replaced("must be None", lambda _: "must be left out", text)
+    return options_as_typed(text, arguments)
 
 
 def _replaced(pattern: str, replace: Callable[[re.Match[str]], str], text: str) -> str:
@@ -163,11 +173,24 @@ def _replaced(pattern: str, replace: Callable[[re.Match[str]], str], text: str) 
     )
 
 
-def _spelled(action: argparse.Action) -> str:
-    """An option, or what stands for a positional argument in the help."""
-    if action.option_strings:
-        return max(action.option_strings, key=len)
-    return str(action.metavar or action.dest)
+def options_as_typed(text: str, arguments: argparse.Namespace) -> str:
+    """A text with the options of several names by the one that was typed."""
+    spelling: dict[str, str] = getattr(arguments, "spelling", {})
+
+    def typed(match: re.Match[str]) -> str:
+        return spelling.get(match[1].replace("-", "_"), match[0])
+
+    return re.sub(r"(?<![\w'-])--([a-z][a-z-]*[a-z])", typed, text)
+
+
+def _spelled(action: argparse.Action, words: Sequence[str]) -> str:
+    """An option, by the name that was typed, or what stands for a positional argument in the
+    help."""
+    if not action.option_strings:
+        return str(action.metavar or action.dest)
+    given = [word.partition("=")[0] for word in words]
+    typed = [name for name in action.option_strings if name in given]
+    return typed[0] if typed else max(action.option_strings, key=len)
 
 
 def _near(given: object, known: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ from trimatte.cli.outputs import Written
 from trimatte.cli.parsing import as_typed
 from trimatte.cli.progress import find_tqdm
 from trimatte.errors import Error
+from trimatte.io.sources import cause_of, name_of
 
 __all__ = ["Report", "reporting"]
 
@@ -49,18 +50,24 @@ class Report:
         """Files of a folder that are no images."""
         if self._verbose:
             for file in sorted(files):
-                self._say(f"trimatte: {in_a_line(file)}: passed over, no image")
+                self._say(f"trimatte: {in_a_line(file)}: passed over: not an image")
 
     def tell(self, outcome: Outcome) -> None:
         """What became of an image."""
         job, result = outcome.job, outcome.result
-        warnings = [as_typed(text, self._arguments) for text in outcome.warnings]
+        name = name_of(job.source)  # which stands before the line
+        warnings = [
+            as_typed(text, self._arguments).replace(f" of {name}:", ":", 1)
+            for text in outcome.warnings
+        ]
         if isinstance(result, Written):
             self._succeeded(job, result, warnings, outcome.dropped)
         else:
             # Also what is not ours, such as a MemoryError: the next image may be smaller.
-            known = isinstance(result, (Error, OSError))
-            cause = as_typed(result, self._arguments) if known else f"{result!r}"
+            if isinstance(result, Error):
+                cause = as_typed(result, self._arguments)
+            else:
+                cause = cause_of(result) if isinstance(result, OSError) else f"{result!r}"
             self._failed(job.source, job.name, cause, warnings)
 
     def refuse(self, path: Path, cause: str) -> None:

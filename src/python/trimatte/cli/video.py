@@ -21,6 +21,7 @@ from trimatte.cli.options import (
     add_network,
     add_output,
     add_screen,
+    background_name,
     background_of,
     check_linear,
     check_standard,
@@ -109,6 +110,7 @@ def add_video(commands: Any) -> None:
     video.add_argument(
         "--background",
         "--bg",
+        type=background_name,
         metavar="COLOR|IMAGE|blur",
         help="put this behind it: a name, r,g,b, #rrggbb, an image, cropped to fit, or blur, the "
         "video itself out of focus; behind HDR, white is 203 cd/m2",

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -21,7 +20,6 @@ from trimatte.io.kinds import first_frame, frame_count, may_be_animated
 from trimatte.io.limits import MAX_PIXELS, Pixels, check_size, number_of_pixels, within_limits
 from trimatte.io.metadata import Metadata, chosen, upright_size
 from trimatte.io.png import ancillary_chunks
-from trimatte.io.profiles import to_srgb
 from trimatte.io.reading import encoded, identified, naming, pixels_of, read_image
 from trimatte.io.sources import (
     PATH_ERRORS,
@@ -31,7 +29,15 @@ from trimatte.io.sources import (
     measurable,
     name_of,
 )
-from trimatte.io.writing import WEBP_EFFORT, Compression, held, level_of, target_of, to_pillow
+from trimatte.io.writing import (
+    WEBP_EFFORT,
+    Compression,
+    for_gif,
+    held,
+    level_of,
+    target_of,
+    to_pillow,
+)
 
 __all__ = [
     "FRAME_FORMATS",
@@ -47,8 +53,6 @@ __all__ = [
 FRAME_FORMATS = {".gif": "gif", ".png": "png", ".apng": "png", ".webp": "webp"}
 """What holds several frames, by its suffix."""
 
-_VISIBLE = 128  # of 255: a GIF's pixel shows where at least half of it is covered
-_TRANSPARENT = 255  # the place in a GIF's palette
 _BACKGROUND = 2  # how a GIF's frame ends: what it showed is cleared
 _MOST_LOOPS = 65535  # what a GIF and a WebP have room for
 _WEBP_ALPHA = 0x10  # which libwebp sets only where a frame is transparent within its own rectangle
@@ -240,7 +244,7 @@ def _encoded(
     pictures, times = [], []
     for frame in frames:
         picture = to_pillow(frame.pixels)
-        pictures.append(_for_gif(picture, metadata.profile) if kind == "gif" else picture)
+        pictures.append(for_gif(picture, metadata.profile) if kind == "gif" else picture)
         times.append(round(1000 * frame.seconds))
     if len({picture.size for picture in pictures}) != 1:
         sizes = sorted({picture.size for picture in pictures})
@@ -284,28 +288,3 @@ def _beside_png(metadata: Metadata) -> dict[str, Any]:
     by_name = {name: metadata.info.get(name) for name in ("exif", "dpi")}
     by_name["icc_profile"] = metadata.icc_profile
     return {"pnginfo": chunks} | {name: told for name, told in by_name.items() if told}
-
-
-def _for_gif(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    """The picture in 255 colours of sRGB that are chosen by its visible pixels, without dithering,
-    which would flicker, and transparent where it is less than half opaque."""
-    if picture.mode == "L":
-        return picture
-    colours = picture.convert("RGB")
-    colours = to_srgb(colours, profile) or colours
-    if picture.mode == "RGB":
-        return colours.quantize(dither=Image.Dither.NONE)
-    visible = np.asarray(picture)[:, :, 3] >= _VISIBLE
-    indices = np.full(visible.shape, _TRANSPARENT, np.uint8)
-    palette: list[int] = []
-    if visible.any():
-        row = Image.fromarray(np.asarray(colours)[visible][None]).quantize(
-            _TRANSPARENT, dither=Image.Dither.NONE
-        )
-        indices[visible] = np.asarray(row)[0]
-        palette = row.getpalette() or []
-    picture = Image.fromarray(indices, "P")
-    picture.putpalette(palette + [0] * (3 * 256 - len(palette)))
-    # On each frame, so that Pillow tells transparent from black where it compares two.
-    picture.info["transparency"] = _TRANSPARENT
-    return picture

@@ -160,7 +160,12 @@ def load_plugin(file: BinaryIO) -> bool:
 
 def unread_because(file: BinaryIO) -> str | None:
     """Of which kind a file is that Pillow cannot read, and what to do; None: nobody knows."""
-    kind = _kind_of(_head_of(file))
+    head = _head_of(file)
+    kind = _kind_of(head)
+    if kind is None and _begins_like_a_video(head):
+        return (
+            "it is a video: `trimatte video` cuts it out (in Python: trimatte.video.remove_video)"
+        )
     return None if kind is None else f"it is {kind.name}, which Pillow does not read: {kind.remedy}"
 
 
@@ -225,6 +230,13 @@ def _further_pages(file: BinaryIO) -> Iterator[bool]:
 
 def _kind_of(head: bytes) -> _Kind | None:
     return next((kind for kind in _KINDS if kind.begins(head)), None)
+
+
+def _begins_like_a_video(head: bytes) -> bool:
+    """Whether a file begins as MP4 and MOV, Matroska and WebM, AVI or an MPEG transport stream."""
+    is_mpegts = head[:1] == b"G" and head[188:189] == b"G"
+    is_avi = head[:4] == b"RIFF" and head[8:12] == b"AVI "
+    return head[4:8] == b"ftyp" or head.startswith(b"\x1aE\xdf\xa3") or is_avi or is_mpegts
 
 
 def _is_brand(head: bytes, *brands: bytes) -> bool:

@@ -32,15 +32,28 @@ def read_mask(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) ->
     float32 included). max_pixels: as for read_image.
 
     Raises ArgumentError naming the source and the cause: also of an image in colour, and of a map
-    of labels 0, 1, 2 instead of 0 and 255. Warns CutoutWarning of one whose few values look like
-    other labels.
+    of labels 0, 1, 2 instead of 0 and 255.
     """
-    return read_matte(source, "mask", max_pixels=max_pixels)
+    return _read(source, "mask", max_pixels)
 
 
 def read_matte(source: ImageSource, name: str, *, max_pixels: Pixels | None = MAX_PIXELS) -> Array:
-    """`read_mask` of what is given under a name. Of a trimap that is painted in black and white on
-    a transparent layer, what is transparent is unknown."""
+    """`read_mask` of what is given as a mask, trimap or other matte, by that name. Of a trimap that
+    is painted in black and white on a transparent layer, what is transparent is unknown.
+
+    Warns:
+        CutoutWarning: a mask's few values look like labels; a trimap in a file has nothing unknown.
+    """
+    matte = _read(source, name, max_pixels)
+    if array_of(source, "read_mask") is None:
+        if name == "mask":
+            _warn_of_few_values(matte, name_of(source))
+        elif name == "trimap":
+            _warn_of_nothing_unknown(matte, name_of(source))
+    return matte
+
+
+def _read(source: ImageSource, name: str, max_pixels: Pixels | None) -> Array:
     array = array_of(source, "read_mask")
     if array is not None:
         if array.ndim == 3 and array.shape[2] == 1:
@@ -61,10 +74,6 @@ def read_matte(source: ImageSource, name: str, *, max_pixels: Pixels | None = MA
             "black, grey and white first"
         )
     else:
-        if name == "mask":
-            _warn_of_few_values(matte, name_of(source))
-        elif name == "trimap":
-            _warn_of_nothing_unknown(matte, name_of(source))
         return matte
     raise ArgumentError(f"read_mask: cannot take {name_of(source)} for a {name}: {problem}")
 

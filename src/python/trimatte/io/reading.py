@@ -315,16 +315,19 @@ def _unidentified(file: BinaryIO) -> Exception:
     """What to say of a file that Pillow does not know."""
     because = unread_because(file)
     file.seek(0)
+    if not file.read(1):
+        return ValueError("it is empty")
+    file.seek(0)
     if because is None and (head := file.read(8))[:4] in _TIFF_HEADS:
-        because = (
-            f"Pillow cannot read this kind of TIFF{_tiff_kind(file, head)}; save it as RGB of "
-            "8 or 16 bits"
-        )
+        kind = _tiff_kind(file, head)
+        because = "it is a damaged TIFF"
+        if kind:
+            because = f"Pillow cannot read this kind of TIFF{kind}; save it as RGB of 8 or 16 bits"
     return UnidentifiedImageError() if because is None else ValueError(because)
 
 
 def _tiff_kind(file: BinaryIO, head: bytes) -> str:
-    """How a TIFF stores its pixels, for a sentence; empty where that cannot be read."""
+    """How a TIFF stores its pixels, for a sentence; empty where that is damaged."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     try:

@@ -6,6 +6,7 @@ import errno
 import inspect
 import io
 import os
+import re
 import stat
 from typing import Any, BinaryIO, Union
 
@@ -25,6 +26,7 @@ __all__ = [
     "name_of",
     "opened",
     "rest_of",
+    "shortened",
 ]
 
 
@@ -38,6 +40,9 @@ a Pillow image, or an array (anything with ``__array_interface__``)."""
 
 # What a name can make the system raise: ValueError of a NUL in it, RuntimeError of a ring of links.
 PATH_ERRORS = (OSError, ValueError, RuntimeError)
+
+# Of the web, of buckets and of data; after Path it has one slash less.
+_ADDRESS = re.compile(r"(?:https?|ftps?|sftp|file|s3|gs):/|data:\w+/", re.IGNORECASE)
 
 _NONBLOCKING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -98,20 +103,23 @@ def rest_of(file: Any) -> bytes:
 
 def name_of(source: object) -> str:
     if isinstance(source, (str, os.PathLike)):
-        return _shortened(repr(os.fsdecode(source)))
+        return shortened(repr(os.fsdecode(source)))
     if isinstance(source, Image.Image):
         return f"the Pillow image of mode {source.mode}"
     if isinstance(source, (bytes, bytearray, memoryview)):
         return f"the {len(source)} bytes given"
     name = getattr(source, "name", None)
-    return _shortened(repr(name)) if isinstance(name, str) else "the file object"
+    return shortened(repr(name)) if isinstance(name, str) else "the file object"
 
 
-def _shortened(name: str, most: int = 300) -> str:
+def shortened(name: str, most: int = 300) -> str:
+    """A name of which so much is left as tells it from others."""
     return name if len(name) <= most else f"{name[: most // 2]}...{name[-most // 2 :]}"
 
 
 def cause_of(error: BaseException) -> str:
+    if isinstance(error, OSError) and _ADDRESS.match(str(error.filename)):
+        return "addresses are not fetched; give a file"
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, IsADirectoryError):

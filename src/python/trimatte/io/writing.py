@@ -22,6 +22,7 @@ from trimatte.io.colour_chunks import SRGB_CICP
 from trimatte.io.iptc import photoshop_segment
 from trimatte.io.metadata import Metadata, chosen
 from trimatte.io.png import write_png
+from trimatte.io.profiles import to_srgb
 from trimatte.io.sources import PATH_ERRORS, Array, cause_of, is_path, name_of
 from trimatte.io.tiff import write_tiff
 
@@ -33,6 +34,7 @@ __all__ = [
     "check_output",
     "encode_image",
     "encode_png",
+    "for_gif",
     "held",
     "level_of",
     "target_of",
@@ -52,6 +54,9 @@ _OVERSHOOT = 1 / 255  # of floats, beyond [0, 1]: as operations take them
 
 _TIFF_MOST = 0xFF00_0000  # bytes that 32-bit offsets reach, with room for metadata
 
+_VISIBLE = 128  # of 255: a GIF's pixel shows where at least half of it is covered
+_TRANSPARENT = 255  # the place in a GIF's palette
+
 _JPEG_SEGMENT = 65_490  # bytes of a segment, less the names of what it holds
 
 
@@ -69,6 +74,8 @@ FORMATS = {
     ".tiff": "tiff",
     ".jpg": "jpeg",
     ".jpeg": "jpeg",
+    ".gif": "gif",
+    ".apng": "png",
 }
 """What is written, by its suffix."""
 
@@ -85,12 +92,12 @@ def write_image(
     """Write an image file, whole or not at all.
 
     array: (H, W), (H, W, 3) or (H, W, 4) of uint8, uint16, float32 in [0, 1] (stored with 16
-    bits) or bool (stored as 0 and 255). format: "png", "webp" (lossless), "tiff" or "jpeg"
-    (quality 95, without alpha only); by default the suffix of path decides. 16 bits fit into
-    PNG and TIFF. compression: "fast", "balanced", "small", or a level in 0..9, which
-    trades time for size and never a pixel; TIFF knows 0 (none) and one more. metadata: what is to
-    be stored with it, that of a `Result` or `load_picture`. icc_profile: another colour profile
-    than that.
+    bits) or bool (stored as 0 and 255). format: "png", "webp" (lossless), "tiff", "jpeg"
+    (quality 95, without alpha only) or "gif" (255 colours, each pixel opaque or transparent); by
+    default the suffix of path decides. 16 bits fit into PNG and TIFF; a GIF is made of 8.
+    compression: "fast", "balanced", "small", or a level in 0..9, which trades time for size and
+    never a pixel; TIFF knows 0 (none) and one more. metadata: what is to be stored with it, that of
+    a `Result` or `load_picture`. icc_profile: another colour profile than that.
 
     The file is written beside path under another name and then renamed, so that path is never
     half a file and is left as it was on failure.
@@ -103,7 +110,7 @@ def write_image(
     if not is_path(path):
         raise ArgumentError(
             f"write_image: path must be a str or a path, got {type(path).__name__}; encode_image "
-            "gives the bytes of a file"
+            "(of a Result: encode) gives the bytes of a file"
         )
     name = name_of(path)
     kind = _kind(path, format, "write_image")
@@ -253,7 +260,8 @@ def _encoder(
     metadata, dropped = held(metadata, kind)
     for sentence in dropped:
         warn(sentence, MetadataWarning)
-    write = {"png": write_png, "webp": _write_webp, "tiff": write_tiff, "jpeg": _write_jpeg}[kind]
+    write = {"png": write_png, "webp": _write_webp, "tiff": write_tiff, "jpeg": _write_jpeg,
+             "gif": _write_gif}[kind]  # fmt: skip
     return lambda file: write(file, array, level, metadata)
 
 
@@ -265,6 +273,8 @@ def _unfit(array: Array, kind: str) -> str | None:
         return "WebP holds 8 bits per channel; write .png instead"
     if kind == "webp" and longest > 16383:
         return "WebP holds 16383 x 16383 pixels; write .png instead"
+    if kind == "gif" and longest > 65535:
+        return "GIF holds 65535 x 65535 pixels; write .png instead"
     if kind == "tiff" and array.nbytes > _TIFF_MOST:
         return "TIFF holds 4 GB; write .png instead"
     if kind == "jpeg" and array.ndim == 3 and array.shape[2] == 4:
@@ -331,6 +341,35 @@ def _write_webp(file: BinaryIO, array: Array, level: int, metadata: Metadata) ->
     options = {"lossless": True, "method": method, "quality": effort, "exact": True}
     beside = metadata.with_dpi_in_exif().info
     Image.fromarray(array).save(file, "WEBP", **options, **beside)
+
+
+def _write_gif(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> None:
+    for_gif(to_pillow(array), metadata.profile).save(file, "GIF", optimize=False)
+
+
+def for_gif(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """The picture in 255 colours of sRGB that are chosen by its visible pixels, without dithering,
+    which would flicker, and transparent where it is less than half opaque."""
+    if picture.mode == "L":
+        return picture
+    colours = picture.convert("RGB")
+    colours = to_srgb(colours, profile) or colours
+    if picture.mode == "RGB":
+        return colours.quantize(dither=Image.Dither.NONE)
+    visible = np.asarray(picture)[:, :, 3] >= _VISIBLE
+    indices = np.full(visible.shape, _TRANSPARENT, np.uint8)
+    palette: list[int] = []
+    if visible.any():
+        row = Image.fromarray(np.asarray(colours)[visible][None]).quantize(
+            _TRANSPARENT, dither=Image.Dither.NONE
+        )
+        indices[visible] = np.asarray(row)[0]
+        palette = row.getpalette() or []
+    picture = Image.fromarray(indices, "P")
+    picture.putpalette(palette + [0] * (3 * 256 - len(palette)))
+    # On each frame, so that Pillow tells transparent from black where it compares two.
+    picture.info["transparency"] = _TRANSPARENT
+    return picture
 
 
 def _write_jpeg(file: BinaryIO, array: Array, level: int, metadata: Metadata) -> None:

@@ -178,11 +178,16 @@ def fit_screen(
         _every(pixels, step), clean, color, channel, mode, known
     )
     if model.size == 0:
-        wanted = "no colour" if asked == "auto" else repr(asked)
+        part = f"only {share:.1%}" if share >= 0.0005 else "nothing"
+        found = f"{part} of the image has "
+        if asked == "auto":
+            kind, found = "", f"{found}the colour of one"
+        elif isinstance(asked, str):
+            kind, found = f"{asked} ", f"{found}that colour"
+        else:
+            kind, found = "such ", f"{found}the colour {asked}"
         raise ScreenError(
-            f"{operation}: image must show a screen ({wanted} was asked for or found, on "
-            f"{share:.1%} of {pixels.shape[1]} x {pixels.shape[0]} pixels); key_color= names its "
-            "colour"
+            f"{operation}: no {kind}screen was found: {found}; key_color= names its colour"
         )
     return Screen(
         key_color=(round(255 * key[0], 3), round(255 * key[1], 3), round(255 * key[2], 3)),

@@ -141,7 +141,7 @@ class Result:
         compression: Compression = "fast",
         metadata: str = "keep",
     ) -> None:
-        """Write the cutout: PNG, WebP (lossless) or TIFF, by the suffix or by format.
+        """Write the cutout: PNG, WebP (lossless), TIFF or GIF, by the suffix or by format.
 
         compression: ``"fast"``, ``"balanced"``, ``"small"`` or a level in 0..9: time for size.
         metadata: ``"keep"``: EXIF (GPS position and owner too), XMP, IPTC, text and resolution of

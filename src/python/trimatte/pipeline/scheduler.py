@@ -279,7 +279,7 @@ class Scheduler:
                 # To wait for room with a part of the budget in hand might be to wait for ever.
                 raise ArgumentError(
                     f"Remover: the image may take {in_words(needed)}, which could not be told "
-                    "before it was decoded, and max_memory has no room for it now"
+                    "before it was decoded, and max_memory= has no room for it now"
                 )
         job.likeness = job.likeness_of(work)
         return work
