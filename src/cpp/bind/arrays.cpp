@@ -326,7 +326,8 @@ void Call::download(const DeviceArray& from, py::array to) const {
 py::object place(const py::object& array, const py::object& device, const std::string& operation,
                  const py::object& stream) {
   const bool on_gpu = py::isinstance<DeviceArray>(array);
-  const auto lies_on = on_gpu ? std::optional(array.cast<DeviceArray>().device()) : std::nullopt;
+  std::optional<int> lies_on;
+  if (on_gpu) lies_on = array.cast<DeviceArray>().device();
   const Device chosen = choose_device(lies_on, device, operation);
   if (on_gpu || chosen.kind == DeviceKind::kCPU) return array;
   return py::cast(upload_to(chosen.index, py::reinterpret_borrow<py::array>(array),
