@@ -50,8 +50,7 @@ TRIMAP_LIMITS: dict[str, tuple[float, float]] = {
     "float32": (0.1, 0.9),
 }
 _MOST_AT_ONCE = 4096
-# Oxford-IIIT Pet's trimaps have 1, 2 and 3. Of 16 bits, masks of 8 are as dark.
-_MOST_LABEL = {"uint8": 3, "uint16": 255}
+_MOST_LABEL = 3  # Oxford-IIIT Pet's trimaps have 1, 2 and 3
 DESPILL_METHODS = {"average": 0, "double-average": 1, "max-limit": 2}
 CHANNELS = {"red": 0, "green": 1, "blue": 2}
 
@@ -193,11 +192,10 @@ def three_valued(array: Array, operation: str, name: str, stream: Any = None) ->
     return threshold(array, *TRIMAP_LIMITS[array.dtype.name], operation, stream)
 
 
-def largest_label(array: Array) -> int:
-    """The largest value of an array of whole numbers on the host if that is a label's, as 1, 2 or
-    3, whose full scale is not the type's. Else 0."""
-    most = 0 if isinstance(array, DeviceArray) else _MOST_LABEL.get(array.dtype.name, 0)
-    if not most or array.ndim != 2:
+def largest_label(array: Array, most: int = _MOST_LABEL) -> int:
+    """The largest value of an array of whole numbers on the host if that is a label's, at most so
+    many: its full scale is not the type's. Else 0."""
+    if isinstance(array, DeviceArray) or array.dtype.kind != "u" or array.ndim != 2:
         return 0
     if array[::8, ::8].max(initial=0) > most:  # nearly always, and soon told
         return 0

@@ -17,6 +17,7 @@ from trimatte.io.sources import Array, ImageSource, name_of
 __all__ = ["read_mask", "read_matte"]
 
 _CHROMA_OF_GREY = 0.15  # of full scale: channels this far apart are no grey of a JPEG
+_MOST_LABEL = {1: 3, 2: 255, 4: 0}  # by bytes: a mask of 8 bits is as dark in a file of 16
 _LEAST_SEEN = 0.01  # of the pixels; fewer are noise
 _PAINTED_IN_THREE = 0.9  # of the visible pixels of a painted layer; the rest are soft strokes
 _FEW_VALUES, _BETWEEN = 8, slice(11, 240)  # beyond which make_trimap knows the side
@@ -67,7 +68,9 @@ def _read(source: ImageSource, name: str, max_pixels: Pixels | None) -> Array:
     matte = _matte_in(decode_source(source, "read_mask", max_pixels, managed=False).pixels, name)
     if matte.shape[2:]:
         problem = "it is in colour, where black and white are wanted"
-    elif (largest := largest_label(matte)) and np.count_nonzero(matte) > _LEAST_SEEN * matte.size:
+    elif (largest := largest_label(matte, _MOST_LABEL[matte.itemsize])) and np.count_nonzero(
+        matte
+    ) > _LEAST_SEEN * matte.size:
         white = np.iinfo(matte.dtype).max
         problem = (
             f"it holds nothing above {largest}, where white is {white}; labels have to become "
