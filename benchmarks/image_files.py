@@ -164,7 +164,7 @@ def without_fast_codecs(call: Callable[[], bytes]) -> Callable[[], bytes]:
     """The call as it would be where the extra `fast` is not installed."""
 
     def slow() -> bytes:
-        with mock.patch.object(codecs, "_imported", return_value=(None, "left out")):
+        with mock.patch.object(codecs, "imported", return_value=(None, "left out")):
             return call()
 
     return slow

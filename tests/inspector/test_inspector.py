@@ -273,7 +273,7 @@ def test_no_open_opens_nothing(run: Run, photo: Path, opened: list[str]) -> None
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["-o", "page.png"], "--output: 'page.png' must end in .html"),
+        (["-o", "page.png"], "-o: 'page.png' must end in .html"),
         (["--serve", "-o", "page.html"], "--serve writes no file"),
         (["--model", "nowhere"], "nowhere"),
         (["--tolerance", "300"], "tolerance must be"),

@@ -786,7 +786,7 @@ def test_the_command_puts_a_background_behind(run: Run, clip: Path, tmp_path: Pa
     assert run("video", clip, "-o", output, "--background", "#0a14c8", *QUICK) == (0, "", "")
     assert rgba(frames(output)[3])[40, 5, 2] > 190
     for options, message in (
-        (["--background", "nothing"], "neither a file nor an opaque colour"),
+        (["--background", "nothing"], "neither a file, nor blur, nor an opaque colour"),
         (["--linear"], "--linear requires --background"),
         (["--start", "1:2:3:4"], "--start"),
         (["--end", "1:-30"], "--end"),

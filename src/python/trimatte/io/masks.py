@@ -66,11 +66,10 @@ def _read(source: ImageSource, name: str, max_pixels: Pixels | None) -> Array:
             )
         return array
     matte = _matte_in(decode_source(source, "read_mask", max_pixels, managed=False).pixels, name)
+    largest = largest_label(matte, _MOST_LABEL[matte.itemsize])
     if matte.shape[2:]:
         problem = "it is in colour, where black and white are wanted"
-    elif (largest := largest_label(matte, _MOST_LABEL[matte.itemsize])) and np.count_nonzero(
-        matte
-    ) > _LEAST_SEEN * matte.size:
+    elif largest and np.count_nonzero(matte) > _LEAST_SEEN * matte.size:
         white = np.iinfo(matte.dtype).max
         problem = (
             f"it holds nothing above {largest}, where white is {white}; labels have to become "
