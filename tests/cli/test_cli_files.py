@@ -165,7 +165,7 @@ def test_all_frames_together_are_limited(run: Run, animation: Path, tmp_path: Pa
     assert f"3 frames of 56 x 40 pixels, more than --max-pixels {most - 1}" in err
     code, _, err = run("key", animation, "-o", tmp_path / "out.gif", "--max-memory", "70KiB")
     assert code == 1
-    assert "3 frames may take 78.8 KiB together, and --max-memory is 70.0 KiB" in err
+    assert "3 frames may take 78.8 KiB together, more than --max-memory 70.0 KiB" in err
 
 
 def test_a_still_as_gif(run: Run, photo: Path, tmp_path: Path) -> None:

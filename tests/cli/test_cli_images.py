@@ -280,7 +280,7 @@ def test_memory_is_bounded(run: Run, folder: Path, tmp_path: Path) -> None:
     options = ["-o", tmp_path / "out", "--max-memory", "1MiB"]
     code, _, err = run("key", folder / "a.png", *options, "-o", tmp_path / "out.png")
     assert code == 1
-    assert "--max-memory is 1.0 MiB" in err
+    assert "more than --max-memory 1.0 MiB" in err
 
 
 # --- folders that are watched ---

@@ -198,7 +198,7 @@ def test_the_command_serves_until_it_is_told_to_stop() -> None:
         assert Service(port)("/remove", encode_png(picture(1)))[0] == 200
         status, _, body = Service(port)("/remove", encode_png(np.zeros((1500, 1500, 3), np.uint8)))
         assert status == 422
-        assert b"max_memory is 200.0 MiB" in body
+        assert b"more than max_memory=200.0 MiB" in body
         children = processes_below(process.pid)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=120)

@@ -103,8 +103,8 @@ class AnimationWriter:
         needed = len(frames) * frames.size[0] * frames.size[1] * _KEPT
         if limit is not None and needed > limit:
             raise ArgumentError(
-                f"Remover: {len(frames)} frames may take {in_words(needed)} together, and "
-                f"max_memory= is {in_words(limit)}"
+                f"Remover: {len(frames)} frames may take {in_words(needed)} together, more than "
+                f"max_memory={in_words(limit)}"
             )
 
     def _cut_out(self, frames: Frames) -> tuple[list[_FrameMade], list[float]]:

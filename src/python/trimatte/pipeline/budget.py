@@ -69,7 +69,7 @@ def check_fits(header: Header | None, limit: int, operation: str) -> int:
     if header is not None and needed > limit:
         raise ArgumentError(
             f"{operation}: an image of {header.width} x {header.height} may take "
-            f"{in_words(needed)}, and max_memory= is {in_words(limit)}"
+            f"{in_words(needed)}, more than max_memory={in_words(limit)}"
         )
     return needed
 
