@@ -66,7 +66,7 @@ MISTAKES = {
     "photo.png --crop -5": "--crop must be pixels or percent, as 20 or 5%, got '-5'",
     "photo.png --bg blurr": "--bg: 'blurr' is neither a file, nor blur, nor ",
     "photo.png --background blurr": "--background: 'blurr' is neither a file, nor blur",
-    "key photo.png --max-memory 1": "photo.png: an image of .* may take .*, more than --max-memory ",
+    "key photo.png --max-memory 1": "photo.png: an image .* may take .*, more than --max-memory ",
     "https://example.com/photo": "https:/example.com/photo: .*: addresses are not fetched; give ",
     # what rembg's users type
     "i photo.png out.png": "'i' is rembg's command, which is `trimatte IN -o OUT` here",
