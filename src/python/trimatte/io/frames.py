@@ -15,14 +15,12 @@ from PIL.PngImagePlugin import PngInfo
 
 from trimatte.arrays import is_whole, with_alpha
 from trimatte.errors import ArgumentError, MetadataWarning, warn
-from trimatte.io.atomic import replacing
 from trimatte.io.kinds import first_frame, frame_count, may_be_animated
 from trimatte.io.limits import MAX_PIXELS, Pixels, check_size, number_of_pixels, within_limits
 from trimatte.io.metadata import Metadata, chosen, upright_size
 from trimatte.io.png import ancillary_chunks
 from trimatte.io.reading import encoded, identified, naming, pixels_of, read_image
 from trimatte.io.sources import (
-    PATH_ERRORS,
     Array,
     ImageSource,
     cause_of,
@@ -32,10 +30,10 @@ from trimatte.io.sources import (
 from trimatte.io.writing import (
     WEBP_EFFORT,
     Compression,
+    file_in_place,
     for_gif,
     held,
     level_of,
-    target_of,
     to_pillow,
 )
 
@@ -190,13 +188,8 @@ def write_frames(
     """
     kind = frame_format(path, format, "write_frames")
     data = _encoded(frames, kind, loops, compression, metadata, "write_frames")
-    try:
-        with replacing(target_of(path)) as file:
-            file.write(data)
-    except PATH_ERRORS as error:
-        raise ArgumentError(
-            f"write_frames: cannot write {name_of(path)}: {cause_of(error)}"
-        ) from error
+    with file_in_place(path, "write_frames") as file:
+        file.write(data)
 
 
 def encode_frames(

@@ -35,7 +35,8 @@ def read_mask(source: ImageSource, *, max_pixels: Pixels | None = MAX_PIXELS) ->
     Raises ArgumentError naming the source and the cause: also of an image in colour, and of a map
     of labels 0, 1, 2 instead of 0 and 255.
     """
-    return _read(source, "mask", max_pixels)
+    array = _given(source, "mask")
+    return _decoded(source, "mask", max_pixels) if array is None else array
 
 
 def read_matte(source: ImageSource, name: str, *, max_pixels: Pixels | None = MAX_PIXELS) -> Array:
@@ -45,26 +46,30 @@ def read_matte(source: ImageSource, name: str, *, max_pixels: Pixels | None = MA
     Warns:
         CutoutWarning: a mask's few values look like labels; a trimap in a file has nothing unknown.
     """
-    matte = _read(source, name, max_pixels)
-    if array_of(source, "read_mask") is None:
-        if name == "mask":
-            _warn_of_few_values(matte, name_of(source))
-        elif name == "trimap":
-            _warn_of_nothing_unknown(matte, name_of(source))
+    array = _given(source, name)
+    if array is not None:
+        return array
+    matte = _decoded(source, name, max_pixels)
+    if name == "mask":
+        _warn_of_few_values(matte, name_of(source))
+    elif name == "trimap":
+        _warn_of_nothing_unknown(matte, name_of(source))
     return matte
 
 
-def _read(source: ImageSource, name: str, max_pixels: Pixels | None) -> Array:
+def _given(source: ImageSource, name: str) -> Array | None:
+    """What is an array already, (H, W); else None."""
     array = array_of(source, "read_mask")
-    if array is not None:
-        if array.ndim == 3 and array.shape[2] == 1:
-            array = array[:, :, 0]
-        if array.ndim != 2:
-            raise ArgumentError(
-                f"read_mask: {name} must be (H, W), got {array.shape}; take one channel: "
-                f"{name}[..., 0]"
-            )
-        return array
+    if array is not None and array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array is not None and array.ndim != 2:
+        raise ArgumentError(
+            f"read_mask: {name} must be (H, W), got {array.shape}; take one channel: {name}[..., 0]"
+        )
+    return array
+
+
+def _decoded(source: ImageSource, name: str, max_pixels: Pixels | None) -> Array:
     matte = _matte_in(decode_source(source, "read_mask", max_pixels, managed=False).pixels, name)
     largest = largest_label(matte, _MOST_LABEL[matte.itemsize])
     if matte.shape[2:]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,6 +35,7 @@ __all__ = [
     "check_output",
     "encode_image",
     "encode_png",
+    "file_in_place",
     "for_gif",
     "held",
     "level_of",
@@ -112,16 +114,25 @@ def write_image(
             f"write_image: path must be a str or a path, got {type(path).__name__}; encode_image "
             "(of a Result: encode) gives the bytes of a file"
         )
-    name = name_of(path)
     kind = _kind(path, format, "write_image")
     encode = _encoder(
         array, kind, compression, chosen(metadata, icc_profile, "write_image"), "write_image"
     )
+    with file_in_place(path, "write_image") as file:
+        encode(file)
+
+
+@contextmanager
+def file_in_place(path: str | os.PathLike[str], caller: str) -> Iterator[BinaryIO]:
+    """`replacing`, of what a user names.
+
+    Raises ArgumentError: the file cannot be written.
+    """
     try:
         with replacing(target_of(path)) as file:
-            encode(file)
+            yield file
     except PATH_ERRORS as error:
-        raise ArgumentError(f"write_image: cannot write {name}: {cause_of(error)}") from error
+        raise ArgumentError(f"{caller}: cannot write {name_of(path)}: {cause_of(error)}") from error
 
 
 def encode_image(
