@@ -56,7 +56,7 @@ template <DeviceKind D, class T>
 void soft_key_cutout(ImageView<const T> image, ImageView<T> rgba, ImageView<const float> grid,
                      const SoftKeyOptions&, const DespillOptions&, bool premultiplied, Stream);
 
-// An image's colours (3 channels) in float, in linear light or as they are encoded.
+// An image's colours (3 channels), or a plane, in float, in linear light or as they are encoded.
 template <DeviceKind D, class T>
 void decode(ImageView<const T> image, ImageView<float> light, bool linear, Stream);
 
@@ -66,9 +66,12 @@ template <DeviceKind D, class T>
 void make_trimap(ImageView<const T> mask, ImageView<std::uint8_t> trimap, const TrimapOptions&,
                  TrimapRadii* used, Stream);
 
+// `mask`, of any size and stretched over the image, is the rough mask that the trimap was made of,
+// or empty (data == nullptr).
 template <DeviceKind D, class T>
 void estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
-                    ImageView<float> alpha, const MattingOptions&, MattingInfo* info, Stream);
+                    ImageView<const float> mask, ImageView<float> alpha, const MattingOptions&,
+                    MattingInfo* info, Stream);
 
 // Alpha by shared sampling; `confidence` in it, 1 where the trimap knows, may be empty.
 template <DeviceKind D, class T>

@@ -58,6 +58,7 @@ class ImageBuffer {
         view_{buffer_.data(), height, width, channels,
               width * channels * static_cast<std::ptrdiff_t>(sizeof(T))} {}
   const ImageView<T>& view() const { return view_; }
+  void fill_zero() const { buffer_.fill_zero(); }
   ImageView<const T> read() const { return view_; }
 
  private:

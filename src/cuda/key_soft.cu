@@ -117,11 +117,12 @@ __global__ void decode_kernel(ImageView<const T> image, ImageView<float> light, 
   const std::ptrdiff_t x = cuda::global_x();
   if (x >= image.width) return;
   cuda::in_row(image.height, [&](std::ptrdiff_t y) {
-    const Pixel<float> p = light_at(image.row(y) + image.channels * x, linear);
-    float* out = light.row(y) + 3 * x;
-    out[0] = p.r;
-    out[1] = p.g;
-    out[2] = p.b;
+    const T* from = image.row(y) + image.channels * x;
+    float* to = light.row(y) + light.channels * x;
+    for (int c = 0; c < light.channels; ++c) {
+      const float v = to_unit(from[c]);
+      to[c] = linear ? quick_srgb_to_linear(v) : v;
+    }
   });
 }
 

@@ -1,5 +1,6 @@
 // Closed-form matting on the GPU, on the unknown band only, by full multigrid: the method of
 // cpu/matting.cpp on 16 x 16 tiles.
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -8,6 +9,8 @@
 #include "matting_setup.cuh"
 #include "matting_solve.cuh"
 #include "ops.hpp"
+#include "pixel/grid.hpp"
+#include "pixel/mask_prior.hpp"
 #include "pixel/sampling.hpp"
 
 namespace trimatte {
@@ -120,42 +123,96 @@ void set_up(const MattingLevels& levels, ImageView<const T> image, Stream stream
   }
 }
 
-// Samples colours on a coarse level, and places what they say as prior of it and the coarser ones.
-void place_priors(const MattingLevels& levels, int at, Stream stream) {
-  Buffer<float> weight, target;
-  for (int l = at; l < levels.count; ++l) {
-    const MattingLevel& level = levels.level[l];
-    const std::ptrdiff_t height = level.height, width = level.width;
-    Buffer<float> next_weight(height * width, stream), next_target(height * width, stream);
-    if (l == at) {
-      const std::ptrdiff_t stride = width * std::ptrdiff_t{sizeof(float)};
-      sample_alpha<DeviceKind::kCUDA, float>({level.image, height, width, 3, 3 * stride},
-                                             {level.classes, height, width, 1, width},
-                                             {next_target.data(), height, width, 1, stride},
-                                             {next_weight.data(), height, width, 1, stride},
-                                             SamplingOptions{kMattingPriorSpacing}, stream);
-      cuda::launch_2d("estimate_alpha", cuda::weigh_kernel, width, height, stream, level,
-                      next_target.data(), next_weight.data());
-    } else {
-      const MattingLevel& fine = levels.level[l - 1];
-      cuda::launch_2d("estimate_alpha", cuda::halve_prior_kernel, width, height, stream, fine,
-                      static_cast<const float*>(weight.data()), level, next_weight.data());
-      cuda::launch_2d("estimate_alpha", cuda::halve_prior_kernel, width, height, stream, fine,
-                      static_cast<const float*>(target.data()), level, next_target.data());
-    }
-    weight = std::move(next_weight);
-    target = std::move(next_target);
-    cuda::launch("estimate_alpha", cuda::place_prior_kernel, dim3(blocks_of(tiles_of(level))),
-                 dim3(kTilePixels), stream, level, static_cast<const float*>(weight.data()),
-                 static_cast<const float*>(target.data()));
+// A prior on a level: dense images of its weight, and of weight times alpha.
+struct Prior {
+  ImageBuffer<float> weight, target;
+
+  Prior(const MattingLevel& level, Stream stream)
+      : weight(level.height, level.width, 1, stream),
+        target(level.height, level.width, 1, stream) {}
+};
+
+cuda::StretchedPlane over(const MattingLevel& level, const ImageView<const float>& plane) {
+  return {plane, static_cast<float>(grid_scale(plane.height, level.height, 0)),
+          static_cast<float>(grid_scale(plane.width, level.width, 0))};
+}
+
+void add_samples(const MattingLevel& level, const Prior& prior, Stream stream) {
+  const std::ptrdiff_t height = level.height, width = level.width;
+  const ImageBuffer<float> alpha(height, width, 1, stream), confidence(height, width, 1, stream);
+  const std::ptrdiff_t stride = 3 * width * std::ptrdiff_t{sizeof(float)};
+  sample_alpha<DeviceKind::kCUDA, float>(
+      {level.image, height, width, 3, stride}, {level.classes, height, width, 1, width},
+      alpha.view(), confidence.view(), SamplingOptions{kMattingPriorSpacing}, stream);
+  cuda::launch_2d("estimate_alpha", cuda::add_samples_kernel, width, height, stream, level,
+                  alpha.read().data, confidence.read().data, prior.weight.view().data,
+                  prior.target.view().data);
+}
+
+void lean_on_mask(const MattingLevel& level, const ImageView<const float>& mask, const Prior& prior,
+                  Stream stream) {
+  const int height = (level.height + 1) / 2, width = (level.width + 1) / 2;
+  const std::ptrdiff_t floats = std::ptrdiff_t{kMaskMoments} * height * width;
+  const Buffer<float> cells(floats, stream), sums(floats, stream);
+  const int radius = std::max(1, mask_prior_radius(level.height, level.width) / 2);
+  const cuda::WindowMoments of_cells{cells.data(), height, width, radius};
+  const cuda::WindowMoments of_rows{sums.data(), height, width, radius};
+  const cuda::StretchedPlane stretched = over(level, mask);
+  const auto launch = [&](auto kernel, std::ptrdiff_t columns, std::ptrdiff_t rows,
+                          const auto&... arguments) {
+    cuda::launch_2d("estimate_alpha", kernel, columns, rows, stream, arguments...);
+  };
+  launch(cuda::mask_moments_kernel, width, height, level, stretched, of_cells);
+  launch(cuda::mask_rows_kernel, width, height, of_cells, of_rows);
+  launch(cuda::mask_columns_kernel, width, height, of_rows, of_cells);
+  launch(cuda::lean_on_mask_kernel, level.width, level.height, level, stretched, of_cells,
+         prior.weight.view().data, prior.target.view().data);
+}
+
+void place(const MattingLevel& level, const Prior& prior, float share, Stream stream) {
+  cuda::launch("estimate_alpha", cuda::place_prior_kernel, dim3(blocks_of(tiles_of(level))),
+               dim3(kTilePixels), stream, level, over(level, prior.weight.read()),
+               over(level, prior.target.read()), share);
+}
+
+Prior halved(const Prior& prior, const MattingLevel& from, const MattingLevel& to, Stream stream) {
+  Prior half(to, stream);
+  const auto halve = [&](const ImageBuffer<float>& fine, const ImageBuffer<float>& coarse) {
+    cuda::launch_2d("estimate_alpha", cuda::halve_prior_kernel, to.width, to.height, stream, from,
+                    fine.read().data, to, coarse.view().data);
+  };
+  halve(prior.weight, half.weight);
+  halve(prior.target, half.target);
+  return half;
+}
+
+// Places the priors on their level and the coarser ones; a mask's on the finer ones as well, which
+// would tear again what it holds together. Returns the finest level that has one.
+int place_priors(const MattingLevels& levels, int at, bool samples,
+                 const ImageView<const float>& mask, Stream stream) {
+  if (at >= levels.count || !(samples || mask.data)) return levels.count;
+  Prior prior(levels.level[at], stream);
+  prior.weight.fill_zero();
+  prior.target.fill_zero();
+  if (mask.data) {
+    lean_on_mask(levels.level[at], mask, prior, stream);
+    float share = 1.0f;
+    for (int l = at; l-- > 0;) place(levels.level[l], prior, share *= kMaskFinerShare, stream);
   }
+  if (samples) add_samples(levels.level[at], prior, stream);
+  place(levels.level[at], prior, 1.0f, stream);
+  for (int l = at + 1; l < levels.count; ++l) {
+    prior = halved(prior, levels.level[l - 1], levels.level[l], stream);
+    place(levels.level[l], prior, 1.0f, stream);
+  }
+  return mask.data ? 0 : at;
 }
 
 // Rows and columns from (height, width) on are repeated ones.
 template <class T>
-void solve(ImageView<const T> image, ImageView<const std::uint8_t> trimap, ImageView<float> alpha,
-           std::ptrdiff_t height, std::ptrdiff_t width, const MattingOptions& options,
-           MattingInfo* info, Stream stream) {
+void solve(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
+           ImageView<const float> mask, ImageView<float> alpha, std::ptrdiff_t height,
+           std::ptrdiff_t width, const MattingOptions& options, MattingInfo* info, Stream stream) {
   const Workspace workspace(image.height, image.width, stream);
   const MattingLevels& levels = workspace.levels();
   const Buffer<cuda::MattingCounts> counts(1, stream);
@@ -168,9 +225,10 @@ void solve(ImageView<const T> image, ImageView<const std::uint8_t> trimap, Image
   const int tiles = tiles_of(levels.level[0]);
   const Buffer<double> partial(4 * std::ptrdiff_t{tiles}, stream);
   const MattingSchedule schedule = matting_schedule(options.quality);
+  const ImageView<const float> no_mask{};
   const int prior_level =
-      schedule.prior ? matting_prior_level(image.height, image.width) : levels.count;
-  place_priors(levels, prior_level, stream);
+      place_priors(levels, matting_prior_level(image.height, image.width), schedule.prior,
+                   schedule.converges() ? no_mask : mask, stream);
   const Buffer<MattingSummary> result(1, stream);
   cuda::launch_cooperative("estimate_alpha", cuda::solve_kernel, tiles, kTilePixels, stream, levels,
                            schedule, prior_level, counts.data(), partial.data(), alpha,
@@ -203,12 +261,12 @@ void repeat(ImageView<const V> from, ImageView<V> to, Stream stream) {
 
 template <DeviceKind D, class T>
 void estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
-                    ImageView<float> alpha, const MattingOptions& options, MattingInfo* info,
-                    Stream stream) {
+                    ImageView<const float> mask, ImageView<float> alpha,
+                    const MattingOptions& options, MattingInfo* info, Stream stream) {
   if (info) *info = {};
   if (image.empty()) return;
   if (image.height >= 3 && image.width >= 3) {
-    solve(image, trimap, alpha, image.height, image.width, options, info, stream);
+    solve(image, trimap, mask, alpha, image.height, image.width, options, info, stream);
     return;
   }
   // Images thinner than a window are solved with their rows or columns repeated.
@@ -219,15 +277,15 @@ void estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trim
   const ImageBuffer<float> solved(height, width, 1, stream);
   repeat(image, pixels.view(), stream);
   repeat(trimap, classes.view(), stream);
-  solve(pixels.read(), classes.read(), solved.view(), image.height, image.width, options, info,
-        stream);
+  solve(pixels.read(), classes.read(), mask, solved.view(), image.height, image.width, options,
+        info, stream);
   repeat(solved.read(), alpha, stream);
 }
 
-#define TRIMATTE_INSTANTIATE(T)                                                                   \
-  template void estimate_alpha<DeviceKind::kCUDA, T>(                                             \
-      ImageView<const T>, ImageView<const std::uint8_t>, ImageView<float>, const MattingOptions&, \
-      MattingInfo*, Stream);
+#define TRIMATTE_INSTANTIATE(T)                                                                    \
+  template void estimate_alpha<DeviceKind::kCUDA, T>(                                              \
+      ImageView<const T>, ImageView<const std::uint8_t>, ImageView<const float>, ImageView<float>, \
+      const MattingOptions&, MattingInfo*, Stream);
 TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
 

@@ -4,6 +4,8 @@
 
 #include "matting_levels.cuh"
 #include "pixel/depth.hpp"
+#include "pixel/grid.hpp"
+#include "pixel/mask_prior.hpp"
 #include "pixel/trimap.hpp"
 
 namespace trimatte::cuda {
@@ -340,16 +342,108 @@ __global__ void __launch_bounds__(kTilePixels, 3) model_kernel(MattingLevel leve
 // ---------------------------------------------------------------------------------------------
 // The prior: dense images of its weight, and of weight times alpha
 
-// From sampled alpha and confidence, in place.
-__global__ void weigh_kernel(MattingLevel level, float* alpha, float* confidence) {
+// Adds sampled alpha by its confidence.
+__global__ void add_samples_kernel(MattingLevel level, const float* alpha, const float* confidence,
+                                   float* weight, float* target) {
   const std::ptrdiff_t x = global_x();
   if (x >= level.width) return;
   in_row(level.height, [&](std::ptrdiff_t y) {
     const std::ptrdiff_t at = y * level.width + x;
-    const float weight =
-        level.classes[at] == kTrimapUnknown ? matting_prior_weight(confidence[at]) : 0.0f;
-    confidence[at] = weight;
-    alpha[at] *= weight;
+    if (level.classes[at] != kTrimapUnknown) return;
+    const float sampled = matting_prior_weight(confidence[at]);
+    weight[at] += sampled;
+    target[at] += sampled * alpha[at];
+  });
+}
+
+// Moments of the windows around cells of 2 x 2 pixels: planes of height x width floats.
+struct WindowMoments {
+  float* planes;
+  int height, width, radius;
+
+  __device__ float& at(int moment, std::ptrdiff_t y, std::ptrdiff_t x) const {
+    return planes[(std::ptrdiff_t{moment} * height + y) * width + x];
+  }
+};
+
+// A plane stretched over the level.
+struct StretchedPlane {
+  ImageView<const float> plane;
+  float scale_y, scale_x;
+
+  __device__ float at(std::ptrdiff_t y, std::ptrdiff_t x) const {
+    return sample_plane(plane, grid_point(y, scale_y, plane.height),
+                        grid_point(x, scale_x, plane.width));
+  }
+};
+
+__global__ void mask_moments_kernel(MattingLevel level, StretchedPlane mask, WindowMoments cells) {
+  const std::ptrdiff_t x = global_x();
+  if (x >= cells.width) return;
+  in_row(cells.height, [&](std::ptrdiff_t y) {
+    float sum[kMaskMoments] = {};
+    for (int i = 0; i < 4; ++i) {
+      const std::ptrdiff_t py = 2 * y + i / 2 < level.height ? 2 * y + i / 2 : level.height - 1;
+      const std::ptrdiff_t px = 2 * x + i % 2 < level.width ? 2 * x + i % 2 : level.width - 1;
+      const std::ptrdiff_t at = py * level.width + px;
+      float pixel[kMaskMoments];
+      mask_moments(level.image[3 * at], level.image[3 * at + 1], level.image[3 * at + 2],
+                   mask.at(py, px), level.classes[at], pixel);
+#pragma unroll
+      for (int m = 0; m < kMaskMoments; ++m) sum[m] += 0.25f * pixel[m];
+    }
+#pragma unroll
+    for (int m = 0; m < kMaskMoments; ++m) cells.at(m, y, x) = sum[m];
+  });
+}
+
+// Sums along rows.
+__global__ void mask_rows_kernel(WindowMoments cells, WindowMoments sums) {
+  const std::ptrdiff_t x = global_x();
+  if (x >= cells.width) return;
+  const std::ptrdiff_t first = x > cells.radius ? x - cells.radius : 0;
+  const std::ptrdiff_t last = x + cells.radius < cells.width ? x + cells.radius : cells.width - 1;
+  in_row(cells.height, [&](std::ptrdiff_t y) {
+#pragma unroll 1
+    for (int m = 0; m < kMaskMoments; ++m) {
+      float sum = 0.0f;
+      for (std::ptrdiff_t i = first; i <= last; ++i) sum += cells.at(m, y, i);
+      sums.at(m, y, x) = sum;
+    }
+  });
+}
+
+// Means along columns, of sums along rows.
+__global__ void mask_columns_kernel(WindowMoments sums, WindowMoments means) {
+  const std::ptrdiff_t x = global_x();
+  if (x >= sums.width) return;
+  const std::ptrdiff_t across = mask_window_cells(x, sums.radius, sums.width);
+  in_row(sums.height, [&](std::ptrdiff_t y) {
+    const std::ptrdiff_t first = y > sums.radius ? y - sums.radius : 0;
+    const std::ptrdiff_t last = y + sums.radius < sums.height ? y + sums.radius : sums.height - 1;
+    const auto cells = static_cast<float>(across * (last - first + 1));
+#pragma unroll 1
+    for (int m = 0; m < kMaskMoments; ++m) {
+      float sum = 0.0f;
+      for (std::ptrdiff_t i = first; i <= last; ++i) sum += sums.at(m, i, x);
+      means.at(m, y, x) = sum / cells;
+    }
+  });
+}
+
+__global__ void lean_on_mask_kernel(MattingLevel level, StretchedPlane mask, WindowMoments means,
+                                    float* weight, float* target) {
+  const std::ptrdiff_t x = global_x();
+  if (x >= level.width) return;
+  in_row(level.height, [&](std::ptrdiff_t y) {
+    const std::ptrdiff_t at = y * level.width + x;
+    if (level.classes[at] != kTrimapUnknown) return;
+    float mean[kMaskMoments];
+#pragma unroll
+    for (int m = 0; m < kMaskMoments; ++m) mean[m] = means.at(m, y / 2, x / 2);
+    const PriorTerm term = mask_prior_term(mean, mask.at(y, x));
+    weight[at] += term.weight;
+    target[at] += term.target;
   });
 }
 
@@ -366,15 +460,17 @@ __global__ void halve_prior_kernel(MattingLevel fine, const float* from, Matting
   });
 }
 
-// Cuts it into the tiles.
+// Cuts it into the tiles of its own level, or a share of it into those of a finer one.
 __global__ void __launch_bounds__(kTilePixels)
-    place_prior_kernel(MattingLevel level, const float* weight, const float* target) {
+    place_prior_kernel(MattingLevel level, StretchedPlane weight, StretchedPlane target,
+                       float share) {
   for (int i = blockIdx.x; i < level.counts[1]; i += gridDim.x) {
     const Tile tile(level, level.core[i]);
     if (tile.y >= level.height || tile.x >= level.width) continue;
-    const std::ptrdiff_t at = std::ptrdiff_t{tile.y} * level.width + tile.x;
-    level.plane(kDirection)[tile.lane] = weight[at];
-    level.plane(kProduct)[tile.lane] = target[at];
+    const bool unknown =  // where a coarser level's pixel is, a finer one's need not be
+        level.classes[std::ptrdiff_t{tile.y} * level.width + tile.x] == kTrimapUnknown;
+    level.plane(kDirection)[tile.lane] = unknown ? share * weight.at(tile.y, tile.x) : 0.0f;
+    level.plane(kProduct)[tile.lane] = unknown ? share * target.at(tile.y, tile.x) : 0.0f;
   }
 }
 

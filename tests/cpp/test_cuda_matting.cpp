@@ -41,17 +41,19 @@ Image<T> photo(std::ptrdiff_t h, std::ptrdiff_t w) {
 }
 
 template <class T>
-void same_alpha(MattingQuality quality, const Image<T>& image, const Image<std::uint8_t>& trimap) {
+void same_alpha(MattingQuality quality, const Image<T>& image, const Image<std::uint8_t>& trimap,
+                const Image<float>& mask = Image<float>(1, 1)) {
   MattingInfo cpu, cuda;
   same_on_both(
       "estimate_alpha", kTolerance,
-      [&]<DeviceKind D>(DeviceTag<D>, auto pixels, auto classes, auto out) {
+      [&]<DeviceKind D>(DeviceTag<D>, auto pixels, auto classes, auto rough, auto out) {
         MattingInfo& info = D == DeviceKind::kCPU ? cpu : cuda;
         MattingOptions options;
         options.quality = quality;
-        estimate_alpha<D, T>(pixels, classes, out, options, &info, {});
+        const auto used = rough.pixels() > 1 ? rough : ImageView<const float>{};
+        estimate_alpha<D, T>(pixels, classes, used, out, options, &info, {});
       },
-      Image<float>(image.view().height, image.view().width), image, trimap);
+      Image<float>(image.view().height, image.view().width), image, trimap, mask);
   CHECK(cuda.unknown == cpu.unknown && cuda.levels == cpu.levels);
   // Of one level these are the conjugate gradients' that run until they converge: rounding may cost
   // or save some of them.
@@ -88,6 +90,16 @@ TEST(cuda_estimate_alpha_of_wide_bands) {
   same_alpha<std::uint8_t>(MattingQuality::kBalanced, 70, 97, 6.0);
   same_alpha<std::uint16_t>(MattingQuality::kFast, 150, 130, 8.0);
   same_alpha<float>(MattingQuality::kBalanced, 150, 130, 8.0);
+}
+
+TEST(cuda_estimate_alpha_leans_on_the_same_masks) {
+  const auto rough = noise<float>(20, 33, 1, 43);
+  same_alpha(MattingQuality::kBalanced, photo<std::uint8_t>(57, 64), trimap_of_disk(57, 64, 4.0),
+             rough);
+  same_alpha(MattingQuality::kFast, photo<float>(51, 97), trimap_of_disk(51, 97, 3.0), rough);
+  if (kSlow) return;
+  same_alpha(MattingQuality::kFast, photo<std::uint16_t>(150, 131), trimap_of_disk(150, 131, 8.0),
+             noise<float>(7, 1, 1, 44));
 }
 
 TEST(cuda_estimate_alpha_of_thin_images) {

@@ -71,7 +71,9 @@ void of_trimap(Input& in) {
           in.one_of({MattingQuality::kFast, MattingQuality::kBalanced, MattingQuality::kExact});
       if (in.flag()) options.whole_pixels = in.number(800, 2400);  // few tiles
       MattingInfo info;
-      estimate_alpha<kCpu, T>(image.read(), known.read(), alpha.view(), options,
+      const Picture<float> rough(in, shape(in, 2304), 1);
+      const auto mask = in.flag() ? rough.read() : ImageView<const float>{};
+      estimate_alpha<kCpu, T>(image.read(), known.read(), mask, alpha.view(), options,
                               in.flag() ? &info : nullptr, {});
       REQUIRE(std::isfinite(info.residual));
     }

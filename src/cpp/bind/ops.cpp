@@ -223,12 +223,17 @@ void report_progress(void* context, double done) {
 }
 
 AlphaResult estimate_alpha_op(const py::object& image_array, const py::object& trimap_array,
-                              int quality, bool want_info, const py::object& progress,
-                              const py::object& device, const py::object& stream) {
+                              const py::object& mask_array, int quality, bool want_info,
+                              const py::object& progress, const py::object& device,
+                              const py::object& stream) {
   const std::string operation = "estimate_alpha";
   Argument image(operation, "image", image_array, Layout::kColor);
   Argument trimap(operation, "trimap", trimap_array, Layout::kPlane);
   require_trimap(trimap, image);
+  std::vector<Argument*> arrays{&image, &trimap};
+  std::optional<Argument> mask;
+  if (!mask_array.is_none())
+    arrays.push_back(&mask.emplace(operation, "mask", mask_array, Layout::kPlane));
   MattingOptions options;
   options.quality = static_cast<MattingQuality>(quality);
   py::object report = progress;
@@ -236,14 +241,22 @@ AlphaResult estimate_alpha_op(const py::object& image_array, const py::object& t
     options.progress = report_progress;
     options.context = &report;
   }
-  Call call(operation, device, stream, {&image, &trimap});
+  Call call(operation, device, stream, arrays);
   auto alpha = call.output<float>(image.height(), image.width());
+  std::optional<Output<float>> rough;
+  if (mask) rough = call.output<float>(mask->height(), mask->width());
   MattingInfo info;
   with_depth(image.depth(), [&](auto t) {
     using T = decltype(t);
     call.run([&](auto d, Stream s) {
-      estimate_alpha<d.value, T>(image.view<T>(), trimap.view<std::uint8_t>(), alpha.view(),
-                                 options, want_info ? &info : nullptr, s);
+      if (mask)
+        with_depth(mask->depth(), [&](auto m) {
+          using M = decltype(m);
+          decode<d.value, M>(mask->view<M>(), rough->view(), false, s);
+        });
+      estimate_alpha<d.value, T>(image.view<T>(), trimap.view<std::uint8_t>(),
+                                 rough ? rough->view() : ImageView<float>{}, alpha.view(), options,
+                                 want_info ? &info : nullptr, s);
     });
   });
   if (!want_info) return {call.give(alpha), std::nullopt};
@@ -534,8 +547,8 @@ void define_operations(py::module_& m) {
   m.def("make_trimap", &make_trimap_op, arg("mask"), arg("low"), arg("high"), arg("outside"),
         arg("inside"), arg("square"), arg("network_pixel"), arg("operation"), arg("device"),
         arg("stream"));
-  m.def("estimate_alpha", &estimate_alpha_op, arg("image"), arg("trimap"), arg("quality"),
-        arg("want_info"), arg("progress"), arg("device"), arg("stream"));
+  m.def("estimate_alpha", &estimate_alpha_op, arg("image"), arg("trimap"), arg("mask"),
+        arg("quality"), arg("want_info"), arg("progress"), arg("device"), arg("stream"));
   m.def("sample_alpha", &sample_alpha_op, arg("image"), arg("trimap"), arg("want_confidence"),
         arg("device"), arg("stream"));
   m.def("guide_alpha", &guide_alpha_op, arg("image"), arg("trimap"), arg("device"), arg("stream"));

@@ -82,7 +82,8 @@ void decode_image(const ImageView<const T>& image, const ImageView<float>& light
       const T* from = image.row(y);
       float* to = light.row(y);
       for (std::ptrdiff_t x = 0; x < image.width; ++x)
-        for (int c = 0; c < 3; ++c) to[3 * x + c] = light_of(from[image.channels * x + c], linear);
+        for (int c = 0; c < light.channels; ++c)
+          to[light.channels * x + c] = light_of(from[image.channels * x + c], linear);
     }
   });
 }

@@ -22,10 +22,11 @@
 #include "core/parallel.hpp"
 #include "cpu/matting_levels.hpp"
 #include "cpu/matting_monitor.hpp"
+#include "cpu/matting_prior.hpp"
 #include "ops.hpp"
 #include "pixel/depth.hpp"
+#include "pixel/mask_prior.hpp"
 #include "pixel/matting.hpp"
-#include "pixel/sampling.hpp"
 #include "pixel/trimap.hpp"
 
 TRIMATTE_TARGET_BEGIN
@@ -59,44 +60,6 @@ std::vector<Level> set_up(const ImageView<const T>& image, const Pyramid& pyrami
   return levels;
 }
 
-// A term weight (alpha - target / weight)^2 of the energy, for each pixel of a dense level.
-struct Prior {
-  WorkArray<float> weight, target;
-};
-
-Prior sample_prior(const DenseLevel& dense) {
-  const WorkArray<float> alpha(dense.pixels());
-  Prior prior{WorkArray<float>(dense.pixels()), WorkArray<float>(dense.pixels())};
-  const std::ptrdiff_t stride = dense.width * std::ptrdiff_t{sizeof(float)};
-  sample_alpha<DeviceKind::kCPU, float>(dense.colors(), dense.classes(),
-                                        {alpha.data(), dense.height, dense.width, 1, stride},
-                                        {prior.weight.data(), dense.height, dense.width, 1, stride},
-                                        SamplingOptions{kMattingPriorSpacing}, Stream{});
-  parallel_for(dense.pixels(), 1 << 14, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-    for (std::ptrdiff_t i = begin; i < end; ++i) {
-      const bool unknown = dense.trimap[i] == kTrimapUnknown;
-      prior.weight[i] = unknown ? matting_prior_weight(prior.weight[i]) : 0.0f;
-      prior.target[i] = prior.weight[i] * alpha[i];
-    }
-  });
-  return prior;
-}
-
-WorkArray<float> halve_prior(const WorkArray<float>& fine, const DenseLevel& dense,
-                             const DenseLevel& coarse) {
-  WorkArray<float> out(coarse.pixels());
-  const auto at = [&](std::ptrdiff_t y, std::ptrdiff_t x) {
-    return y < dense.height && x < dense.width ? fine[y * dense.width + x] : 0.0f;
-  };
-  parallel_rows(coarse.height, coarse.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
-    for (std::ptrdiff_t y = begin; y < end; ++y)
-      for (std::ptrdiff_t x = 0; x < coarse.width; ++x)
-        out[y * coarse.width + x] = 0.25f * (at(2 * y, 2 * x) + at(2 * y, 2 * x + 1) +
-                                             at(2 * y + 1, 2 * x) + at(2 * y + 1, 2 * x + 1));
-  });
-  return out;
-}
-
 void add_prior(const Prior& prior, Level& level) {
   for_blocks(level.core, [&](auto, std::int32_t b) {
     const auto k = static_cast<std::size_t>(b);
@@ -114,17 +77,29 @@ void add_prior(const Prior& prior, Level& level) {
   });
 }
 
-// Adds the sampled prior to its level and the coarser ones, if the pyramid goes down to it.
-void add_priors(const Pyramid& pyramid, std::size_t at, std::vector<Level>& levels,
-                std::size_t finest, const Monitor& monitor) {
+// Adds the priors to their level and the coarser ones, if the pyramid goes down to it; a mask's to
+// the finer ones as well, which would tear again what it holds together.
+void add_priors(const Pyramid& pyramid, std::size_t at, bool samples,
+                const ImageView<const float>& mask, std::vector<Level>& levels, std::size_t finest,
+                const Monitor& monitor) {
+  if (at >= levels.size() || !(samples || mask.data)) return;
   Prior prior;
-  for (std::size_t l = at; l < levels.size(); ++l)
+  monitor.time(finest + at, [&] {
+    prior = no_prior(pyramid[at]);
+    if (mask.data) {
+      lean_on_mask(pyramid[at], mask, prior);
+      float share = 1.0f;
+      for (std::size_t l = at; l-- > 0;) {
+        share *= kMaskFinerShare;
+        add_prior(enlarged(prior, pyramid[at], pyramid[l], share), levels[l]);
+      }
+    }
+    if (samples) add_samples(pyramid[at], prior);
+    add_prior(prior, levels[at]);
+  });
+  for (std::size_t l = at + 1; l < levels.size(); ++l)
     monitor.time(finest + l, [&] {
-      if (l == at)
-        prior = sample_prior(pyramid[l]);
-      else
-        prior = {halve_prior(prior.weight, pyramid[l - 1], pyramid[l]),
-                 halve_prior(prior.target, pyramid[l - 1], pyramid[l])};
+      prior = halved(prior, pyramid[l - 1], pyramid[l]);
       add_prior(prior, levels[l]);
     });
 }
@@ -147,16 +122,19 @@ void write_solution(const Level& level, const ImageView<float>& alpha) {
 
 // The whole of an image, or of level `finest` of one.
 template <class T>
-void solve_whole(const ImageView<const T>& image, const Pyramid& pyramid, std::size_t finest,
+void solve_whole(const ImageView<const T>& image, const Pyramid& pyramid,
+                 const ImageView<const float>& mask, std::size_t finest,
                  const MattingOptions& options, double share, const ImageView<float>& alpha,
                  MattingInfo& info) {
   const MattingSchedule schedule = matting_schedule(options.quality);
   const Monitor monitor(options, info, 0.0, share);
-  const bool converges = finest == 0 && schedule.tolerance > 0.0;
+  const bool converges = finest == 0 && schedule.converges();
   std::vector<Level> levels = set_up(image, pyramid, converges, finest, monitor);
   finish_operator(levels[0]);
   const auto prior_at = static_cast<std::size_t>(matting_prior_level(image.height, image.width));
-  if (schedule.prior) add_priors(pyramid, prior_at, levels, finest, monitor);
+  const ImageView<const float> no_mask{};
+  add_priors(pyramid, prior_at, schedule.prior, schedule.converges() ? no_mask : mask, levels,
+             finest, monitor);
   monitor.report(0.3);
   const std::size_t last = levels.size() - 1;
   monitor.time(finest + last, [&] {
@@ -228,7 +206,7 @@ void solve_tile(const ImageView<const T>& image, const Pyramid& pyramid, std::si
                 const MattingTile& tile, const ImageView<const float>& coarse_alpha,
                 const MattingSchedule& schedule, const Monitor& monitor,
                 const ImageView<float>& alpha, MattingInfo& info) {
-  const bool converges = finest == 0 && schedule.tolerance > 0.0;
+  const bool converges = finest == 0 && schedule.converges();
   std::vector<Level> levels = set_up(image, pyramid, converges, finest, monitor);
   monitor.time(finest, [&] {
     Level &level = levels[0], &coarse = levels[1];
@@ -371,7 +349,8 @@ struct LevelAlpha {
 
 // A level of bounded size is solved as a whole, the finer ones tile by tile.
 template <class T>
-void solve_large(const ImageView<const T>& image, Pyramid& pyramid, const ImageView<float>& alpha,
+void solve_large(const ImageView<const T>& image, Pyramid& pyramid,
+                 const ImageView<const float>& mask, const ImageView<float>& alpha,
                  const MattingOptions& options, MattingInfo& info) {
   std::size_t whole = 0;
   while (whole + 1 < pyramid.size() && pyramid[whole].pixels() > options.whole_pixels / 2) ++whole;
@@ -380,7 +359,7 @@ void solve_large(const ImageView<const T>& image, Pyramid& pyramid, const ImageV
   LevelAlpha coarse(rest[0]);
   constexpr double kCoarseShare = 0.1;
   TRIMATTE_CALL(solve_whole<float>)
-  (rest[0].colors(), rest, whole, options, kCoarseShare, coarse.view, info);
+  (rest[0].colors(), rest, mask, whole, options, kCoarseShare, coarse.view, info);
   info.iterations = 0;  // the finest level's are wanted
   info.residual = 0.0;
   double done = kCoarseShare;
@@ -401,8 +380,8 @@ void solve_large(const ImageView<const T>& image, Pyramid& pyramid, const ImageV
 // Images thinner than a window are solved with their rows or columns repeated.
 template <class T>
 void solve_repeated(const ImageView<const T>& image, const ImageView<const std::uint8_t>& trimap,
-                    const ImageView<float>& alpha, const MattingOptions& options,
-                    MattingInfo& info) {
+                    const ImageView<const float>& mask, const ImageView<float>& alpha,
+                    const MattingOptions& options, MattingInfo& info) {
   const std::ptrdiff_t height = std::max<std::ptrdiff_t>(3, image.height);
   const std::ptrdiff_t width = std::max<std::ptrdiff_t>(3, image.width);
   const auto size = static_cast<std::size_t>(height * width);
@@ -421,7 +400,7 @@ void solve_repeated(const ImageView<const T>& image, const ImageView<const std::
     }
   const auto bytes = static_cast<std::ptrdiff_t>(sizeof(T));
   estimate_alpha<DeviceKind::kCPU, T>({pixels.data(), height, width, 3, width * 3 * bytes},
-                                      {classes.data(), height, width, 1, width},
+                                      {classes.data(), height, width, 1, width}, mask,
                                       {solved.data(), height, width, 1, width * 4}, options, &info,
                                       Stream{});
   for (std::ptrdiff_t y = 0; y < image.height; ++y)
@@ -433,8 +412,8 @@ void solve_repeated(const ImageView<const T>& image, const ImageView<const std::
 
 template <DeviceKind D, class T>
 void estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
-                    ImageView<float> alpha, const MattingOptions& options, MattingInfo* wanted,
-                    Stream) {
+                    ImageView<const float> mask, ImageView<float> alpha,
+                    const MattingOptions& options, MattingInfo* wanted, Stream) {
   MattingInfo ignored;
   MattingInfo& info = wanted ? *wanted : ignored;
   info = {};
@@ -447,21 +426,21 @@ void estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trim
     // Without one of the classes the equations hold for a constant.
     fill_unknown(pyramid[0], alpha, classes.foreground ? 1.0f : classes.background ? 0.0f : 0.5f);
   } else if (image.height < 3 || image.width < 3) {
-    solve_repeated(image, trimap, alpha, options, info);
+    solve_repeated(image, trimap, mask, alpha, options, info);
     info.unknown = classes.unknown;
   } else {
     add_levels(image, pyramid);
     if (image.pixels() > options.whole_pixels && pyramid.size() > 1)
-      solve_large(image, pyramid, alpha, options, info);
+      solve_large(image, pyramid, mask, alpha, options, info);
     else
-      TRIMATTE_CALL(solve_whole<T>)(image, pyramid, 0, options, 1.0, alpha, info);
+      TRIMATTE_CALL(solve_whole<T>)(image, pyramid, mask, 0, options, 1.0, alpha, info);
   }
 }
 
-#define TRIMATTE_INSTANTIATE(T)                                                                   \
-  template void estimate_alpha<DeviceKind::kCPU, T>(                                              \
-      ImageView<const T>, ImageView<const std::uint8_t>, ImageView<float>, const MattingOptions&, \
-      MattingInfo*, Stream);
+#define TRIMATTE_INSTANTIATE(T)                                                                    \
+  template void estimate_alpha<DeviceKind::kCPU, T>(                                               \
+      ImageView<const T>, ImageView<const std::uint8_t>, ImageView<const float>, ImageView<float>, \
+      const MattingOptions&, MattingInfo*, Stream);
 TRIMATTE_FOR_DEPTHS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
 

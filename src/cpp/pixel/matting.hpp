@@ -68,6 +68,9 @@ struct MattingSchedule {
   int steps, smoothing;  // of the other levels
   double tolerance;      // stops the finest level at this |r| / |b|
   bool prior;            // colours sampled on a coarse level have a say
+
+  // To the solution of the equations as they are: no prior is wanted then.
+  TRIMATTE_HD bool converges() const { return tolerance > 0.0; }
 };
 inline MattingSchedule matting_schedule(MattingQuality quality) {
   switch (quality) {

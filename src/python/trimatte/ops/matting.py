@@ -32,6 +32,7 @@ from trimatte.errors import ArgumentError
 from trimatte.ops.compositing import color_or_plate
 from trimatte.ops.edges import out_of_reach
 from trimatte.ops.matting_session import MattingSession, alpha_of_session
+from trimatte.ops.resizing import resize
 
 __all__ = ["MattingInfo", "despill", "estimate_alpha", "estimate_foreground", "project_alpha"]
 
@@ -39,6 +40,7 @@ _DESPILL_METHODS = {**DESPILL_METHODS, "plate": DESPILL_METHODS["average"]}
 QUALITIES = {"fast": 0, "balanced": 1, "exact": 2}
 _FOREGROUND_QUALITIES = {"fast": 0, "balanced": 1}
 _LARGEST_CELL = 2**24
+_MASK_SIDE = 320
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def estimate_alpha(
     image: ArrayLike,
     trimap: ArrayLike,
     *,
+    mask: ArrayLike | None = ...,
     method: str | MattingSession = ...,
     quality: str = ...,
     return_info: Literal[False] = ...,
@@ -74,6 +77,7 @@ def estimate_alpha(
     image: ArrayLike,
     trimap: ArrayLike,
     *,
+    mask: ArrayLike | None = ...,
     method: str | MattingSession = ...,
     quality: str = ...,
     return_info: Literal[True],
@@ -85,6 +89,7 @@ def estimate_alpha(
     image: ArrayLike,
     trimap: ArrayLike,
     *,
+    mask: ArrayLike | None = None,
     method: str | MattingSession = "closed-form",
     quality: str = "balanced",
     return_info: bool = False,
@@ -111,11 +116,20 @@ def estimate_alpha(
     function of colour, fitted to the known pixels of at most 100 x 100 cells, after the fast guided
     filter of He and Sun (arXiv 1505.00996).
 
+    A rough mask that the trimap was made of, as a network makes it, can have a say: the term
+    w (alpha - mask)^2 is added to the energy. w is large where the mask is decided and the colours
+    of both sides are alike, where it is half-sure over a wide area, which is no edge, and where
+    nothing known of both sides is near. It is next to nothing where the colours tell the two sides
+    apart, as at the hair before a wall.
+
     Args:
         image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
             ignored.
         trimap: (H, W), uint8: 0 background, 128 unknown, 255 foreground (below 26 counts as
             background, above 229 as foreground); uint16 or float32 in [0, 1] likewise.
+        mask: (h, w) of any size, stretched over the image: bool, uint8, uint16 or float32 in
+            [0, 1]; or None. Of ``"closed-form"`` in the qualities ``"fast"`` and ``"balanced"``;
+            without meaning to the others.
         method: ``"closed-form"``, ``"shared"``, ``"guided"``, or a `MattingSession`, which works
             on the host, wherever the arrays lie.
         quality: of ``"closed-form"``, without meaning to the others. ``"fast"``: one step a level.
@@ -147,7 +161,7 @@ def estimate_alpha(
     effort = choice(QUALITIES, quality, "estimate_alpha", "quality")
     if method == "closed-form":
         return _closed_form_alpha(
-            image, trimap, effort, return_info, progress, device, stream, started
+            image, trimap, mask, effort, return_info, progress, device, stream, started
         )
     marks = as_trimap(trimap, "estimate_alpha", "trimap", stream)
     if isinstance(method, str) and method in _LOCAL_METHODS:
@@ -189,9 +203,23 @@ def _count_unknown(alpha: Array, trimap: Array) -> int:
     return int(np.count_nonzero((marks >= low) & (marks <= high)))
 
 
+def _rough(mask: ArrayLike, stream: Any) -> Array | None:
+    """A mask as the solver reads it, no finer than a network's; None: there is nothing in it."""
+    plane = as_alpha(mask, "estimate_alpha", "mask", stream)
+    _core.check(plane, "estimate_alpha", "mask", color=False)
+    height, width = plane.shape
+    if 0 in plane.shape:
+        return None
+    size = min(height, _MASK_SIDE), min(width, _MASK_SIDE)
+    if size == plane.shape:
+        return plane
+    return resize(plane, size, filter="box", stream=stream)
+
+
 def _closed_form_alpha(
     image: ArrayLike,
     trimap: ArrayLike,
+    mask: ArrayLike | None,
     effort: int,
     return_info: bool,
     progress: Callable[[float], object] | None,
@@ -199,9 +227,11 @@ def _closed_form_alpha(
     stream: Any,
     started: float,
 ) -> Array | tuple[Array, MattingInfo]:
+    rough = None if mask is None else _rough(mask, stream)
     alpha, info = _core.estimate_alpha(
         as_array(image, "estimate_alpha", "image", stream),
         as_trimap(trimap, "estimate_alpha", "trimap", stream),
+        rough,
         effort,
         bool(return_info),
         progress,

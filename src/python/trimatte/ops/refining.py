@@ -56,6 +56,9 @@ def refine(
     """Alpha and foreground colours of an image from a rough mask: `make_trimap` with
     ``band="auto"``, `estimate_alpha` and `estimate_foreground`, all where the image lies.
 
+    The mask has its say in the alpha too (see `estimate_alpha`): hair and edges are solved, and a
+    wide area that a network is half-sure of is not torn.
+
     What the mask is unsure of far from where it passes one half is no edge: beyond a sixteenth of
     the image's sides, and 20 network pixels, it is known to be on the side that the mask is on.
 
@@ -100,10 +103,10 @@ def refine(
     if stream is not None and not isinstance(pixels, DeviceArray):
         raise ArgumentError(f"refine: stream must be None for work on the CPU, got {stream!r:.80}")
     with _core.trusted():  # both have been checked
-        _, trimap = trimap_of_mask(
+        rough, trimap = trimap_of_mask(
             beside(coarse, pixels), pixels, network_size=network_size, radius=radius, stream=stream
         )
-    refined = solve(pixels, trimap, quality=quality, stream=stream)
+        refined = solve(pixels, trimap, mask=rough, quality=quality, stream=stream)
     return _to_host(refined) if moves else refined
 
 
@@ -184,15 +187,16 @@ def solve(
     image: Array,
     trimap: Array,
     *,
+    mask: Array | None = None,
     quality: str = "balanced",
     stream: Any = None,
     stage: Stage = nullcontext,
     adjust: Adjust | None = None,
 ) -> Refined:
-    """Alpha and foreground by a trimap, each within stage(its name); between them alpha becomes
-    adjust(image, alpha)."""
+    """Alpha and foreground by a trimap, and by the mask that it was made of, each within
+    stage(its name); between them alpha becomes adjust(image, alpha)."""
     with stage("alpha"):
-        alpha = estimate_alpha(image, trimap, quality=quality, stream=stream)
+        alpha = estimate_alpha(image, trimap, mask=mask, quality=quality, stream=stream)
     if adjust is not None:
         with stage("adjust"):
             alpha = adjust(image, alpha)

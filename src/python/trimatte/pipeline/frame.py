@@ -310,7 +310,7 @@ def _given(frame: Frame, matting: Matting, finish: Adjust | None) -> _Cut:
         alone = _sized_mask(frame) if frame.trimap is None else frame.trimap
         return _Cut(_unsolved(frame, alone, finish), alone if frame.trimap is None else None)
     mask, trimap = _trimap(frame, matting)
-    return _Cut(_solved(frame, trimap, matting, finish), mask)
+    return _Cut(_solved(frame, trimap, matting, finish, mask), mask)
 
 
 def _keyed(
@@ -379,8 +379,21 @@ def _sized_mask(frame: Frame) -> Array:
         return mask if mask.shape == size else resize(mask, (size[0], size[1]))
 
 
-def _solved(frame: Frame, trimap: Array, matting: Matting, finish: Adjust | None) -> Refined:
-    return solve(frame.pixels, trimap, quality=matting.quality, stage=frame.stage, adjust=finish)
+def _solved(
+    frame: Frame,
+    trimap: Array,
+    matting: Matting,
+    finish: Adjust | None,
+    mask: Array | None = None,
+) -> Refined:
+    return solve(
+        frame.pixels,
+        trimap,
+        mask=mask,
+        quality=matting.quality,
+        stage=frame.stage,
+        adjust=finish,
+    )
 
 
 def _unsolved(frame: Frame, mask: Array, finish: Adjust | None) -> Refined:
