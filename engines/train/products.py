@@ -155,10 +155,8 @@ def _profile(random: Random, height: int) -> Floats:
 
 def _skin(random: Random, size: int, rows: slice, patch: Patch) -> Floats:
     """Colours of the whole image; those in the rows of the body are seen."""
-    one = (
-        colour(random) if random.random() < 0.6 else np.float32([random.choice([0.95, 0.05, 0.5])])
-    )
-    skin = _plain(one, size)
+    grey = np.full(3, random.choice([0.95, 0.05, 0.5]))
+    skin = _plain(colour(random) if random.random() < 0.6 else grey, size)
     if random.random() < 0.5:
         skin = mixed(skin, resized(patch(), size), 0.7)
     height = rows.stop - rows.start

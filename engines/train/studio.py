@@ -41,7 +41,7 @@ def sweep(random: Random, size: int) -> Floats:
     paper = _paper(random)
     x, y = columns_and_rows(size)
     light = _light(random, x, y)[..., None]
-    image = paper * light
+    image: Floats = paper * light
     if random.random() < 0.45:
         floor = colour(random) if random.random() < 0.3 else paper * random.uniform(0.7, 1.15)
         tilt = random.normal(0, 0.05) * (x - 0.5)
