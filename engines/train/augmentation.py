@@ -6,16 +6,31 @@ An example is a function of the pictures and of a random stream, nothing else.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFilter
 
+from trimatte.errors import ArgumentError
+
 from .pictures import Picture, Pixels
 from .scenes import Random, shade, shape, surface
 
-__all__ = ["Example", "example"]
+__all__ = [
+    "Box",
+    "Example",
+    "Source",
+    "cleaned",
+    "empty_part",
+    "example",
+    "examples_of",
+    "finished",
+    "framed",
+    "one_of",
+    "random_box",
+]
 
 Box = tuple[float, float, float, float]
 
@@ -27,27 +42,56 @@ class Example(NamedTuple):
     matte: Pixels
 
 
+Source = Callable[[Random, int], Example]
+"""Makes an example of a size, in pixels; the same stream makes the same example."""
+
+
+def examples_of(subjects: Sequence[Picture], backgrounds: Sequence[Picture]) -> Source:
+    """A source of `example` of these pictures.
+
+    Raises:
+        ArgumentError: there are no subjects or backgrounds.
+    """
+    if not subjects or not backgrounds:
+        raise ArgumentError("training: there are no pictures to train on")
+    return partial(example, subjects=subjects, backgrounds=backgrounds)
+
+
 def example(
-    random: Random, subjects: Sequence[Picture], backgrounds: Sequence[Picture], size: int
+    random: Random, size: int, subjects: Sequence[Picture], backgrounds: Sequence[Picture]
 ) -> Example:
     """A training example.
 
     Args:
         random: where chance comes from; the same stream makes the same example.
+        size: sides of the example, in pixels.
         subjects: pictures with a foreground.
         backgrounds: pictures whose background may be taken; the subjects may be among them.
-        size: sides of the example, in pixels.
     """
     kind = random.random()
     if kind < 0.6:
-        made = photograph(random, _one_of(random, subjects), size)
+        made = photograph(random, one_of(random, subjects), size)
     elif kind < 0.92:
         made = composite(random, subjects, backgrounds, size)
     else:
         made = scene(random, backgrounds, size)
+    return finished(random, made)
+
+
+def finished(random: Random, made: Example) -> Example:
+    """Mirrored at times; light and camera changed."""
     if random.random() < 0.5:
         made = Example(made.image[:, ::-1], made.matte[:, ::-1])
     return Example(_camera(random, _light(random, made.image)), made.matte)
+
+
+def framed(random: Random, picture: Picture, size: int) -> Example:
+    """A picture, or in most cases a part of it with most of its foreground."""
+    box: Box = (0, 0, *picture.matte.shape[::-1])
+    if random.random() < 0.7:
+        box = _telling_part(random, picture.matte, smallest=0.6, seen=0.7) or box
+    image, matte = Image.fromarray(picture.image), Image.fromarray(picture.matte)
+    return Example(_resized(image, size, box), _resized(matte, size, box))
 
 
 def photograph(random: Random, picture: Picture, size: int) -> Example:
@@ -67,7 +111,7 @@ def composite(
     """One or two subjects before a background from elsewhere."""
     made = Example(background(random, backgrounds, size), np.zeros((size, size), np.uint8))
     for _ in range(1 + (random.random() < 0.3)):
-        made = _pasted(random, made, _one_of(random, subjects))
+        made = _pasted(random, made, one_of(random, subjects))
     return made
 
 
@@ -85,8 +129,8 @@ def background(random: Random, backgrounds: Sequence[Picture], size: int) -> Pix
     """A surface, or a part of a picture without foreground, out of focus at times."""
     if random.random() < 0.25:
         return surface(random, size)
-    picture = _one_of(random, backgrounds)
-    box = _empty_part(random, picture.matte)
+    picture = one_of(random, backgrounds)
+    box = empty_part(random, picture.matte)
     if box is None:
         return surface(random, size)
     image = Image.fromarray(_resized(Image.fromarray(picture.image), size, box))
@@ -95,14 +139,14 @@ def background(random: Random, backgrounds: Sequence[Picture], size: int) -> Pix
     return np.asarray(image)
 
 
-def _one_of(random: Random, pictures: Sequence[Picture]) -> Picture:
+def one_of(random: Random, pictures: Sequence[Picture]) -> Picture:
     return pictures[int(random.integers(len(pictures)))]
 
 
 def _patch(random: Random, pictures: Sequence[Picture], size: int) -> Pixels:
     """A small part of a picture, whatever it shows."""
-    picture = _one_of(random, pictures)
-    box = _random_box(random, picture.matte.shape, 0.1, 0.4)
+    picture = one_of(random, pictures)
+    box = random_box(random, picture.matte.shape, 0.1, 0.4)
     return _resized(Image.fromarray(picture.image), size, box)
 
 
@@ -114,7 +158,7 @@ def _pasted(random: Random, under: Example, picture: Picture) -> Example:
     if random.random() < 0.4:  # to the waist or the shoulders
         rows = slice(rows.start, rows.start + _at_least(rows, random.uniform(0.25, 0.7)))
         cut = True
-    image, matte = picture.image[rows, columns], _clean(picture.matte[rows, columns])
+    image, matte = picture.image[rows, columns], cleaned(picture.matte[rows, columns])
     part = Image.fromarray(np.dstack([image, matte]))
 
     height = size * random.uniform(0.4, 1.15)
@@ -132,7 +176,7 @@ def _pasted(random: Random, under: Example, picture: Picture) -> Example:
     return Example(image, np.maximum(alpha, under.matte))
 
 
-def _clean(matte: Pixels) -> Pixels:
+def cleaned(matte: Pixels) -> Pixels:
     """Without the outermost pixel, whose colour is the old background's in part, and softened."""
     inner = Image.fromarray(matte).filter(ImageFilter.MinFilter(3))
     return np.asarray(inner.filter(ImageFilter.GaussianBlur(0.7)))
@@ -164,14 +208,19 @@ def _crop(random: Random, matte: Pixels) -> Box:
     tall = rows.stop - rows.start > 1.6 * (columns.stop - columns.start)
     if kind < 0.65 and tall:
         return _portrait(random, matte, rows)
-    whole = np.count_nonzero(matte)
+    return _telling_part(random, matte, smallest=0.45, seen=0.5) or (0, 0, width, height)
+
+
+def _telling_part(random: Random, matte: Pixels, *, smallest: float, seen: float) -> Box | None:
+    """A part with sides of at least that share, that shows more than that share of the foreground;
+    None if none was found."""
+    whole = np.count_nonzero(matte > 127)
     for _ in range(8):
-        box = _random_box(random, matte.shape, 0.45, 1.0)
+        box = random_box(random, matte.shape, smallest, 1.0)
         left, top, right, bottom = (round(edge) for edge in box)
-        seen = np.count_nonzero(matte[top:bottom, left:right])
-        if seen > 0.5 * whole:
+        if np.count_nonzero(matte[top:bottom, left:right] > 127) > seen * whole:
             return box
-    return (0, 0, width, height)
+    return None
 
 
 def _portrait(random: Random, matte: Pixels, rows: slice) -> Box:
@@ -186,16 +235,17 @@ def _portrait(random: Random, matte: Pixels, rows: slice) -> Box:
     return (max(0.0, middle - half), top, min(float(width), middle + half), bottom)
 
 
-def _empty_part(random: Random, matte: Pixels) -> Box | None:
+def empty_part(random: Random, matte: Pixels, smallest: float = 0.25) -> Box | None:
+    """A part without foreground, with sides of at least that share; None if none was found."""
     for _ in range(16):
-        box = _random_box(random, matte.shape, 0.25, 1.0)
+        box = random_box(random, matte.shape, smallest, 1.0)
         left, top, right, bottom = (round(edge) for edge in box)
         if not (matte[top:bottom, left:right] > 127).any():
             return box
     return None
 
 
-def _random_box(random: Random, shape: tuple[int, ...], smallest: float, largest: float) -> Box:
+def random_box(random: Random, shape: tuple[int, ...], smallest: float, largest: float) -> Box:
     """Of sides that are each such a share of the picture's."""
     height, width = shape[0], shape[1]
     h, w = random.uniform(smallest, largest, 2) * (height, width)

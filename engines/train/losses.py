@@ -12,19 +12,24 @@ torch: Any = importlib.import_module("torch")
 functional: Any = torch.nn.functional
 
 
-def matte_loss(logits: Sequence[Any], matte: Any) -> Any:
-    """The mean of `map_loss` over the fused map and the side maps (U²-Net, equation 2).
+def matte_loss(logits: Sequence[Any], matte: Any, side_maps: float = 6.0) -> Any:
+    """The weighted mean of `map_loss` over the fused map and the side maps (U²-Net, equation 2).
 
     https://arxiv.org/abs/2005.09007
 
     Args:
-        logits: maps (N, 1, H, W).
+        logits: maps (N, 1, H, W), the fused one first.
         matte: (N, 1, H, W) float32 in [0, 1].
+        side_maps: how much the others weigh together, where the first weighs 1; with U²-Net's six
+            each of 6 weighs as much as the first.
 
     Returns:
         A scalar tensor.
     """
-    return map_loss(torch.stack(tuple(logits)).float(), matte, edge_weights(matte)).mean()
+    losses = map_loss(torch.stack(tuple(logits)).float(), matte, edge_weights(matte))
+    if len(losses) == 1:
+        return losses[0]
+    return (losses[0] + side_maps * losses[1:].mean()) / (1 + side_maps)
 
 
 def map_loss(logits: Any, matte: Any, weights: Any) -> Any:

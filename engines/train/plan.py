@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import NamedTuple
 
 from trimatte.errors import ArgumentError
@@ -29,13 +30,16 @@ class Phase(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """All that the outcome of a training depends on, beside the network and the pictures.
+    """All that the outcome of a training depends on, beside the network and the examples.
 
-    phases: one after the other; small images first teach most per second. rate: the highest
-    learning rate, reached after ``warm_up`` steps; a cosine leads from it to 0 at the last step.
-    decay: AdamW's, of weights of more than one axis. averaging: how much of the moving average of
-    the weights stays at each step. bfloat16: see `MixedLayers`; else all is
-    float32.
+    phases: one after the other; small images first teach most per second. seed: of the examples
+    and the first weights. rate: the highest learning rate; over ``warm_up`` steps it rises to a
+    cosine that leads from it to 0 at the end. decay: AdamW's, of weights of more than one axis.
+    averaging: how much of the moving average of the weights stays at each step. side_maps: how
+    much a network's side maps weigh together, where the matte's own weighs 1. clip: the largest
+    norm of a step's gradient. bfloat16: see `MixedLayers`; else all is float32. budget: minutes
+    after which the training ends, which the phases then share as they would share the steps; such
+    a training depends on the machine too.
     """
 
     phases: tuple[Phase, ...]
@@ -44,33 +48,59 @@ class Plan:
     warm_up: int = 200
     decay: float = 0.02
     averaging: float = 0.998
+    side_maps: float = 6.0
+    clip: float = 5.0
     bfloat16: bool = True
+    budget: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.phases or not self.rate > 0:
+        if not self.steps or not self.rate > 0:
             raise ArgumentError(
                 f"Plan: at least one phase and a rate above 0 are needed, got {self}"
             )
+        if self.budget is not None and not 0 < self.budget < math.inf:
+            raise ArgumentError(f"Plan: budget must be minutes above 0, got {self.budget!r:.80}")
 
     @property
     def steps(self) -> int:
         return sum(phase.steps for phase in self.phases)
 
-    def phase_of(self, step: int) -> Phase:
-        """The phase that a step belongs to; steps are counted from 0."""
-        for phase in self.phases:
-            if step < phase.steps:
+    def lasting(self, steps: int) -> Plan:
+        """The same plan with so many steps in all, without a budget."""
+        if steps < 1:
+            raise ArgumentError(f"Plan: steps must be at least 1, got {steps!r:.80}")
+        ends = [round(steps * end / self.steps) for end in self._ends()]
+        phases = tuple(
+            phase._replace(steps=end - begin)
+            for phase, begin, end in zip(self.phases, [0, *ends], ends, strict=False)
+        )
+        return replace(self, phases=phases, budget=None)
+
+    def done_of(self, step: int, seconds: float) -> float:
+        """The share of the training that lies behind, 0 to 1 and beyond.
+
+        Args:
+            step: the number of steps made.
+            seconds: that they took.
+        """
+        return step / self.steps if self.budget is None else seconds / (60 * self.budget)
+
+    def phase_at(self, done: float) -> Phase:
+        """The phase at a share of the training."""
+        for phase, end in zip(self.phases, self._ends(), strict=True):
+            if done < end / self.steps:
                 return phase
-            step -= phase.steps
         return self.phases[-1]
 
-    def rate_of(self, step: int) -> float:
-        """The learning rate of a step."""
-        if step < self.warm_up:
-            return self.rate * (step + 1) / self.warm_up
-        done = (step - self.warm_up) / (self.steps - self.warm_up)
-        return self.rate * (1 + math.cos(math.pi * done)) / 2
+    def rate_of(self, step: int, done: float) -> float:
+        """The learning rate of a step, counted from 0, at a share of the training."""
+        risen = min(1.0, (step + 1) / max(self.warm_up, 1))
+        return self.rate * risen * (1 + math.cos(math.pi * min(done, 1.0))) / 2
 
     def averaging_of(self, step: int) -> float:
         """How much of the average stays; less at first, when the weights are still far off."""
         return min(self.averaging, (1 + step) / (10 + step))
+
+    def _ends(self) -> list[int]:
+        """The number of steps up to the end of each phase."""
+        return list(accumulate(phase.steps for phase in self.phases))

@@ -40,22 +40,24 @@ def follow(trainer: Trainer, held_out: Sequence[Picture], *, minutes: float) -> 
     """
     if not held_out:
         raise ArgumentError("follow: no pictures are held out; there are too few of them")
-    total = trainer.plan.steps
-    begun, first = time.monotonic(), trainer.step
-    evaluated, losses = begun, []
+    first, seconds = trainer.step, trainer.seconds
+    evaluated, losses = time.monotonic(), []
     for loss in trainer.steps():
         losses.append(loss)
-        now = time.monotonic()
         if trainer.step % _STEPS_PER_LINE == 0:
-            pace = (now - begun) / (trainer.step - first)
-            print(f"step {trainer.step}/{total}: loss {loss:.3f}, {pace:.2f} s a step", flush=True)
-        if trainer.step == total or now - evaluated > 60 * minutes:
+            pace = (trainer.seconds - seconds) / (trainer.step - first)
+            print(
+                f"step {trainer.step}, {min(trainer.done, 1):.1%} done: loss {loss:.3f}, "
+                f"{pace:.2f} s a step",
+                flush=True,
+            )
+        if trainer.done >= 1 or time.monotonic() - evaluated > 60 * minutes:
             _evaluate(trainer, held_out, sum(losses) / len(losses))
             evaluated, losses = time.monotonic(), []
 
 
 def _evaluate(trainer: Trainer, held_out: Sequence[Picture], loss: float) -> None:
-    size = trainer.plan.phase_of(trainer.step - 1).size
+    size = trainer.size
     mattes = trainer.predict(held_out, size)
     scores = evaluate(held_out, mattes)
     trainer.save_best(size, scores["all"].iou)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,15 @@ from trimatte.errors import ArgumentError
 from .coco import read_coco
 from .pictures import Picture, picture
 
-__all__ = ["ADE20K_CLASSES", "read", "read_ade20k", "read_folders", "read_photographs"]
+__all__ = [
+    "ADE20K_CLASSES",
+    "image_files",
+    "read",
+    "read_ade20k",
+    "read_folders",
+    "read_pairs",
+    "read_photographs",
+]
 
 ADE20K_CLASSES = (13, 127)
 """People and animals among the 150 classes of ADE20K's scene parsing."""
@@ -61,12 +69,59 @@ def read_folders(root: Path, *, longest: int = 512) -> Iterator[Picture]:
         ArgumentError: an image has no mask, or one of another size.
     """
     for images, masks in _pairs(root):
-        files = {file.stem: file for file in _images(masks)}
-        for file in _images(images):
-            if file.stem not in files:
-                raise ArgumentError(f"{root.name}: {file.name} has no mask in {masks}")
-            with Image.open(file) as image, Image.open(files[file.stem]) as mask:
-                yield picture(file.name, root.name, image, mask, longest)
+        yield from read_pairs(_images(images), masks, root.name, longest=longest)
+
+
+def read_pairs(
+    images: Iterable[Path], masks: Path, source: str, *, longest: int = 512
+) -> Iterator[Picture]:
+    """Images, and masks in a folder, paired by the names of their files.
+
+    Args:
+        images: files.
+        masks: the folder.
+        source: the name of their set.
+        longest: pictures are reduced until no side is longer, in pixels.
+
+    Raises:
+        ArgumentError: an image has no mask, or one of another size.
+    """
+    files = {file.stem: file for file in _images(masks)}
+    for file in images:
+        if file.stem not in files:
+            raise ArgumentError(f"{source}: {file.name} has no mask in {masks}")
+        with Image.open(file) as image, Image.open(files[file.stem]) as mask:
+            yield picture(file.name, source, image, mask, longest)
+
+
+def image_files(root: Path, names: Collection[str] | None = None) -> dict[str, Path]:
+    """The images in a folder and in the folders below, in the order of their names.
+
+    Args:
+        root: the folder.
+        names: those wanted, as below; None for all.
+
+    Returns:
+        Files by their path below the folder, with ``/`` between its parts and without suffix.
+
+    Raises:
+        ArgumentError: some of those wanted are not there.
+    """
+    files = {
+        file.relative_to(root).with_suffix("").as_posix(): file
+        for file in sorted(root.rglob("*"))
+        if file.suffix.lower() in _SUFFIXES
+    }
+    if names is None:
+        return files
+    missing = [name for name in names if name not in files]
+    if missing:
+        more = ", ..." if len(missing) > 3 else ""
+        raise ArgumentError(
+            f"{root}: {len(missing)} of the {len(names)} images wanted are not there: "
+            f"{', '.join(missing[:3])}{more}"
+        )
+    return {name: files[name] for name in names}
 
 
 def read_ade20k(

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..weights.cards import Card, InputSpec, find_card
 from ..weights.fetch import fetch
 from .pictures import Picture, Pixels
 
-__all__ = ["Teacher", "is_sure", "taught"]
+__all__ = ["KeptMattes", "Teacher", "is_sure", "taught"]
 
 _FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
@@ -69,6 +70,33 @@ class Teacher:
         if outlet.activation == "sigmoid":
             plane = 1 / (1 + np.exp(-plane))
         return plane.clip(0, 1)
+
+
+class KeptMattes:
+    """A teacher's mattes in a folder, each made once.
+
+    Args:
+        folder: of the mattes, made if need be.
+        teacher: makes the teacher, when the first matte is made; a teacher makes (H, W) uint8 of an
+            image (H, W, 3) uint8.
+    """
+
+    def __init__(self, folder: Path, teacher: Callable[[], Callable[[Pixels], Pixels]]) -> None:
+        self._folder, self._teacher = folder, cache(teacher)
+
+    def __call__(self, source: str, name: str, image: Pixels) -> Pixels:
+        """The matte of an image, by the name of its set and its own there."""
+        file = self._folder / source / f"{name}.png"
+        if file.is_file():
+            with Image.open(file) as kept:
+                if kept.size == (image.shape[1], image.shape[0]):
+                    return np.array(kept)
+        matte = self._teacher()(image)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_suffix(".unfinished")
+        Image.fromarray(matte).save(unfinished, "PNG")
+        unfinished.replace(file)
+        return matte
 
 
 def taught(photographs: Iterable[Picture], teacher: Any) -> Iterator[Picture]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from trimatte.errors import ArgumentError, EngineError
+from trimatte.errors import EngineError
 
 from ..networks import Network
 from ..networks.torch_module import TorchLayers
-from .augmentation import example
+from .augmentation import Source
 from .losses import matte_loss
 from .mixed_precision import MixedLayers
 from .pictures import Picture
-from .plan import Plan
+from .plan import Phase, Plan
 
 __all__ = ["MEAN", "STD", "Examples", "Trainer", "move_average"]
 
@@ -33,27 +34,22 @@ STD = (0.229, 0.224, 0.225)
 
 
 class Examples(data.Dataset):  # type: ignore[misc]
-    """What each step of a plan trains on, whoever asks for it, and when.
+    """What each step of a training trains on, whoever asks for it, and when.
 
     Args:
-        plan: how many examples, of what size; their chance comes from its seed and the step.
-        subjects: pictures with a foreground.
-        backgrounds: pictures whose backgrounds may be taken.
+        source: of the examples.
+        seed: their chance comes from it, from the step and from their place in it.
     """
 
-    def __init__(
-        self, plan: Plan, subjects: Sequence[Picture], backgrounds: Sequence[Picture]
-    ) -> None:
-        self._plan, self._subjects, self._backgrounds = plan, subjects, backgrounds
+    def __init__(self, source: Source, seed: int) -> None:
+        self._source, self._seed = source, seed
 
-    def __getitem__(self, step: int) -> tuple[Any, Any]:
-        """Images (N, S, S, 3) and mattes (N, 1, S, S), uint8 tensors."""
-        phase = self._plan.phase_of(step)
+    def __getitem__(self, wanted: tuple[int, Phase]) -> tuple[Any, Any]:
+        """Images (N, S, S, 3) and mattes (N, 1, S, S), uint8 tensors, of a step in a phase."""
+        step, phase = wanted
         made = [
-            example(random, self._subjects, self._backgrounds, phase.size)
-            for random in (
-                np.random.default_rng([self._plan.seed, step, i]) for i in range(phase.batch)
-            )
+            self._source(np.random.default_rng([self._seed, step, i]), phase.size)
+            for i in range(phase.batch)
         ]
         images, mattes = (np.stack(arrays) for arrays in zip(*made, strict=True))
         return torch.from_numpy(images), torch.from_numpy(mattes)[:, None]
@@ -64,42 +60,43 @@ class Trainer:
 
     The folder holds ``last.pt`` (all that is needed to go on) and ``best.pt`` (the averaged weights
     by name, as `read_checkpoint` reads them). Chance comes from the plan's seed and the number of
-    the step, so that a training that was stopped ends with the same weights.
+    the step, so that a training that was stopped ends with the same weights, unless its plan has a
+    budget of time.
 
     Args:
         network: what is trained.
         plan: how.
-        subjects: pictures with a foreground, to train on.
-        backgrounds: pictures whose backgrounds may be taken.
+        source: of the examples.
         folder: made if need be; the training that it holds is resumed.
+        about: what the examples are made of; the same text is asked for when it is resumed.
         weights: to begin with, see `Network.load`; by default ``network.seeded(plan.seed)``.
         device: PyTorch's name of where to train; only on ``"cpu"`` do two trainings agree to the
             bit.
         workers: processes that make examples meanwhile; with 0 a step waits for its own.
 
     Raises:
-        ArgumentError: there are no subjects or backgrounds.
-        EngineError: the folder holds a training of another network or by another plan.
+        EngineError: the folder holds a training of another network, by another plan or of other
+            examples.
     """
 
     def __init__(
         self,
         network: Network,
         plan: Plan,
-        subjects: Sequence[Picture],
-        backgrounds: Sequence[Picture],
+        source: Source,
         folder: Path,
         *,
+        about: str = "pictures",
         weights: Mapping[str, npt.NDArray[Any]] | None = None,
         device: str = "cpu",
         workers: int = 0,
     ) -> None:
-        if not subjects or not backgrounds:
-            raise ArgumentError("Trainer: there are no pictures to train on")
         self.network, self.plan, self.folder = network, plan, folder
         self.step = 0
+        self.seconds = 0.0
+        self.size = 0  # sides of the images that it was last trained on
         self.best = (0, 0.0)
-        self._examples = Examples(plan, subjects, backgrounds)
+        self._examples, self._about = Examples(source, plan.seed), about
         self._device, self._workers = torch.device(device), workers
         begun = network.seeded(plan.seed) if weights is None else weights
         self.model, self.average = (
@@ -110,6 +107,11 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / "last.pt").exists():
             self._resume(torch.load(folder / "last.pt", device, weights_only=True))
+
+    @property
+    def done(self) -> float:
+        """The share of the plan that lies behind, 0 to 1 and beyond."""
+        return self.plan.done_of(self.step, self.seconds)
 
     def steps(self, until: int | None = None) -> Iterator[float]:
         """Trains, one step for each item asked for.
@@ -123,18 +125,23 @@ class Trainer:
         Raises:
             EngineError: the loss is not finite.
         """
-        end = self.plan.steps if until is None else min(until, self.plan.steps)
         loader = data.DataLoader(
             self._examples,
             batch_size=None,  # an item is a whole step's
-            sampler=range(self.step, end),
+            sampler=self._wanted(until),
             num_workers=self._workers,
             pin_memory=self._device.type == "cuda",
         )
+        begun = time.monotonic()
         for images, mattes in loader:
             loss = self._train(images, mattes)
             self.step += 1
+            self.size = images.shape[1]
+            self.seconds += time.monotonic() - begun
             yield loss
+            if self.done >= 1:  # examples made ahead of a budget's end are left
+                return
+            begun = time.monotonic()
 
     def predict(self, pictures: Sequence[Picture], size: int) -> npt.NDArray[np.float32]:
         """Mattes by the averaged weights.
@@ -153,9 +160,9 @@ class Trainer:
     def save(self) -> None:
         """Writes ``last.pt`` in place of the one before, whole or not at all."""
         state = {
-            "network": self.network.name,
-            "plan": repr(self.plan),
+            **self._identity(),
             "step": self.step,
+            "seconds": self.seconds,
             "best": self.best,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
@@ -171,17 +178,28 @@ class Trainer:
         self._write("best.pt", {k: t.cpu() for k, t in self.average.state_dict().items()})
         return True
 
+    def _wanted(self, until: int | None) -> Iterator[tuple[int, Phase]]:
+        """The steps from here on, each with its phase; asked for ahead of time by workers."""
+        step = self.step
+        while until is None or step < until:
+            done = self.plan.done_of(step, self.seconds)
+            if done >= 1:
+                return
+            yield step, self.plan.phase_at(done)
+            step += 1
+
     def _train(self, images: Any, mattes: Any) -> float:
         for group in self._optimizer.param_groups:
-            group["lr"] = self.plan.rate_of(self.step)
+            group["lr"] = self.plan.rate_of(self.step, self.done)
         logits = self._logits(self.model, images)
-        loss = matte_loss(logits, mattes.to(self._device, non_blocking=True) / 255)
+        placed = mattes.to(self._device, non_blocking=True) / 255
+        loss = matte_loss(logits, placed, self.plan.side_maps)
         self._optimizer.zero_grad()
         loss.backward()
         value = float(loss.item())
         if not math.isfinite(value):  # before it is in the weights
             raise EngineError(f"the loss of step {self.step} is {value}: lower the learning rate")
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip)
         self._optimizer.step()
         move_average(self.average, self.model, self.plan.averaging_of(self.step))
         return value
@@ -192,13 +210,19 @@ class Trainer:
         placed = _normalised(images.to(self._device, non_blocking=True))
         return self.network.define(layers(module, training=module.training), placed)
 
+    def _identity(self) -> dict[str, str]:
+        """What must be the same for a training to go on."""
+        return {"network": self.network.name, "plan": repr(self.plan), "data": self._about}
+
     def _resume(self, state: Mapping[str, Any]) -> None:
-        if state["network"] != self.network.name or state["plan"] != repr(self.plan):
-            raise EngineError(
-                f"{self.folder} holds a training of {state['network']} by {state['plan']}, "
-                f"not of {self.network.name} by {self.plan}: choose another folder"
-            )
-        self.step, self.best = state["step"], tuple(state["best"])
+        for what, ours in self._identity().items():
+            if state[what] != ours:
+                raise EngineError(
+                    f"{self.folder} holds a training whose {what} is {state[what]}, not {ours}: "
+                    "choose another folder"
+                )
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.best = tuple(state["best"])
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])

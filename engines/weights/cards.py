@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import difflib
-import math
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from trimatte.errors import ArgumentError, EngineError
 
+from ..toml_tables import (
+    FLAG,
+    INDEX,
+    POSITIVE,
+    TEXT,
+    TEXTS,
+    Kind,
+    Table,
+    is_exactly,
+    one_of,
+    read_number,
+    read_text,
+    read_whole,
+)
 from .folders import expanded
 
 __all__ = ["Card", "InputSpec", "OutputSpec", "cards", "find_card", "read_card"]
 
-T = TypeVar("T")
-Read = TypeVar("Read", covariant=True)
 Triple = tuple[float, float, float]
 Size = tuple[int, int]
 
@@ -237,28 +247,28 @@ def read_card(path: Path) -> Card:
         EngineError: the file cannot be read, or says something else than what a card may say; the
             message names the file, the key, and what is accepted.
     """
-    table = _Table(_read_toml(path), path)
+    table = Table.read(path, "a model card", EngineError)
     name = path.stem
     read = Card(
         name=name,
-        title=table.take("title", _TEXT, name),
-        description=table.take("description", _TEXT, ""),
+        title=table.take("title", TEXT, name),
+        description=table.take("description", TEXT, ""),
         file=table.take("file", _FILE, f"{name}.onnx"),
         input=_read_input(table.section("input")),
         output=_read_output(table.section("output")),
-        license=table.take("license", _TEXT, "NOASSERTION"),
+        license=table.take("license", TEXT, "NOASSERTION"),
         license_url=table.take("license_url", _URL, None),
         commercial=table.take("commercial", _COMMERCIAL, "unclear"),
-        architecture=table.take("architecture", _TEXT, None),
+        architecture=table.take("architecture", TEXT, None),
         urls=table.take("urls", _URLS, ()),
         sha256=table.take("sha256", _hash(64), None),
         md5=table.take("md5", _hash(32), None),
-        size=table.take("size", _POSITIVE, None),
-        checkpoint=table.take("checkpoint", _TEXT, None),
-        training_data=table.take("training_data", _TEXT, None),
-        training_license=table.take("training_license", _TEXT, None),
+        size=table.take("size", POSITIVE, None),
+        checkpoint=table.take("checkpoint", TEXT, None),
+        training_data=table.take("training_data", TEXT, None),
+        training_license=table.take("training_license", TEXT, None),
         homepage=table.take("homepage", _URL, None),
-        notes=table.take("notes", _TEXTS, ()),
+        notes=table.take("notes", TEXTS, ()),
     )
     table.finish()
     if read.urls and not (read.sha256 or read.md5):
@@ -268,16 +278,16 @@ def read_card(path: Path) -> Card:
     return read
 
 
-def _read_input(table: _Table) -> InputSpec:
+def _read_input(table: Table) -> InputSpec:
     read = InputSpec(
         size=table.take("size", _SIZE),
         mean=table.take("mean", _TRIPLE),
         std=table.take("std", _DEVIATIONS),
-        fit=table.take("fit", _one_of("squash", "shorter-side"), "squash"),
-        multiple=table.take("multiple", _POSITIVE, 1),
-        filter=table.take("filter", _one_of(*_FILTERS), "bilinear"),
-        scale=table.take("scale", _one_of(255, "max"), 255),
-        channels=table.take("channels", _one_of("rgb", "bgr"), "rgb"),
+        fit=table.take("fit", one_of("squash", "shorter-side"), "squash"),
+        multiple=table.take("multiple", POSITIVE, 1),
+        filter=table.take("filter", one_of(*_FILTERS), "bilinear"),
+        scale=table.take("scale", one_of(255, "max"), 255),
+        channels=table.take("channels", one_of("rgb", "bgr"), "rgb"),
     )
     table.finish()
     if any(side % read.multiple for side in read.size):
@@ -287,14 +297,14 @@ def _read_input(table: _Table) -> InputSpec:
     return read
 
 
-def _read_output(table: _Table) -> OutputSpec:
+def _read_output(table: Table) -> OutputSpec:
     read = OutputSpec(
-        index=table.take("index", _INDEX, 0),
-        activation=table.take("activation", _one_of("none", "sigmoid", "softmax"), "none"),
-        min_max=table.take("min_max", _FLAG, False),
-        filter=table.take("filter", _one_of(*_FILTERS), "bilinear"),
-        classes=table.take("classes", _TEXTS, ()),
-        default=table.take("default", _TEXTS, ()),
+        index=table.take("index", INDEX, 0),
+        activation=table.take("activation", one_of("none", "sigmoid", "softmax"), "none"),
+        min_max=table.take("min_max", FLAG, False),
+        filter=table.take("filter", one_of(*_FILTERS), "bilinear"),
+        classes=table.take("classes", TEXTS, ()),
+        default=table.take("default", TEXTS, ()),
     )
     table.finish()
     if len(set(read.classes)) != len(read.classes):
@@ -304,17 +314,6 @@ def _read_output(table: _Table) -> OutputSpec:
     if read.classes and read.activation == "none":
         raise table.error("activation", "of logits where there are classes", read.activation)
     return read
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:  # of TOML and UTF-8: ValueErrors
-        raise EngineError(f"{path}: cannot be read as a model card: {error}") from error
 
 
 def _local(path: Path, card: str | Path | Card | None) -> Card:
@@ -358,107 +357,27 @@ def _own(name: str) -> Card:
     return read_card(_FOLDER / f"{name}.toml")
 
 
-@dataclass(frozen=True)
-class _Kind(Generic[Read]):
-    """A kind of value: what is accepted, in words, and how it is read (ValueError: it is not)."""
-
-    accepted: str
-    read: Callable[[Any], Read]
-
-
-class _Required:
-    """Stands for the default of a key that has none."""
-
-
-_REQUIRED = _Required()
-
-
-class _Table:
-    """A table of a card, from which keys are taken until none may be left."""
-
-    def __init__(self, values: dict[str, Any], path: Path, prefix: str = "") -> None:
-        self._left, self._path, self._prefix = dict(values), path, prefix
-        self._known: list[str] = []
-
-    def take(self, key: str, kind: _Kind[T], default: T | _Required = _REQUIRED) -> T:
-        self._known.append(key)
-        if key not in self._left:
-            if isinstance(default, _Required):
-                raise EngineError(f"{self._path}: {self._prefix}{key} is missing: {kind.accepted}")
-            return default
-        value = self._left.pop(key)
-        try:
-            return kind.read(value)
-        except (TypeError, ValueError, OverflowError):
-            raise self.error(key, kind.accepted, value) from None
-
-    def section(self, key: str) -> _Table:
-        values = self.take(key, _TABLE, {})
-        return _Table(values, self._path, f"{key}.")
-
-    def finish(self) -> None:
-        for key in self._left:
-            near = difflib.get_close_matches(key, self._known, n=1) or sorted(self._known)
-            raise EngineError(
-                f"{self._path}: {self._prefix}{key} is no key of a model card; "
-                f"did you mean {', '.join(near)}?"
-            )
-
-    def error(self, key: str, accepted: str, value: object) -> EngineError:
-        return EngineError(
-            f"{self._path}: {self._prefix}{key} must be {accepted}, got {value!r:.120}"
-        )
-
-
-def _is(value: Any, kind: type[T]) -> T:
-    """The value, if it is of that very type: TOML's true is no whole number."""
-    if type(value) is not kind:
-        raise ValueError
-    return value
-
-
-def _text(value: Any) -> str:
-    if not _is(value, str).strip():
-        raise ValueError
-    return str(value)
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(_text(entry) for entry in _is(value, list))
-
-
 def _file_name(value: Any) -> str:
-    name = _text(value)
+    name = read_text(value)
     if not name.endswith(".onnx") or name != Path(name).name or "\\" in name or "\0" in name:
         raise ValueError
     return name
 
 
 def _url(value: Any) -> str:
-    parts = urlsplit(_text(value))
+    parts = urlsplit(read_text(value))
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise ValueError
     return str(value)
 
 
-def _whole(value: Any, least: int) -> int:
-    if _is(value, int) < least:
-        raise ValueError
-    return int(value)
-
-
 def _size(value: Any) -> tuple[int, int]:
-    height, width = (_whole(side, 1) for side in _is(value, list))
+    height, width = (read_whole(side, 1) for side in is_exactly(value, list))
     return height, width
 
 
 def _triple(value: Any) -> Triple:
-    first, second, third = (
-        float(number if isinstance(number, float) else _is(number, int))
-        for number in _is(value, list)
-    )
-    if not all(map(math.isfinite, (first, second, third))):
-        raise ValueError
+    first, second, third = map(read_number, is_exactly(value, list))
     return first, second, third
 
 
@@ -470,39 +389,24 @@ def _deviations(value: Any) -> Triple:
 
 
 def _commercial(value: Any) -> bool | Literal["unclear"]:
-    return "unclear" if value == "unclear" else _is(value, bool)
+    return "unclear" if value == "unclear" else is_exactly(value, bool)
 
 
-def _one_of(*choices: Any) -> _Kind[Any]:
-    def read(value: Any) -> Any:
-        if not any(value == choice and type(value) is type(choice) for choice in choices):
-            raise ValueError
-        return value
-
-    return _Kind(" or ".join(repr(choice) for choice in choices), read)
-
-
-def _hash(digits: int) -> _Kind[str]:
+def _hash(digits: int) -> Kind[str]:
     def read(value: Any) -> str:
-        if len(_text(value)) != digits or not set(value.lower()) <= set("0123456789abcdef"):
+        if len(read_text(value)) != digits or not set(value.lower()) <= set("0123456789abcdef"):
             raise ValueError
         return str(value).lower()
 
-    return _Kind(f"{digits} hexadecimal digits", read)
+    return Kind(f"{digits} hexadecimal digits", read)
 
 
-_TABLE = _Kind("a table", lambda value: _is(value, dict))
-_TEXT = _Kind("text that is not empty", _text)
-_TEXTS = _Kind("a list of texts", _texts)
-_FILE = _Kind("the name of an .onnx file, without folders", _file_name)
-_URL = _Kind("an https:// or http:// URL", _url)
-_URLS = _Kind(
-    "a list of https:// or http:// URLs", lambda value: tuple(map(_url, _is(value, list)))
+_FILE = Kind("the name of an .onnx file, without folders", _file_name)
+_URL = Kind("an https:// or http:// URL", _url)
+_URLS = Kind(
+    "a list of https:// or http:// URLs", lambda value: tuple(map(_url, is_exactly(value, list)))
 )
-_FLAG = _Kind("true or false", lambda value: _is(value, bool))
-_COMMERCIAL = _Kind('true, false or "unclear"', _commercial)
-_INDEX = _Kind("a whole number of at least 0", lambda value: _whole(value, 0))
-_POSITIVE = _Kind("a whole number of at least 1", lambda value: _whole(value, 1))
-_SIZE = _Kind("[height, width], two whole numbers of at least 1", _size)
-_TRIPLE = _Kind("three numbers", _triple)
-_DEVIATIONS = _Kind("three numbers above 0", _deviations)
+_COMMERCIAL = Kind('true, false or "unclear"', _commercial)
+_SIZE = Kind("[height, width], two whole numbers of at least 1", _size)
+_TRIPLE = Kind("three numbers", _triple)
+_DEVIATIONS = Kind("three numbers above 0", _deviations)

@@ -240,7 +240,7 @@ def test_drawn_objects_are_in_sight_and_not_everywhere(seed: int) -> None:
 def test_examples_depend_on_their_stream_alone(pictures: list[Picture]) -> None:
     def made(seed: int) -> list[Any]:
         return [
-            augmentation.example(np.random.default_rng([seed, i]), pictures, pictures, 40)
+            augmentation.example(np.random.default_rng([seed, i]), 40, pictures, pictures)
             for i in range(30)
         ]
 
@@ -319,19 +319,52 @@ def test_sources_count_alike_however_many_pictures_they_have() -> None:
     assert scores["all"].iou == 0.5
 
 
-def test_the_rate_rises_then_falls_to_nothing() -> None:
-    plan = Plan((Phase(32, 4, 100),), rate=1e-3, warm_up=10)
-    rates = [plan.rate_of(step) for step in range(101)]
-    assert rates[9] == pytest.approx(1e-3)
+def test_the_sides_weigh_together_what_is_asked() -> None:
+    matte = torch.from_numpy(np.float32(disc(30, 30, 15)))[None, None]
+    truth, lie = 40 * (matte - 0.5), -40 * (matte - 0.5)
+    first, side = (float(matte_loss(maps, matte, 0.5)) for maps in ([lie, truth], [truth, lie]))
+    assert first == pytest.approx(2 * side, rel=1e-3)
+
+
+def test_the_rate_rises_to_a_cosine_that_falls_to_nothing() -> None:
+    plan = Plan((Phase(32, 4, 1000),), rate=1e-3, warm_up=10)
+    rates = [plan.rate_of(step, plan.done_of(step, 0)) for step in range(1001)]
+    assert rates[9] == pytest.approx(1e-3, rel=1e-3)
+    assert rates[500] == pytest.approx(5e-4)
     assert rates[:10] == sorted(rates[:10])
     assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert rates[100] == pytest.approx(0)
+    assert rates[1000] == pytest.approx(0)
 
 
 def test_phases_follow_one_another() -> None:
     plan = Plan((Phase(32, 4, 10), Phase(64, 2, 5)))
-    assert [plan.phase_of(step).size for step in (0, 9, 10, 14, 15)] == [32, 32, 64, 64, 64]
+    sizes = [plan.phase_at(plan.done_of(step, 0)).size for step in (0, 9, 10, 14, 15)]
+    assert sizes == [32, 32, 64, 64, 64]
     assert Phase.parse("160x16x4500") == (160, 16, 4500)
+
+
+def test_a_phase_ends_at_its_step_however_the_shares_round() -> None:
+    for steps in range(2, 200):
+        plan = Plan((Phase(1, 1, steps // 2), Phase(2, 1, steps - steps // 2)))
+        ones = [plan.phase_at(plan.done_of(step, 0)).size for step in range(steps)].count(1)
+        assert ones == steps // 2
+
+
+def test_a_plan_of_another_length_keeps_its_shares() -> None:
+    plan = Plan((Phase(32, 4, 450), Phase(64, 2, 400), Phase(96, 1, 150)), budget=3)
+    assert [phase.steps for phase in plan.lasting(20).phases] == [9, 8, 3]
+    assert plan.lasting(20).budget is None
+    with pytest.raises(trimatte.ArgumentError, match="steps must be at least 1, got 0"):
+        plan.lasting(0)
+
+
+def test_a_budget_of_time_is_divided_as_steps_are() -> None:
+    plan = Plan((Phase(32, 4, 3), Phase(64, 2, 1)), budget=2)
+    seconds = (0, 89, 90, 119, 130)
+    assert [plan.phase_at(plan.done_of(7, each)).size for each in seconds] == [32, 32, 64, 64, 64]
+    assert plan.done_of(7, 120) == 1
+    with pytest.raises(trimatte.ArgumentError, match="budget must be minutes above 0, got 0"):
+        Plan((Phase(32, 1, 1),), budget=0)
 
 
 @pytest.mark.parametrize("text", ["", "160", "160x16", "0x1x1", "1x1x-1", "1x1x1x1", "axbxc"])
@@ -346,7 +379,8 @@ def trainer(tmp_path: Path, pictures: list[Picture]) -> Callable[..., Trainer]:
 
     def made(folder: str, seed: int = 0, workers: int = 0) -> Trainer:
         plan = Plan((Phase(32, 4, 3), Phase(48, 2, 3)), seed=seed, warm_up=2, bfloat16=False)
-        return Trainer(SMALL, plan, pictures, pictures, tmp_path / folder, workers=workers)
+        source = augmentation.examples_of(pictures, pictures)
+        return Trainer(SMALL, plan, source, tmp_path / folder, workers=workers)
 
     return made
 
@@ -386,7 +420,7 @@ def test_a_training_that_diverges_is_not_saved(trainer: Callable[..., Trainer]) 
 
 def test_a_folder_goes_on_with_its_own_plan_only(trainer: Callable[..., Trainer]) -> None:
     trainer("run").save()
-    with pytest.raises(trimatte.EngineError, match="holds a training of small by"):
+    with pytest.raises(trimatte.EngineError, match=r"holds a training whose plan is .*seed=0"):
         trainer("run", seed=1)
 
 
@@ -418,9 +452,30 @@ def test_the_average_moves_towards_the_weights() -> None:
     torch.testing.assert_close(average.state_dict()[name], expected)
 
 
-def test_a_training_without_pictures(tmp_path: Path) -> None:
+def test_a_training_by_time_ends_with_its_budget(
+    tmp_path: Path, pictures: list[Picture], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that every look at moves by a second."""
+    ticks = iter(range(1000))
+    monkeypatch.setattr("trimatte.engines.train.trainer.time.monotonic", lambda: next(ticks))
+    plan = Plan((Phase(32, 1, 1), Phase(48, 1, 1)), budget=4 / 60, bfloat16=False)
+
+    def trainer() -> Trainer:
+        return Trainer(SMALL, plan, augmentation.examples_of(pictures, pictures), tmp_path)
+
+    first = trainer()
+    assert len(list(first.steps(1))) == 1
+    assert first.size == 32
+    first.save()
+    second = trainer()
+    assert len(list(second.steps())) == 3
+    assert second.size == 48
+    assert not list(second.steps())
+
+
+def test_a_training_without_pictures() -> None:
     with pytest.raises(trimatte.ArgumentError, match="no pictures to train on"):
-        Trainer(SMALL, Plan((Phase(32, 1, 1),)), [], [], tmp_path)
+        augmentation.examples_of([], [])
 
 
 def test_a_training_that_could_not_be_judged(trainer: Callable[..., Trainer]) -> None:
@@ -439,7 +494,7 @@ def test_what_is_no_plan(options: dict[str, Any]) -> None:
 def test_a_small_network_learns_discs(tmp_path: Path) -> None:
     kept, held_out = split(discs(40), 0.2)
     plan = Plan((Phase(32, 8, 60),), rate=1e-2, warm_up=5, averaging=0.9, bfloat16=False)
-    trainer = Trainer(SMALL, plan, kept, kept, tmp_path)
+    trainer = Trainer(SMALL, plan, augmentation.examples_of(kept, kept), tmp_path)
     before = evaluate(held_out, trainer.predict(held_out, 32))["all"].iou
     follow(trainer, held_out, minutes=60)
     after = evaluate(held_out, trainer.predict(held_out, 32))["all"].iou
@@ -513,6 +568,7 @@ def test_the_built_in_network_learns_drawn_objects(tmp_path: Path) -> None:
         drawn.append(Picture(f"{i}", "drawn", image, matte))
     kept, held_out = split(drawn, 0.1)
     plan = Plan((Phase(64, 16, 300),), warm_up=30, averaging=0.98)
-    trainer = Trainer(NETWORKS["u2net-lite"], plan, kept, kept, tmp_path)
+    source = augmentation.examples_of(kept, kept)
+    trainer = Trainer(NETWORKS["u2net-lite"], plan, source, tmp_path)
     follow(trainer, held_out, minutes=10)
     assert trainer.best[1] > 0.7

@@ -27,6 +27,7 @@ examples:
   trimatte engines quantize u2net --photos shots/*.jpg -o u2net-int8.onnx
   trimatte engines build u2net --precision fp16 --batch 1:8:32
   trimatte engines train photos/ --folder run     a network of your own, from images and masks
+  trimatte engines train --recipe u2net-lite --data data/ --folder run
   trimatte engines cache --clear                  forget all engines built
 """
 
@@ -42,6 +43,9 @@ every few minutes; the same command goes on where it stopped. Then, for `trimatt
 mine.onnx --card u2net-lite`:
 
   trimatte engines export u2net-lite --checkpoint FOLDER/best.pt -o mine.onnx
+
+A recipe names sets, shares and all else: --recipe u2net-lite is how the network that comes with
+trimatte was trained, and docs/training.md says how to write one.
 
 It needs PyTorch: pip install torch, or trimatte with its extra [train].
 """
