@@ -12,7 +12,6 @@ from typing import Any
 from trimatte.cli.cutting import CutoutWriter
 from trimatte.cli.files import FilePlan, plan_jobs
 from trimatte.cli.options import (
-    DEFAULT_MODEL,
     KEY_BAND,
     LOOKS_FOR_SCREEN,
     MASK_BAND,
@@ -126,7 +125,7 @@ def add_images(commands: Any) -> None:
         formatter_class=raw,
     )
     _add_inputs(remove)
-    add_network(remove, default=DEFAULT_MODEL, without=LOOKS_FOR_SCREEN)
+    add_network(remove, default=None, without=LOOKS_FOR_SCREEN)
     add_matting(remove, band=f"{MASK_BAND}; before a screen, {KEY_BAND}")
     _add_results(remove)
     _add_folders(remove)

@@ -22,7 +22,6 @@ from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL, Segmenter
 
 __all__ = [
-    "DEFAULT_MODEL",
     "KEYED_ONLY_WITH",
     "KEY_BAND",
     "LOOKS_FOR_SCREEN",
@@ -47,11 +46,8 @@ __all__ = [
 KEYED_ONLY_WITH = "--key-color, --method, --tolerance, --softness or --transfer"
 """The options of which one makes a command key that else runs a network."""
 
-DEFAULT_MODEL = "auto"
-"""The model of a command that looks for a screen first."""
-
 LOOKS_FOR_SCREEN = f"where a screen is found the key, else {BUILT_IN_MODEL}"
-"""What that model is, in the help."""
+"""What a command takes without --model, in the words of the help."""
 
 KEY_BAND = "grows with the image"
 MASK_BAND = "as wide as the mask is soft"
@@ -245,7 +241,7 @@ def key_remover(arguments: argparse.Namespace, *, matting: bool = True) -> Remov
 def usual_remover(arguments: argparse.Namespace) -> Remover:
     """The Remover of a command whose network need not be named: where no option names one, nor a
     key, each image decides, as it does in Python."""
-    if arguments.model not in (None, DEFAULT_MODEL):
+    if arguments.model not in (None, "auto"):
         return network_remover(arguments)
     try:
         remover = Remover(**remover_options(arguments))

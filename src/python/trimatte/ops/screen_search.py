@@ -25,7 +25,7 @@ _REACH = 0.2  # of a screen's chromaticities, around their median
 _TURNS = 2  # the median is taken anew of what lies around the last one
 _BLOCK = 6  # samples a side of a block, in which noise averages out
 _WHOLE = 0.95  # of a block's samples, where it shows the screen alone
-_FEWEST_PAIRS = 6  # of neighbouring whole blocks
+_FEWEST_BLOCKS = 4  # that are whole, as the next ones down and across are
 _BLACK = 0.05
 
 # What makes certain, by hue: the first four are the least that there must be, the others the most.
@@ -38,8 +38,8 @@ _LIMITS: dict[str, dict[str, float]] = {
         "border": 0.4,
         "share": 0.12,
         "ragged": 0.2,
-        "drift": 0.027,
-        "shade": 0.04,
+        "drift": 0.046,
+        "shade": 0.06,
     },
     "blue": {
         "saturation": 0.585,
@@ -47,8 +47,8 @@ _LIMITS: dict[str, dict[str, float]] = {
         "border": 0.5,
         "share": 0.15,
         "ragged": 0.2,
-        "drift": 0.0127,
-        "shade": 0.027,
+        "drift": 0.018,
+        "shade": 0.045,
     },
 }
 _MOST = ("ragged", "drift", "shade")
@@ -195,19 +195,21 @@ def _unevenness(samples: Samples, where: Places, channel: int) -> tuple[float, f
     1 where too few blocks show the screen alone."""
     height, width = (side // _BLOCK for side in where.shape)
     whole = _blocks(where, height, width).mean(axis=(1, 3)) >= _WHOLE
+    corner = whole[:-1, :-1] & whole[1:, :-1] & whole[:-1, 1:]
+    if np.count_nonzero(corner) < _FEWEST_BLOCKS:
+        return 1.0, 1.0
     means = _blocks(samples, height, width).mean(axis=(1, 3))
     key = np.maximum(means[:, :, channel], _BLACK)
     chroma = means / key[:, :, None]
-    drifts, shades = [], []
-    for one, other in (np.s_[:-1, :], np.s_[1:, :]), (np.s_[:, :-1], np.s_[:, 1:]):
-        both = whole[one] & whole[other]
-        drifts.append(np.abs(chroma[one] - chroma[other]).max(axis=2)[both])
-        ends = key[one][both], key[other][both]
-        shades.append(np.abs(ends[0] - ends[1]) / np.maximum(*ends))
-    drift, shade = np.concatenate(drifts), np.concatenate(shades)
-    if drift.size < _FEWEST_PAIRS:
-        return 1.0, 1.0
+    drift = _slope(chroma).max(axis=2)[corner]
+    shade = (_slope(key) / key[:-1, :-1])[corner]
     return float(np.median(drift)), float(np.median(shade))
+
+
+def _slope(plane: Array) -> Array:
+    """How much each value differs from those below and beside it."""
+    here = plane[:-1, :-1]
+    return np.hypot(plane[1:, :-1] - here, plane[:-1, 1:] - here)
 
 
 def _blocks(plane: Array, height: int, width: int) -> Array:
@@ -218,8 +220,8 @@ def _blocks(plane: Array, height: int, width: int) -> Array:
 
 def _ragged(where: Places) -> float:
     """Of the pairs down or of those across, which are more."""
-    pairs = (where[:-1], where[1:]), (where[:, :-1], where[:, 1:])
-    return max(
-        float(np.count_nonzero(one ^ other)) / max(1, np.count_nonzero(one | other))
-        for one, other in pairs
-    )
+    parts = []
+    for one, other in (where[:-1], where[1:]), (where[:, :-1], where[:, 1:]):
+        either = int(np.count_nonzero(one | other))
+        parts.append(int(np.count_nonzero(one ^ other)) / max(1, either))
+    return max(parts)

@@ -75,6 +75,5 @@ def choose(samples: Samples) -> Choice:
         )
         return Choice(None, True, Route("network", why))
     key = Key.chosen(seen.hue, None, None, None, None)
-    return Choice(
-        key, True, Route("key+network", f"a {seen.hue} screen {seen.extent}"), guards=True
-    )
+    route = Route("key+network", f"a {seen.hue} screen {seen.extent}")
+    return Choice(key, True, route, guards=True)

@@ -163,7 +163,8 @@ class _Decision:
 
     def holds_for(self, samples: Samples) -> bool:
         """Whether a frame shows nearly what the one before showed, by samples of both."""
-        return float(np.abs(samples - self.samples).mean()) < _OTHER_SHOT
+        difference = float(np.abs(samples - self.samples).sum())
+        return difference <= _OTHER_SHOT * samples.size
 
     def next_choice(self) -> Choice:
         """That of the next frame: the network looks at some frames of a shot that is keyed."""
