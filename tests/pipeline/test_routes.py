@@ -88,7 +88,7 @@ def test_the_network_keeps_clothes_and_drops_walls() -> None:
         ({"model": None}, "key"),
         ({"key_color": "auto"}, "key"),
         ({"key_color": "green"}, "key"),
-        ({"method": "vlahos"}, "key"),
+        ({"method": "difference"}, "key"),
         ({"tolerance": 20}, "key"),
         ({"softness": 20}, "key"),
         ({"transfer": "srgb"}, "key"),

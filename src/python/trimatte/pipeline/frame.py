@@ -246,7 +246,7 @@ def cut(
     pixels = frame.pixels
     choice = frame.choice
     assert choice is not None
-    key, route = choice.key, choice.route
+    key, route = None if frame.is_given else choice.key, choice.route
     if screen is not None and not (key and key.learns_screen):
         raise ArgumentError("Remover: screen must be left out where none is learnt")
     finish = _finish(recipe.matting, frame.mattes, adjust)
