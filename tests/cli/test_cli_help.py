@@ -14,6 +14,7 @@ from trimatte.cli.main import _parser
 from trimatte.cli.options import (
     KEY_BAND,
     KEYED_ONLY_WITH,
+    LOOKS_FOR_SCREEN,
     MASK_BAND,
     key_remover,
     network_remover,
@@ -76,11 +77,11 @@ def test_matte_and_only_mask_state_no_default_for_a_required_output() -> None:
 def test_the_help_says_of_what_the_defaults_are() -> None:
     bands = {
         "key": KEY_BAND,
-        "remove": MASK_BAND,
-        "serve": MASK_BAND,
+        "remove": f"{MASK_BAND}; before a screen, {KEY_BAND}",
+        "serve": f"{MASK_BAND}; before a screen, {KEY_BAND}",
         "matte": f"{MASK_BAND}; a trimap has none",
         "inspect": f"{MASK_BAND}; of a key, {KEY_BAND}",
-        "video": f"{KEY_BAND}; with --model, {MASK_BAND}",
+        "video": f"{KEY_BAND}; of a network's mask, {MASK_BAND}",
     }
     for command, band in bands.items():
         assert f"(default: {band})" in help_of(f"trimatte {command} --radius")
@@ -93,7 +94,7 @@ def test_the_help_says_of_what_the_defaults_are() -> None:
 
 def test_inspect_runs_the_network_that_its_help_names_unless_it_keys() -> None:
     words = help_of("trimatte inspect --model")
-    assert f"(default: {BUILT_IN_MODEL}; none, but a key, where " in words
+    assert f"(default: {LOOKS_FOR_SCREEN}; none, but a key, where " in words
     assert Remover(**options_of("inspect", "photo.jpg")).recipe.key is None
     given = {
         "--key-color": "auto",

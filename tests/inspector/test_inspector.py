@@ -412,7 +412,7 @@ def test_it_changes_the_model(server: InspectorServer) -> None:
     [
         ({"radius": -1}, "radius must be"),
         ({"method": "magic"}, "method must be one of"),
-        ({"model": "/etc/passwd"}, "inspector: model must be one of None, "),
+        ({"model": "/etc/passwd"}, "inspector: model must be one of auto, None, "),
         ({"device": "cuda"}, "inspector: options are model, "),
         ({"accept_license": True}, "inspector: options are model, "),
         ({"tolerance": True}, "inspector: tolerance must be a name, a number"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,7 @@ def test_green_clothes_survive_beside_a_network(drawn: Any, monkeypatch: Any) ->
         "trimatte.pipeline.frame.trimap_of_mask", lambda given, image, **_: (given, known)
     )
     remover._segmenter = FakeSegmenter()  # type: ignore[assignment]
+    remover._asked = replace(remover._asked, network=True)
     result = remover(image)
     assert result.alpha[inside].min() == 1
     assert result.alpha[rig].max() == 0

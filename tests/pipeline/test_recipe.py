@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -91,6 +92,7 @@ def test_every_key_heeds_the_network(method: str, monkeypatch: pytest.MonkeyPatc
     remover = Remover(key_color="green", method=method)
     alone = remover(image)
     monkeypatch.setattr(remover, "_segmenter", FakeSegmenter(mask))
+    monkeypatch.setattr(remover, "_asked", replace(remover._asked, network=True))
     both = remover(image)
     assert alone.alpha[shirt].mean() < 0.1
     assert both.alpha[shirt].min() == 1

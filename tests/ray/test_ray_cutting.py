@@ -54,12 +54,12 @@ def test_each_image_is_cut_by_the_network_that_is_asked_for(
     card = engines.find_card(other, card="u2netp")
     monkeypatch.setattr("trimatte.engines.weights.cards._beside", lambda path: card)
     both = BatchRemover({"matting": False}, cpus=1, gpus=0, also_models=[other])
-    assert both.models == ("u2net-lite", "u2netp")
+    assert both.models == ("auto", "u2netp", "u2net-lite")
     results = both.cut([image, b"none", image], ["u2netp", "u2net-lite", "u2net-lite"])
-    expected = [Remover(model=each, matting=False)(IMAGE) for each in (other, "auto")]
+    expected = [Remover(model=each, matting=False)(IMAGE) for each in (other, "u2net-lite")]
     for result, alone in zip([results[0], results[2]], expected, strict=True):
         assert isinstance(result, Result)
         np.testing.assert_array_equal(result.rgba, alone.rgba)
     assert isinstance(results[1], ArgumentError)
     with pytest.raises(ArgumentError, match="also_models must differ in name, got 'u2net-lite' t"):
-        BatchRemover({}, cpus=1, gpus=0, also_models=["u2net-lite"])
+        BatchRemover({"model": "u2net-lite"}, cpus=1, gpus=0, also_models=["u2net-lite"])

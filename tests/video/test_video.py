@@ -31,7 +31,7 @@ COUNT = 12
 TICKS = Fraction(1, 1000)
 VARYING = [0, 40, 87, 120, 160, 230, 260, 300, 347, 380, 420, 475]
 QUICK = ["--no-stabilize", "--quality", "fast"]
-FAST: dict[str, Any] = {"stabilize": False, "quality": "fast"}
+FAST: dict[str, Any] = {"model": None, "stabilize": False, "quality": "fast"}
 
 
 @pytest.fixture(autouse=True)
@@ -718,7 +718,7 @@ def test_what_is_known_of_the_screen_goes_from_frame_to_frame() -> None:
 
 
 def test_a_frame_without_a_screen_is_kept_whole() -> None:
-    remover = VideoRemover(stabilize=False, quality="fast")
+    remover = VideoRemover(model=None, stabilize=False, quality="fast")
     black = np.zeros((48, 64, 3), np.uint8)
     with pytest.warns(VideoWarning, match="kept whole"):
         assert (remover(black).alpha == 1).all()

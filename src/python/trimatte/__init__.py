@@ -55,6 +55,7 @@ from trimatte.pipeline.models import segment
 from trimatte.pipeline.remove import remove
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.result import Result
+from trimatte.pipeline.routes import Route
 from trimatte.pipeline.segmenter import Segmenter
 
 __all__ = [
@@ -73,6 +74,7 @@ __all__ = [
     "Refined",
     "Remover",
     "Result",
+    "Route",
     "Screen",
     "ScreenError",
     "Segmenter",

@@ -13,6 +13,7 @@ from trimatte.cli.cutting import CutoutWriter
 from trimatte.cli.files import FilePlan, plan_jobs
 from trimatte.cli.options import (
     KEY_BAND,
+    LOOKS_FOR_SCREEN,
     MASK_BAND,
     UsageError,
     add_matting,
@@ -22,8 +23,8 @@ from trimatte.cli.options import (
     background_name,
     check_standard,
     key_remover,
-    network_remover,
     pixels,
+    usual_remover,
 )
 from trimatte.cli.outputs import background_behind
 from trimatte.cli.parsing import reader
@@ -36,7 +37,6 @@ from trimatte.io.limits import MAX_PIXELS
 from trimatte.io.writing import COMPRESSION, FORMATS, Compression
 from trimatte.ops.cropping import SHOWS, read_margin
 from trimatte.pipeline.remover import Remover
-from trimatte.pipeline.segmenter import BUILT_IN_MODEL
 
 __all__ = ["add_images"]
 
@@ -60,7 +60,9 @@ a.png) become a.jpg.png and a.png.png.
 """
 
 _REMOVE_EXAMPLES = """\
-The network's mask is coarse: a band around it, as wide as the mask is unsure, is solved for its
+A green or blue screen is looked for, and keyed where there certainly is one; a network finds all
+other subjects, and all of them with --model. -v and --json say what was done, and why. The
+network's mask is coarse: a band around it, as wide as the mask is unsure, is solved for its
 opacity, down to the hair. The network of the default comes with trimatte; the weights of others are
 fetched once, and checked. `trimatte photo.jpg` is short for `trimatte remove photo.jpg`.
 
@@ -116,14 +118,15 @@ def add_images(commands: Any) -> None:
 
     remove = commands.add_parser(
         "remove",
-        help="cut out what a network holds to be foreground",
-        description="Cuts out what a segmentation network holds to be foreground.",
+        help="cut out the subject: before a screen by its colour, else by a network",
+        description="Cuts out the subject: what stands before a green or blue screen where there "
+        "certainly is one, else what a segmentation network holds to be foreground.",
         epilog=_REMOVE_EXAMPLES,
         formatter_class=raw,
     )
     _add_inputs(remove)
-    add_network(remove, default=BUILT_IN_MODEL)
-    add_matting(remove)
+    add_network(remove, default=None, without=LOOKS_FOR_SCREEN)
+    add_matting(remove, band=f"{MASK_BAND}; before a screen, {KEY_BAND}")
     _add_results(remove)
     _add_folders(remove)
     _add_limits(remove)
@@ -264,7 +267,7 @@ def _add_results(parser: argparse.ArgumentParser, *, folders: bool = True) -> No
         "--json",
         action="store_true",
         help="a line of JSON for each image on standard output: files, size, seconds by stage, "
-        "device, engine, unknown pixels, error, warnings, what was dropped of its metadata",
+        "device, engine, route, unknown pixels, error, warnings, what was dropped of its metadata",
     )
     told.add_argument("--json-file", metavar="FILE", help="the same into a file")
 
@@ -326,7 +329,7 @@ def _check_hard(arguments: argparse.Namespace) -> None:
 
 
 def _remove(arguments: argparse.Namespace) -> int:
-    return _run(arguments, lambda: network_remover(arguments))
+    return _run(arguments, lambda: usual_remover(arguments))
 
 
 def _matte(arguments: argparse.Namespace) -> int:

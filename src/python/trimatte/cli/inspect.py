@@ -11,6 +11,7 @@ from trimatte.cli.files import in_a_line
 from trimatte.cli.options import (
     KEY_BAND,
     KEYED_ONLY_WITH,
+    LOOKS_FOR_SCREEN,
     MASK_BAND,
     UsageError,
     add_matting,
@@ -23,7 +24,6 @@ from trimatte.cli.progress import fetch
 from trimatte.errors import ArgumentError
 from trimatte.ops.key_rules import KEY_DEFAULTS
 from trimatte.pipeline.remover import Remover
-from trimatte.pipeline.segmenter import BUILT_IN_MODEL
 
 if TYPE_CHECKING:
     from trimatte.inspector.view import Region
@@ -84,7 +84,7 @@ def add_inspect(commands: Any) -> None:
     add_network(
         parser,
         default=None,
-        without=f"{BUILT_IN_MODEL}; none, but a key, where {KEYED_ONLY_WITH} is given",
+        without=f"{LOOKS_FOR_SCREEN}; none, but a key, where {KEYED_ONLY_WITH} is given",
     )
     add_matting(parser, band=f"{MASK_BAND}; of a key, {KEY_BAND}")
     parser.set_defaults(run=_inspect)

@@ -19,11 +19,12 @@ from trimatte.ops.matting import QUALITIES
 from trimatte.pipeline.backgrounds import read_colour
 from trimatte.pipeline.options import RemoverOptions
 from trimatte.pipeline.remover import Remover
-from trimatte.pipeline.segmenter import Segmenter
+from trimatte.pipeline.segmenter import BUILT_IN_MODEL, Segmenter
 
 __all__ = [
     "KEYED_ONLY_WITH",
     "KEY_BAND",
+    "LOOKS_FOR_SCREEN",
     "MASK_BAND",
     "UsageError",
     "add_matting",
@@ -38,11 +39,15 @@ __all__ = [
     "network_remover",
     "pixels",
     "remover_options",
+    "usual_remover",
 ]
 
 
 KEYED_ONLY_WITH = "--key-color, --method, --tolerance, --softness or --transfer"
 """The options of which one makes a command key that else runs a network."""
+
+LOOKS_FOR_SCREEN = f"where a screen is found the key, else {BUILT_IN_MODEL}"
+"""What a command takes without --model, in the words of the help."""
 
 KEY_BAND = "grows with the image"
 MASK_BAND = "as wide as the mask is soft"
@@ -233,6 +238,20 @@ def key_remover(arguments: argparse.Namespace, *, matting: bool = True) -> Remov
         raise UsageError(as_typed(error, arguments)) from error
 
 
+def usual_remover(arguments: argparse.Namespace) -> Remover:
+    """The Remover of a command whose network need not be named: where no option names one, nor a
+    key, each image decides, as it does in Python."""
+    if arguments.model not in (None, "auto"):
+        return network_remover(arguments)
+    try:
+        remover = Remover(**remover_options(arguments))
+        segmenter = remover.segmenter if remover.recipe.looks_for_screen else None  # loaded now
+    except ArgumentError as error:
+        raise UsageError(as_typed(error, arguments)) from error
+    _tell_engine(arguments, segmenter)
+    return remover
+
+
 def network_remover(arguments: argparse.Namespace) -> Remover:
     """The Remover that the options of the network ask for."""
     options = remover_options(arguments)
@@ -248,9 +267,13 @@ def network_remover(arguments: argparse.Namespace) -> Remover:
         remover = Remover(model=segmenter, **options)
     except ArgumentError as error:
         raise UsageError(as_typed(error, arguments)) from error
-    if arguments.verbose:
-        print(f"trimatte: {segmenter.engine}", file=sys.stderr)
+    _tell_engine(arguments, segmenter)
     return remover
+
+
+def _tell_engine(arguments: argparse.Namespace, segmenter: Segmenter | None) -> None:
+    if arguments.verbose and segmenter is not None:
+        print(f"trimatte: {segmenter.engine}", file=sys.stderr)
 
 
 def _classes(given: str) -> list[int | str]:

@@ -23,6 +23,7 @@ from trimatte.io.writing import Compression, encode_image, write_image
 from trimatte.ops.cropping import SHOWS
 from trimatte.pipeline.backgrounds import blurred_background, fitted_background
 from trimatte.pipeline.result import Result
+from trimatte.pipeline.routes import Route
 
 __all__ = ["Behind", "Outputs", "Written", "background_behind", "told"]
 
@@ -42,6 +43,7 @@ class Written:
     engine: str | None
     unknown: int
     data: bytes | None
+    route: Route | None = None
     frames: int = 1
 
     @classmethod
@@ -55,6 +57,7 @@ class Written:
             result.engine,
             int(np.count_nonzero(result.trimap == 128)),
             data,
+            result.route,
         )
 
 

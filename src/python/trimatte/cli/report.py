@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -106,6 +107,7 @@ class Report:
         if self._verbose:
             times = ", ".join(f"{name} {1000 * s:.0f}" for name, s in written.seconds.items())
             self._say(f"{job.name}: {times} ms")
+            self._say(f"{job.name}: {written.route}")
         self._write(
             {
                 "input": _text(job.source),
@@ -117,6 +119,7 @@ class Report:
                 "seconds": {name: round(value, 6) for name, value in written.seconds.items()},
                 "device": written.device,
                 "engine": written.engine,
+                "route": None if written.route is None else asdict(written.route),
                 "unknown": written.unknown,
                 "error": None,
                 "dropped": list(dropped),

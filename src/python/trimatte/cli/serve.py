@@ -8,18 +8,21 @@ from threading import Event
 from typing import Any
 
 from trimatte.cli.options import (
+    KEY_BAND,
+    LOOKS_FOR_SCREEN,
+    MASK_BAND,
     UsageError,
     add_matting,
     add_network,
-    network_remover,
     pixels,
     remover_options,
+    usual_remover,
 )
 from trimatte.cli.parsing import as_typed, reader
 from trimatte.cli.signals import sigterm_calls
 from trimatte.errors import ArgumentError, EngineError
-from trimatte.pipeline.segmenter import BUILT_IN_MODEL
 from trimatte.ray.cluster import connected, load, placed
+from trimatte.ray.cutting import name_of_network
 from trimatte.ray.limits import Limits
 from trimatte.ray.service import service
 
@@ -141,7 +144,7 @@ def add_serve(commands: Any) -> None:
         help="of the images that a worker has in hand, e.g. 2GiB; one that alone may take more is "
         "answered with 422 (default: no limit)",
     )
-    add_network(parser, default=BUILT_IN_MODEL)
+    add_network(parser, default=None, without=LOOKS_FOR_SCREEN)
     parser.add_argument(
         "--also-model",
         action="append",
@@ -150,7 +153,7 @@ def add_serve(commands: Any) -> None:
         metavar="NAME|FILE",
         help="a further network, which a request may ask for by its name (may be repeated)",
     )
-    add_matting(parser)
+    add_matting(parser, band=f"{MASK_BAND}; before a screen, {KEY_BAND}")
     parser.set_defaults(run=_serve, quiet=False, verbose=False)
 
 
@@ -165,14 +168,15 @@ def _serve(arguments: argparse.Namespace) -> int:
     if not arguments.gpus and not arguments.address:
         # Here, where it can be said best, what is wrong with the network is found out, and its
         # weights are fetched.
-        names: set[str] = set()
+        names: set[str | None] = set()
         for given in (arguments, *map(partial(_also, arguments), arguments.also_models)):
-            segmenter = network_remover(given).segmenter
-            assert segmenter is not None
-            segmenter.close()
-            if segmenter.card.name in names:
-                raise UsageError(f"--also-model: {segmenter.card.name!r} is there already")
-            names.add(segmenter.card.name)
+            remover = usual_remover(given)
+            name = name_of_network(remover)
+            if remover.segmenter is not None:
+                remover.segmenter.close()
+            if name in names:
+                raise UsageError(f"--also-model: {name!r} is there already")
+            names.add(name)
     try:
         application = service(
             replicas=arguments.replicas,

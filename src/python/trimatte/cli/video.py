@@ -16,6 +16,7 @@ from typing import Any
 from trimatte.cli.files import Stamp
 from trimatte.cli.options import (
     KEY_BAND,
+    LOOKS_FOR_SCREEN,
     MASK_BAND,
     add_matting,
     add_network,
@@ -25,8 +26,7 @@ from trimatte.cli.options import (
     background_of,
     check_linear,
     check_standard,
-    key_remover,
-    network_remover,
+    usual_remover,
 )
 from trimatte.cli.parsing import UsageError, as_typed, reader
 from trimatte.cli.progress import find_tqdm
@@ -65,7 +65,8 @@ def add_video(commands: Any) -> None:
     parser = commands.add_parser(
         "video",
         help="cut out every frame of a video, with its sound",
-        description="Cuts out every frame of a video, by the colour of the screen or by a network.",
+        description="Cuts out every frame of a video: in a shot before a green or blue screen by "
+        "its colour, else by a network.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -125,8 +126,12 @@ def add_video(commands: Any) -> None:
         help="each frame for itself: alpha may flicker where nothing moves",
     )
     add_screen(parser)
-    add_network(parser, default=None, without="none: the screen is keyed out")
-    add_matting(parser, band=f"{KEY_BAND}; with --model, {MASK_BAND}")
+    add_network(
+        parser,
+        default=None,
+        without=f"in each shot, {LOOKS_FOR_SCREEN}; none where an option of the screen is given",
+    )
+    add_matting(parser, band=f"{KEY_BAND}; of a network's mask, {MASK_BAND}")
     parser.set_defaults(run=_video)
 
 
@@ -161,7 +166,7 @@ def _video(arguments: argparse.Namespace) -> int:
     background: Any = arguments.background
     if background not in (None, "blur"):
         background = background_of(background)
-    remover = key_remover(arguments) if arguments.model is None else network_remover(arguments)
+    remover = usual_remover(arguments)
     before = None if writes else _stamp(arguments.output)
     with _progress(arguments) as report:
         try:
@@ -200,6 +205,8 @@ def _video(arguments: argparse.Namespace) -> int:
             f"{summary.seconds:.1f} s, {summary.fps:.1f} fps; ms a frame: {stages}",
             file=sys.stderr,
         )
+        for shot in summary.shots:
+            print(f"from frame {shot.first} on: {shot.route}", file=sys.stderr)
     return 0
 
 

@@ -18,14 +18,13 @@ from trimatte.io.sources import ImageSource
 from trimatte.ops.key_rules import KEY_DEFAULTS, KEY_METHODS
 from trimatte.ops.matting import QUALITIES
 from trimatte.pipeline.remover import Remover
-from trimatte.pipeline.segmenter import BUILT_IN_MODEL
 
 __all__ = ["Inspection"]
 
 # What a page may set. The rest of a Remover's options, such as its device and the terms that are
 # accepted, are the command's.
 _DEFAULTS: dict[str, Any] = {
-    "model": None,
+    "model": "auto",
     "key_color": None,
     "method": None,
     "tolerance": None,
@@ -66,9 +65,9 @@ class Inspection:
         self._name = name_of(image) if name is None else name
         if options.get("key_color") is not None:
             options["key_color"] = as_key_color(options["key_color"], "inspector")
-        if options.get("model", "auto") == "auto":
-            keys = any(options.get(each) is not None for each in _OF_KEY)
-            options["model"] = None if keys else BUILT_IN_MODEL
+        options.setdefault("model", "auto")
+        if options["model"] == "auto" and any(options.get(each) is not None for each in _OF_KEY):
+            options["model"] = None
         if isinstance(options["model"], os.PathLike):
             options["model"] = os.fspath(options["model"])
         if not isinstance(options["model"], (str, type(None))):
@@ -129,7 +128,8 @@ class Inspection:
         of_network = ("card", "classes", "runtime", "precision", "accept_license")
         of_this_model = ("card", "classes", "precision")
         left_out: tuple[str, ...] = ()
-        if model is None:
+        keys = any(self.options[each] is not None for each in _OF_KEY)
+        if model is None or (model == "auto" and keys):
             left_out = of_network
         elif model != self._first_model:
             left_out = of_this_model
@@ -159,7 +159,7 @@ class Inspection:
 
     def _models(self) -> list[str | None]:
         own = [] if self._first_model in engines.cards() else [self._first_model]
-        return list(dict.fromkeys([None, *own, *engines.cards()]))
+        return list(dict.fromkeys(["auto", None, *own, *engines.cards()]))
 
     def _choices(self) -> Part:
         return {

@@ -386,7 +386,7 @@ class Options {
   takeKey() {
     const { elements } = this.form;
     const { channel, tolerance, softness } = this.page.model.key;
-    elements.model.value = "";
+    elements.model.value = "";  // none
     elements.method.value = "difference";
     elements.key_color.value = CHANNEL_NAMES[channel];
     elements.tolerance.value = tolerance;

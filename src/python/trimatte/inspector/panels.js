@@ -181,7 +181,7 @@ function milliseconds(seconds) {
   return `${(1000 * seconds).toFixed(seconds < 0.01 ? 2 : seconds < 0.1 ? 1 : 0)} ms`;
 }
 
-function showRun({ timings, device, engine, screen, notes }) {
+function showRun({ timings, device, engine, route, screen, notes }) {
   const stages = Object.entries(timings);
   const total = stages.reduce((sum, [, seconds]) => sum + seconds, 0);
   const longest = Math.max(...stages.map(([, seconds]) => seconds), 1e-9);
@@ -197,6 +197,7 @@ function showRun({ timings, device, engine, screen, notes }) {
   sum.className = "sum";
   document.querySelector("#timings tbody").replaceChildren(...rows, sum);
   show("device", device, `on ${device}`);
+  show("route", route ? route.kind : "", route ? `Cut out by ${route.kind}: ${route.why}.` : "");
   show("engine", engine ?? "", engine ? `Network: ${engine}.` : "No network.");
   show("screen-facts", screen ? "screen" : "", screen ? screenFacts(screen) : "");
   document.getElementById("notes").replaceChildren(

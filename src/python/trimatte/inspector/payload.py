@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ def result_part(result: Result, view: View, *, notes: tuple[str, ...] = ()) -> P
         "timings": {name: round(seconds, 6) for name, seconds in result.timings.items()},
         "device": result.device,
         "engine": result.engine,
+        "route": None if result.route is None else asdict(result.route),
         "notes": list(notes),
     }
 

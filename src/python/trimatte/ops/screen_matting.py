@@ -34,12 +34,14 @@ class Mattes:
 
     def within(self, trimap: Array, stream: Any = None) -> Mattes:
         """These, and what a trimap knows; where the trimap lies."""
-        garbage, core = edges.sure_mattes(trimap, *TRIMAP_LIMITS["uint8"], stream=stream)
-        if self.garbage is not None:
-            garbage = edges.hold_mattes(garbage, core=self.garbage, stream=stream)
-        if self.core is not None:
-            core = edges.hold_mattes(core, core=self.core, stream=stream)
-        return Mattes(garbage, core)
+        sure = edges.sure_mattes(trimap, *TRIMAP_LIMITS["uint8"], stream=stream)
+        return self.and_also(Mattes(*sure), stream)
+
+    def and_also(self, others: Mattes, stream: Any = None) -> Mattes:
+        """What is in either; where the others lie."""
+        return Mattes(
+            _either(others.garbage, self.garbage, stream), _either(others.core, self.core, stream)
+        )
 
     def __bool__(self) -> bool:
         return self.garbage is not None or self.core is not None
@@ -49,6 +51,12 @@ class Mattes:
         if not self:
             return alpha
         return edges.hold_mattes(alpha, garbage=self.garbage, core=self.core, stream=stream)
+
+
+def _either(one: Any, other: Any, stream: Any) -> Any:
+    if one is None or other is None:
+        return other if one is None else one
+    return edges.hold_mattes(one, core=other, stream=stream)
 
 
 def finish_alpha(

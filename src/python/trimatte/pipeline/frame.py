@@ -38,12 +38,14 @@ from trimatte.ops.edges import hold_mattes
 from trimatte.ops.matting import estimate_foreground
 from trimatte.ops.refining import Adjust, Refined, beside, check_proportions, solve, trimap_of_mask
 from trimatte.ops.resizing import resize
+from trimatte.ops.screen_guard import guard_of
 from trimatte.ops.screen_matting import Mattes, finish_alpha, screen_key, solve_before_screen
 from trimatte.ops.screens import Screen, fit_screen
 from trimatte.ops.trimap import make_trimap
 from trimatte.pipeline.budget import check_fits
 from trimatte.pipeline.options import Key, Matting, Recipe
 from trimatte.pipeline.result import Result
+from trimatte.pipeline.routes import Choice, Route
 from trimatte.pipeline.segmenter import Classes, Segmenter
 
 __all__ = ["Frame", "Given", "cut", "default_radius", "load_given", "read_frame", "segment_frames"]
@@ -73,8 +75,9 @@ class Frame:
     """An image on its way through the stages, and what came with it.
 
     pixels: where they are worked on. on_host: whether results go back to the host. mask: given, or
-    the network's; None where there is neither, or not yet. trimap: given. segmenter: makes the
-    mask; None where none is to be made by a network.
+    the network's; None where there is neither, or not yet. trimap: given. choice: how to cut it
+    out; known when it has been looked at. segmenter: makes the mask; None where none is to be made
+    by a network. guarded: whether a network has corrected the key; known when it has been cut out.
     """
 
     pixels: Array
@@ -83,7 +86,9 @@ class Frame:
     mattes: Mattes
     mask: Array | None
     trimap: Array | None
+    choice: Choice | None = None
     segmenter: Segmenter | None = None
+    guarded: bool = False
     timings: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -239,14 +244,16 @@ def cut(
     Raises ArgumentError: a screen is given where none is learnt; adjust returned no alpha.
     """
     pixels = frame.pixels
-    key = None if frame.is_given else recipe.key
+    choice = frame.choice
+    assert choice is not None
+    key, route = None if frame.is_given else choice.key, choice.route
     if screen is not None and not (key and key.learns_screen):
         raise ArgumentError("Remover: screen must be left out where none is learnt")
     finish = _finish(recipe.matting, frame.mattes, adjust)
     if key is None:
         made = _given(frame, recipe.matting, finish)
     else:
-        made = _keyed(frame, key, recipe.matting, screen, finish)
+        made, route = _keyed(frame, choice, key, recipe.matting, screen, finish)
     alpha, foreground = made.refined.alpha, made.refined.foreground
     if made.key_color is not None and recipe.matting.despill is not None:
         # A bare key tells too little of the edge to spare colours by their distance from it.
@@ -272,6 +279,7 @@ def cut(
         engine=None if frame.segmenter is None else frame.segmenter.engine,
         screen=made.screen,
         metadata=frame.metadata,
+        route=route,
     )
     if frame.on_host and frame.device != "cpu":
         with frame.stage("wait"):
@@ -314,19 +322,48 @@ def _given(frame: Frame, matting: Matting, finish: Adjust | None) -> _Cut:
 
 
 def _keyed(
-    frame: Frame, key: Key, matting: Matting, known: Screen | None, finish: Adjust | None
-) -> _Cut:
-    """By a key, within the limits that a network sets, if there is one."""
-    mattes = frame.mattes
-    if frame.segmenter is not None:
+    frame: Frame,
+    choice: Choice,
+    key: Key,
+    matting: Matting,
+    known: Screen | None,
+    finish: Adjust | None,
+) -> tuple[_Cut, Route]:
+    """By a key, within the limits that a network sets, if there is one; and the route."""
+    mattes, route = frame.mattes, choice.route
+    if frame.segmenter is not None and not choice.guards:
         _, trimap = _trimap(frame, matting)
         mattes = mattes.within(trimap)  # in the key; the last word is the caller's own
-    if key.learns_screen:
-        with frame.stage("screen"):
-            screen = fit_screen(
-                frame.pixels, key_color=key.color, transfer=key.transfer or "auto", like=known
-            )
-        return _before_screen(frame, screen, mattes, matting, finish)
+    if not key.learns_screen:
+        return _by_color(frame, key, mattes, matting, finish), route
+    with frame.stage("screen"):
+        screen = fit_screen(
+            frame.pixels, key_color=key.color, transfer=key.transfer or "auto", like=known
+        )
+    if frame.segmenter is not None and choice.guards:
+        mattes, route = _guarded(frame, choice, screen, matting)
+    return _before_screen(frame, screen, mattes, matting, finish), route
+
+
+def _guarded(
+    frame: Frame, choice: Choice, screen: Screen, matting: Matting
+) -> tuple[Mattes, Route]:
+    """The mattes, with the areas in which a network corrects the key; and the route."""
+    assert frame.mask is not None
+    with frame.stage("guard"):
+        guard = guard_of(screen_key(frame.pixels, screen, frame.mattes), frame.mask)
+    frame.guarded = bool(guard)
+    if not frame.guarded:
+        return frame.mattes, choice.guarded_by(guard)
+    _, trimap = _trimap(frame, matting)
+    areas = guard.mattes(Mattes().within(trimap), frame.pixels)
+    return frame.mattes.and_also(areas), choice.guarded_by(guard)
+
+
+def _by_color(
+    frame: Frame, key: Key, mattes: Mattes, matting: Matting, finish: Adjust | None
+) -> _Cut:
+    """By a key that learns no screen."""
     with frame.stage("key"):
         color = key.color_in(frame.pixels)
         mask = mattes.hold(key.mask(frame.pixels, color))

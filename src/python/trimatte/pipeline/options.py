@@ -137,7 +137,7 @@ class Network:
     precision: str | None
     accept_license: bool | str
     batch_size: int | None
-    lazy: bool  # the built-in one is loaded when it is first needed
+    lazy: bool  # the built-in one is loaded when it is first needed; a screen may be keyed instead
 
     @classmethod
     def chosen(
@@ -285,7 +285,8 @@ class Recipe:
 
     key: None where nothing is keyed. classes: of the network that count as foreground. metadata:
     ``"keep"`` or ``"strip"``. device: where images from the host are worked on; None: the host.
-    max_pixels: files of more are refused; None: none are.
+    max_pixels: files of more are refused; None: none are. looks_for_screen: each image says whether
+    it is keyed.
     """
 
     key: Key | None
@@ -294,6 +295,7 @@ class Recipe:
     metadata: str
     device: Any
     max_pixels: int | None
+    looks_for_screen: bool = False
 
     @property
     def keys_by_difference(self) -> bool:

@@ -23,6 +23,7 @@ from trimatte.io.limits import MAX_PIXELS, Pixels, number_of_pixels
 from trimatte.io.reading import read_header
 from trimatte.io.sources import ImageSource, measurable
 from trimatte.ops.refining import Adjust, Radius
+from trimatte.ops.screen_search import samples_of
 from trimatte.ops.screens import Screen
 from trimatte.pipeline.budget import Budget, Bytes, check_fits
 from trimatte.pipeline.frame import Frame, Given, cut, load_given, read_frame, segment_frames
@@ -30,6 +31,7 @@ from trimatte.pipeline.gpu_streams import GpuStreams
 from trimatte.pipeline.models import release_models
 from trimatte.pipeline.options import Key, Matting, Network, Recipe, Resources
 from trimatte.pipeline.result import Result
+from trimatte.pipeline.routes import MASK, TRIMAP, Choice, asked_for, choose
 from trimatte.pipeline.scheduler import Job, Plan, Scheduler, Stages, in_order
 from trimatte.pipeline.segmenter import Classes, Model, Segmenter
 
@@ -57,9 +59,12 @@ class Remover:
 
     Args:
         model: name or path of the segmentation network, or a `Segmenter`; it makes the coarse mask.
-            None: `chroma_key` does. ``"auto"``: ``"u2net-lite"``, which comes with the package and
-            is loaded when first needed; but None where key_color, method, tolerance, softness or
-            transfer is given.
+            None: `chroma_key` does, and so it does with ``"auto"`` where key_color, method,
+            tolerance, softness or transfer is given. Else ``"auto"`` looks at each image: where it
+            was certainly taken before a green or blue screen, it is keyed, and a network only
+            corrects whole areas (clothes of the screen's colour, the wall beside it); all other
+            images are the network's. That is ``"u2net-lite"``, which comes with the package and is
+            loaded when first needed. ``Result.route`` says what was done, and why.
         card: of an ONNX file without a card, as for `Segmenter`.
         classes: names or numbers of the classes that are foreground, of a network that tells
             classes apart.
@@ -178,8 +183,10 @@ class Remover:
             metadata,
             device,
             number_of_pixels(max_pixels, "Remover"),
+            looks_for_screen=self._network.lazy and not keys,
         )
         self.recipe.check()
+        self._asked = asked_for(self.recipe, network=self._network.model is not None)
         if device == "cuda":  # "the current GPU" is this thread's; other threads work as well
             self._settle_on(f"cuda:{_core.gpu_named(device, 'Remover')}")
         if self._network.model is not None and not self._network.lazy:
@@ -265,12 +272,7 @@ class Remover:
             limit,
             self.recipe.max_pixels,
         )
-        frame = self._read(image, given=given)
-        if limit is not None:
-            check_fits(frame.header, limit, "Remover")
-        if frame.segmenter is not None:
-            self._segment([frame])
-        return self._cut(frame, screen=screen, adjust=adjust)
+        return self._finish(self._read(image, given=given), screen=screen, adjust=adjust)
 
     @overload
     def remove_batch(
@@ -556,11 +558,50 @@ class Remover:
 
     # --- the stages of an image ---
 
-    def _read(self, image: ImageSource, *, given: Given = _NOTHING, stream: Any = None) -> Frame:
+    def _read(
+        self,
+        image: ImageSource,
+        *,
+        given: Given = _NOTHING,
+        stream: Any = None,
+        choice: Choice | None = None,
+    ) -> Frame:
+        """choice: how to cut it out; None: that is to be found out."""
         frame = read_frame(image, given, self.recipe, stream)
-        if given.mask is None and given.trimap is None:
+        if choice is None:
+            choice = self._choice(frame, given)
+        frame.choice = choice
+        if choice.network:
             frame.segmenter = self._segmenter_for(frame.pixels)
         return frame
+
+    def _choice(self, frame: Frame, given: Given) -> Choice:
+        if given.trimap is not None:
+            return TRIMAP
+        if given.mask is not None:
+            return MASK
+        if not self.recipe.looks_for_screen:
+            return self._asked
+        with frame.stage("search"):
+            return choose(samples_of(frame.pixels))
+
+    def _cut_as(
+        self, image: ImageSource, choice: Choice | None, **options: Any
+    ) -> tuple[Result, bool]:
+        """A frame of a shot cut out as was chosen for that, and whether a network corrected the
+        key; options as of a call. For `trimatte.video`."""
+        self._check_open()
+        frame = self._read(image, choice=choice)
+        return self._finish(frame, **options), frame.guarded
+
+    def _finish(self, frame: Frame, **options: Any) -> Result:
+        """What comes after reading one image alone."""
+        limit = self.resources.max_memory
+        if limit is not None:
+            check_fits(frame.header, limit, "Remover")
+        if frame.segmenter is not None:
+            self._segment([frame])
+        return self._cut(frame, **options)
 
     def _segment(self, frames: list[Frame]) -> None:
         segment_frames(frames, self.recipe.classes)

@@ -22,6 +22,7 @@ from trimatte.io.writing import Compression, encode_image, to_pillow, write_imag
 from trimatte.ops.compositing import color_or_plate, composite, cutout
 from trimatte.ops.cropping import SHOWS, Margin, crop_box, cropped
 from trimatte.ops.screens import Screen
+from trimatte.pipeline.routes import Route
 
 __all__ = ["Result"]
 
@@ -54,6 +55,8 @@ class Result:
             the network saw at once each has its share of "segment", so that those of all images add
             up to what was spent; the time that an image waited for others is in none.
         device: where it ran: "cpu", "cuda:0".
+        route: how it was cut out, by network, key, mask or trimap, and why so: a `Route`, with
+            ``kind`` and ``why``.
         metadata: what was stored beside the pixels of the image (colours, EXIF, XMP, IPTC, text,
             resolution), which `image`, `save` and `encode` pass on.
     """
@@ -68,6 +71,7 @@ class Result:
         engine: str | None = None,
         screen: Screen | None = None,
         metadata: Metadata | None = None,
+        route: Route | None = None,
     ) -> None:
         self._arrays = dict(arrays)
         self._on_host = on_host
@@ -76,6 +80,7 @@ class Result:
         self.engine = engine
         self.screen = screen
         self.metadata: Metadata = Metadata() if metadata is None else metadata
+        self.route: Route | None = route
 
     def _array(self, name: str) -> Any:
         array = self._arrays[name]
@@ -226,6 +231,7 @@ class Result:
             engine=self.engine,
             screen=self.screen,
             metadata=self.metadata.of_size(width, height),
+            route=self.route,
         )
 
     def _repr_html_(self) -> str:
@@ -255,6 +261,7 @@ def _html(result: Result) -> str:
         f"{width} x {height} {result.rgba.dtype}, {total:.2f} s on {result.device}",
         f"{stages} ms",
         *([] if result.engine is None else [result.engine]),
+        *([] if result.route is None else [str(result.route)]),
     ]
     lines = "<br>".join(map(html.escape, facts))
     return (

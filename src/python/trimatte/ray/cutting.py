@@ -10,9 +10,9 @@ from trimatte.errors import ArgumentError
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.result import Result
 from trimatte.pipeline.scheduler import unnamed
-from trimatte.pipeline.segmenter import Model
+from trimatte.pipeline.segmenter import BUILT_IN_MODEL, Model
 
-__all__ = ["MEDIA_TYPES", "BatchRemover", "checked_format"]
+__all__ = ["MEDIA_TYPES", "BatchRemover", "checked_format", "name_of_network"]
 
 MEDIA_TYPES = {"png": "image/png", "webp": "image/webp", "tiff": "image/tiff"}
 """What cutouts can be encoded as, and its media type; the first is the default."""
@@ -30,7 +30,8 @@ class BatchRemover:
         also_models: further networks, run as the options say but for ``card`` and ``classes``.
 
     Attributes:
-        models: the names of the networks; the first is that of the options, or None without one.
+        models: the names of the networks; the first is that of the options, ``"auto"`` where each
+            image decides, or None without one. Beside ``"auto"`` there is always its network alone.
 
     Raises:
         ArgumentError: two networks have one name.
@@ -52,11 +53,13 @@ class BatchRemover:
         self._removers: dict[str | None, Remover] = {}
         for each in (first, *(rest | {"model": model} for model in also_models)):
             remover = Remover(**each)
-            segmenter = remover.segmenter  # loaded now: a worker that cannot says so at once
-            name = None if segmenter is None else segmenter.card.name
+            name = name_of_network(remover)
             if name in self._removers:
                 raise ArgumentError(f"service: also_models must differ in name, got {name!r} twice")
             self._removers[name] = remover
+        if "auto" in self._removers:  # its network alone, which is loaded already
+            named = rest | {"model": BUILT_IN_MODEL}
+            self._removers.setdefault(BUILT_IN_MODEL, Remover(**named))
         self.models = tuple(self._removers)
 
     def cut(
@@ -77,6 +80,15 @@ class BatchRemover:
             results |= zip(numbers, done, strict=True)
         ordered = (results[number] for number in range(len(images)))
         return [unnamed(each) if isinstance(each, Exception) else each for each in ordered]
+
+
+def name_of_network(remover: Remover) -> str | None:
+    """What requests call a Remover's network, which is loaded now: a worker that cannot says so at
+    once. ``"auto"`` where each image decides; None without one."""
+    segmenter = remover.segmenter
+    if remover.recipe.looks_for_screen:
+        return "auto"
+    return None if segmenter is None else segmenter.card.name
 
 
 def checked_format(format: Any, caller: str) -> str:

@@ -77,7 +77,8 @@ def remove_dataset(
 
     The cutout of ``a/b.jpg`` is ``a/b.jpg.png`` in the sink, so that no two images share one. Each
     is written whole or not at all. A manifest within the sink, in ``.trimatte/manifest``, says what
-    is done: a run that was stopped goes on where it was, and one more does nothing. What is done
+    is done, and by which `Route`: a run that was stopped goes on where it was, and one more does
+    nothing. What is done
     anew: images whose size or time has changed, whose cutout is gone, that failed, and all where
     the format or the options are others. One run at a time may write to a sink.
 
@@ -230,7 +231,8 @@ class _Job:
             output = self._settings.output_of(file.path)
             wanted = asdict(file) | {"output": output, "settings": self._settings.token}
             record = self.manifest.records.get(file.path, {})
-            if record == wanted | {"error": None} and output in there:
+            wanted |= {"error": None, "route": record.get("route")}
+            if record == wanted and output in there:
                 skipped += 1
             else:
                 todo.append(file)
@@ -353,7 +355,7 @@ class _Worker:
         for first in range(0, len(files), self._batch_size):
             records |= self._records(files[first : first + self._batch_size])
         types = {"size": arrow.int64(), "modified": arrow.int64()}
-        names = ("path", "size", "modified", "output", "settings", "error")
+        names = ("path", "size", "modified", "output", "settings", "error", "route")
         schema = arrow.schema([(name, types.get(name, arrow.string())) for name in names])
         return arrow.Table.from_pylist([records[file.path] for file in files], schema=schema)
 
@@ -403,22 +405,25 @@ class _Worker:
 
     def _write(self, file: SourceFile, result: Result | Exception) -> Record:
         cause: Exception | None = None
+        route: str | None = None
         try:
             if isinstance(result, Exception):
                 raise result
+            route = str(result.route)
             data = result.encode(self._settings.format)
             self._outputs.write(self._settings.output_of(file.path), data)
         except Exception as error:
             cause = error
         if cause is None:
-            return self._record(file, None)
+            return self._record(file, None, route)
         told = isinstance(cause, (Error, OSError)) and str(cause)
         return self._record(file, str(cause) if told else f"{cause!r}")
 
-    def _record(self, file: SourceFile, cause: str | None) -> Record:
+    def _record(self, file: SourceFile, cause: str | None, route: str | None = None) -> Record:
         return {
             **asdict(file),
             "output": self._settings.output_of(file.path),
             "settings": self._settings.token,
             "error": cause,
+            "route": route,
         }

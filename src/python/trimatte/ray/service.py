@@ -13,6 +13,7 @@ from typing import Any
 from trimatte.errors import ArgumentError
 from trimatte.optional import require
 from trimatte.pipeline.result import Result
+from trimatte.pipeline.routes import Route
 from trimatte.pipeline.segmenter import Model
 from trimatte.ray.cluster import checked_cpus, checked_gpus, load
 from trimatte.ray.cutting import BatchRemover
@@ -47,11 +48,13 @@ def service(
     a form (multipart/form-data) with such a file. Options are in the query, or fields of the form:
     ``format`` (png, webp or tiff, with a background or only_mask also jpeg; without it the header
     Accept says it), ``background`` (a colour), ``crop`` (pixels or percent around what shows),
-    ``only_mask`` (true: alpha, in grey), ``model`` (the name of one that was loaded). An error
-    comes as JSON, ``{"error": "why"}``: 400 empty body or wrong option, 405 not POST, 406 nothing
-    of Accept, 413 too large, 415 not such an image, 422 broken, or nothing to crop to, 503 too many
-    wait (this one by Serve, as text), 504 the time is over. ``GET /health`` says that a replica is
-    ready, ``GET /metrics`` what was answered so far, for Prometheus. No URL is ever fetched.
+    ``only_mask`` (true: alpha, in grey), ``model`` (the name of one that was loaded; ``auto``, the
+    default, looks for a screen). The header ``Trimatte-Route`` says how the image was cut out, and
+    why so. An error comes as JSON, ``{"error": "why"}``: 400 empty body or wrong option, 405 not
+    POST, 406 nothing of Accept, 413 too large, 415 not such an image, 422 broken, or nothing to
+    crop to, 503 too many wait (this one by Serve, as text), 504 the time is over. ``GET /health``
+    says that a replica is ready, ``GET /metrics`` what was answered so far, for Prometheus. No URL
+    is ever fetched.
 
     Args:
         replicas: processes that cut out.
@@ -176,13 +179,14 @@ class _Replica:
     async def _cutout(self, request: Any) -> Any:
         seconds = self._limits.seconds
         try:
-            data, media_type = await asyncio.wait_for(self._file(request), seconds)
+            data, media_type, route = await asyncio.wait_for(self._file(request), seconds)
         except asyncio.TimeoutError:
             raise Refused(504, f"it is not done within {seconds:g} s") from None
-        return self._responses.Response(data, media_type=media_type)
+        headers = {"Trimatte-Route": str(route)}
+        return self._responses.Response(data, media_type=media_type, headers=headers)
 
-    async def _file(self, request: Any) -> tuple[bytes, str]:
-        """The file that is asked for, and its media type."""
+    async def _file(self, request: Any) -> tuple[bytes, str, Route | None]:
+        """The file that is asked for, its media type, and how the image was cut out."""
         image, asked = await read_request(request, self._limits, self._remover.models)
         await asyncio.to_thread(check_header, image, self._limits.max_pixels)
         result = await self._cut((image, asked.model))
@@ -191,7 +195,8 @@ class _Replica:
         if isinstance(result, Exception):
             raise result
         try:
-            return await asyncio.to_thread(asked.encode, result), asked.media_type
+            data = await asyncio.to_thread(asked.encode, result)
+            return data, asked.media_type, result.route
         except ArgumentError as error:
             raise Refused(422, str(error)) from error
 

@@ -21,6 +21,7 @@ from trimatte.ops.compositing import composite
 from trimatte.pipeline.backgrounds import blurred_background, fitted_background
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.result import Result
+from trimatte.pipeline.routes import Route
 from trimatte.threads import Worker, wait_for_all
 from trimatte.video.channel import Channel
 from trimatte.video.frames import Clip, Frame, Unit
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from trimatte.pipeline.options import RemoverOptions
 
-__all__ = ["Progress", "VideoSummary", "remove_video"]
+__all__ = ["Progress", "Shot", "VideoSummary", "remove_video"]
 
 PathName = str | os.PathLike[str]
 Progress = Callable[[int, "int | None"], object]
@@ -45,16 +46,25 @@ Progress = Callable[[int, "int | None"], object]
 _WAITING = 4
 
 
+class Shot(NamedTuple):
+    """Frames of a video that were cut out alike: the number of the first, from 0, and how."""
+
+    first: int
+    route: Route
+
+
 @dataclass(frozen=True)
 class VideoSummary:
     """What `remove_video` did: frames written, the seconds it took, where they are (None: in the
     file object that was given). timings: seconds by stage; decoding and encoding ran beside the
-    others."""
+    others. shots: how its frames were cut out, and why so; a new one where that was decided anew,
+    or everything learnt so far was dropped."""
 
     frames: int
     seconds: float
     output: Path | None
     timings: dict[str, float] = field(default_factory=dict)
+    shots: tuple[Shot, ...] = ()
 
     @property
     def fps(self) -> float:
@@ -93,6 +103,8 @@ def remove_video(
     **options: Unpack[RemoverOptions],
 ) -> VideoSummary:
     """Cut the foreground out of every frame of a video.
+
+    Without options each shot decides how, by its first frame: see `VideoRemover`.
 
     Every decoded frame gives one frame, with its time; sound is copied where the container takes
     it and encoded anew where not. Frames are turned upright; of more than 8 bits they are worked on
@@ -164,7 +176,8 @@ def remove_video(
     _warn_of(clip)
     if job.interrupted is not None:
         raise job.interrupted
-    return VideoSummary(job.done, time.perf_counter() - begun, targets[0].path, job.timings)
+    seconds = time.perf_counter() - begun
+    return VideoSummary(job.done, seconds, targets[0].path, job.timings, tuple(job.shots))
 
 
 def _warn_of(clip: Clip) -> None:
@@ -272,6 +285,8 @@ class _Job:
         self.done = 0
         self.interrupted: BaseException | None = None
         self.timings: dict[str, float] = {"decode": 0.0}
+        self.shots: list[Shot] = []
+        self._shot: int | None = None
 
     def run(self) -> None:
         """Do it all. What interrupts it is kept in `interrupted`, if any frame is done."""
@@ -339,6 +354,9 @@ class _Job:
     def _pictures(self, frame: Frame) -> tuple[Array, ...]:
         """What each sink is to get of a frame."""
         result = self._cut(frame.pixels)
+        if self._cut.shot != self._shot and result.route is not None:
+            self._shot = self._cut.shot
+            self.shots.append(Shot(self.done, result.route))
         for stage, seconds in result.timings.items():
             self.timings[stage] = self.timings.get(stage, 0.0) + seconds
         if self._on_frame is not None:
