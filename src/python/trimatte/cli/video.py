@@ -24,6 +24,7 @@ from trimatte.cli.options import (
     background_name,
     background_of,
     check_linear,
+    check_matting,
     check_standard,
     key_remover,
     network_remover,
@@ -154,6 +155,7 @@ def _seconds(text: str) -> float:
 
 def _video(arguments: argparse.Namespace) -> int:
     check_linear(arguments)
+    check_matting(arguments)
     reads, writes = arguments.input == "-", arguments.output == "-"
     check_standard(reads, writes)
     if arguments.matte == "-":

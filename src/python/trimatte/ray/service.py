@@ -24,6 +24,8 @@ __all__ = ["service"]
 
 _LOG = logging.getLogger("ray.serve")  # Serve writes it to the replica's log
 
+_UNSURE = "Trimatte-Unsure"  # the header with `Result.unsure`
+
 # A batch that takes so many times the time limit of all its images hangs: Serve then starts the
 # replica anew.
 _HANGS = 4
@@ -176,13 +178,13 @@ class _Replica:
     async def _cutout(self, request: Any) -> Any:
         seconds = self._limits.seconds
         try:
-            data, media_type = await asyncio.wait_for(self._file(request), seconds)
+            data, media_type, headers = await asyncio.wait_for(self._file(request), seconds)
         except asyncio.TimeoutError:
             raise Refused(504, f"it is not done within {seconds:g} s") from None
-        return self._responses.Response(data, media_type=media_type)
+        return self._responses.Response(data, headers=headers, media_type=media_type)
 
-    async def _file(self, request: Any) -> tuple[bytes, str]:
-        """The file that is asked for, and its media type."""
+    async def _file(self, request: Any) -> tuple[bytes, str, dict[str, str]]:
+        """The file that is asked for, its media type, and the headers that tell of it."""
         image, asked = await read_request(request, self._limits, self._remover.models)
         await asyncio.to_thread(check_header, image, self._limits.max_pixels)
         result = await self._cut((image, asked.model))
@@ -191,9 +193,11 @@ class _Replica:
         if isinstance(result, Exception):
             raise result
         try:
-            return await asyncio.to_thread(asked.encode, result), asked.media_type
+            data = await asyncio.to_thread(asked.encode, result)
         except ArgumentError as error:
             raise Refused(422, str(error)) from error
+        unsure = result.unsure
+        return data, asked.media_type, {} if unsure is None else {_UNSURE: f"{unsure:.4f}"}
 
     async def _cut_batch(self, waiting: list[tuple[bytes, str | None]]) -> list[Result | Exception]:
         """The results of images and the models that are asked for them."""
