@@ -16,7 +16,7 @@ from numpy.random import Generator
 from numpy.typing import DTypeLike, NDArray
 
 import trimatte
-from trimatte.ops import edges
+from trimatte.ops import edges, resizing
 
 Array = NDArray[Any]
 Make = Callable[[Generator, int, int], tuple[Any, ...]]
@@ -66,8 +66,9 @@ class Case:
     @property
     def function(self) -> Callable[..., Any]:
         """The operation: a public one, or one that only trimatte itself calls."""
-        function: Callable[..., Any] = getattr(trimatte, self.operation, None) or getattr(
-            edges, self.operation
+        homes = (trimatte, edges, resizing)
+        function: Callable[..., Any] = next(
+            vars(home)[self.operation] for home in homes if self.operation in vars(home)
         )
         return function
 
@@ -850,6 +851,32 @@ def resize_cases() -> Iterator[Case]:
                     )
 
 
+def an_image_and_a_small_mask(dtype: DTypeLike, mask: DTypeLike, channels: int) -> Make:
+    """A photograph, and its mask at a third of its size, nowhere sharp."""
+
+    def make(rng: Generator, height: int, width: int) -> tuple[Any, ...]:
+        image, alpha = photo(rng, height, width)
+        if channels == 4:
+            image = np.concatenate([image, rng.random((height, width, 1))], axis=2)
+        small = alpha[::3, ::3] * rng.uniform(0.8, 1.0, alpha[::3, ::3].shape)
+        return samples(image, dtype), samples(small, mask)
+
+    return make
+
+
+def upsample_cases() -> Iterator[Case]:
+    for dtype in DTYPES:
+        for mask in DTYPES:
+            for channels in (3, 4):
+                yield Case(
+                    f"upsample-{dtype}x{channels}-{mask}",
+                    "upsample_mask",
+                    an_image_and_a_small_mask(dtype, mask, channels),
+                    atol=5e-4,  # the slope against colour enlarges what cells are rounded by
+                    sizes=(*RESIZED, "wide"),
+                )
+
+
 def network_cases() -> Iterator[Case]:
     statistics = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
     for dtype, atol in (("float32", 0.0), ("float16", 1e-3)):
@@ -909,6 +936,7 @@ CASES: tuple[Case, ...] = (
     *transfer_cases(),
     *project_cases(),
     *resize_cases(),
+    *upsample_cases(),
     *network_cases(),
 )
 

@@ -169,6 +169,10 @@ void to_srgb(ImageView<const float> light, ImageView<T> image, Stream);
 template <DeviceKind D, class T>
 void resize(ImageView<const T> image, ImageView<T> out, const ResizeOptions&, Stream);
 
+// A mask, usually smaller, in the image's size, its edges along the image's; neither may be empty.
+template <DeviceKind D, class T, class A>
+void upsample_mask(ImageView<const T> image, ImageView<const A> mask, ImageView<float> out, Stream);
+
 // An image as a network's input: resized, in 8 bits, normalised, its planes one below the other:
 // (3 h, w).
 template <DeviceKind D, class T, class S>

@@ -150,6 +150,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "runtime": ("openvino", "openvino"),
     "precision": ("bf16", "bf16"),
     "radius": ("9,4", (9.0, 4.0)),
+    "matting": ("", False),
     "quality": ("fast", "fast"),
     "device": ("auto", "auto"),
     "workers": ("3", 3),

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ import pytest
 import trimatte
 from tests.conftest import GREEN, Run, picture
 from tests.helpers.png import with_chunks
-from trimatte import Remover
+from trimatte import Remover, engines
 from trimatte.cli import watch as cli_watch
+from trimatte.cli.advice import advice
 from trimatte.cli.main import main
 from trimatte.cli.report import Report
 from trimatte.cli.watch import Arrivals
@@ -529,3 +531,51 @@ def test_a_still_gif(run: Run, photo: Path) -> None:
     np.testing.assert_array_equal(read_mask(alpha), rgba[:, :, 3])
     Remover(key_color="auto")(photo).save(output)
     assert Remover(key_color="auto")(photo).encode("gif") == output.read_bytes()
+
+
+# --- a network that is unsure ---
+
+LARGER = "a larger network may do better: -m u2net (176 MB, Apache-2.0)\n"
+
+
+@pytest.fixture
+def unsure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every mask is unsure of so much."""
+    monkeypatch.setattr(trimatte.Result, "unsure", 0.414159)
+
+
+@pytest.mark.usefixtures("unsure")
+def test_of_one_image_a_line_says_what_the_network_is_unsure_of(
+    run: Run, photo: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.png"
+    code, told, err = run(photo, "-o", out, "--json")
+    assert (code, err) == (0, f"trimatte: the network is unsure of 41 % of the subject; {LARGER}")
+    assert json.loads(told)["unsure"] == 0.4142
+    assert run(photo, "-o", out, "--quiet") == (0, "", "")
+
+
+@pytest.mark.usefixtures("unsure")
+def test_of_a_folder_it_is_one_line(run: Run, folder: Path, tmp_path: Path) -> None:
+    _, _, err = run(folder, "-o", tmp_path / "out")
+    line = f"trimatte: the network is unsure of much of the subject of 2 images; {LARGER}"
+    assert err.endswith(f"{line}trimatte: 2 of 3 images cut out\n")
+    assert err.count("unsure") == 1
+
+
+def test_a_key_is_not_unsure(run: Run, photo: Path, tmp_path: Path) -> None:
+    _, told, err = run("key", photo, "-o", tmp_path / "out.png", "--json")
+    assert (json.loads(told)["unsure"], err) == (None, "")
+
+
+def test_a_larger_network_is_only_told_of_where_it_is_one_and_much_is_unsure() -> None:
+    small, large = engines.find_card("u2net-lite"), engines.find_card("u2net")
+    told = advice([0.1, 0.9, 0.4], small, several=True)
+    assert told is not None
+    assert told.startswith("the network is unsure of much of the subject of 2 images; ")
+    assert large.size is not None
+    assert f"-m {large.name} ({large.size / 1e6:.0f} MB, {large.license})" in told
+    assert advice([0.1, 0.3], small, several=True) is None
+    assert advice([], small, several=False) is None
+    for network in (None, large, engines.find_card("u2net_human_seg"), replace(small, size=None)):
+        assert advice([0.9], network, several=False) is None

@@ -52,6 +52,19 @@ Image<S> prediction_of(std::ptrdiff_t h, std::ptrdiff_t w) {
   return prediction;
 }
 
+template <class T, class A>
+void same_upsample_mask() {
+  for (const auto& [h, w] : kOld)
+    for (const auto& [height, width] : kNew)
+      same_on_both(
+          "upsample_mask", 1e-4,
+          []<DeviceKind D>(DeviceTag<D>, auto image, auto mask, auto out) {
+            upsample_mask<D, T, A>(image, mask, out, {});
+          },
+          Image<float>(height, width), noise<T>(height, width, sizeof(A) == 1 ? 3 : 4, 35),
+          noise<A>(h, w, 1, 36));
+}
+
 template <class T, class S>
 void same_preprocess(int channels, bool scale_by_maximum) {
   const PreprocessOptions options{ResizeFilter::kLanczos,
@@ -93,6 +106,10 @@ void same_class_probability(std::ptrdiff_t count) {
 }
 
 }  // namespace
+
+TEST(cuda_upsample_mask) {
+  for_depth_pairs([](auto t, auto a) { same_upsample_mask<decltype(t), decltype(a)>(); });
+}
 
 TEST(cuda_resize) {
   for_depths([](auto t) {

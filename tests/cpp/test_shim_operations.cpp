@@ -142,6 +142,8 @@ std::vector<Operation> operations(const Work& work) {
       {"to_linear", [=] { to_linear<kCuda, Byte>(image, light_out, {}); }},
       {"to_srgb", [=] { to_srgb<kCuda, Byte>(plate, color_out, {}); }},
       {"resize", [=, &work] { resize<kCuda, Byte>(image, work.small_out.view(), {}, {}); }},
+      {"upsample_mask",
+       [=] { upsample_mask<kCuda, Byte, Byte>(image, first_rows(alpha, 9), alpha_out, {}); }},
       {"preprocess",
        [=, &work] {
          preprocess<kCuda, std::uint8_t, float>(image, work.tensor_out.view(),

@@ -95,6 +95,22 @@ void resized(Input& in) {
   });
 }
 
+void upsampled(Input& in) {
+  const Shape from = shape(in, 1024, 1), to = shape(in, 4096, 1);
+  const int channels = in.number(3, 4);
+  for_depth(in, [&](auto t) {
+    for_depth(in, [&](auto a) {
+      using T = decltype(t);
+      using A = decltype(a);
+      const Picture<T> image(in, to, channels);
+      const Picture<A> mask(in, from, 1);
+      const Picture<float> out(to, 1);
+      upsample_mask<kCpu, T, A>(image.read(), mask.read(), out.view(), {});
+      REQUIRE(in_range(out));
+    });
+  });
+}
+
 void network_input(Input& in) {
   const Shape from = shape(in, 4096, 1), to = shape(in, 1024, 1);
   PreprocessOptions options;
@@ -145,7 +161,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 0: edges(in); break;
     case 1: over_backgrounds(in); break;
     case 2: light(in); break;
-    case 3: resized(in); break;
+    case 3: resized(in), upsampled(in); break;
     case 4: network_input(in); break;
     default: network_output(in); break;
   }

@@ -14,6 +14,7 @@ from PIL import Image
 import trimatte
 from tests import cases
 from tests.cases import Array
+from trimatte.ops.resizing import upsample_mask
 
 some = settings(
     derandomize=True,
@@ -222,3 +223,45 @@ def test_nothing_cannot_be_resized(shape: tuple[int, int]) -> None:
         trimatte.to_tensor(np.zeros((*shape, 3), np.uint8), (3, 3), **IMAGENET)
     with pytest.raises(trimatte.ArgumentError, match=r"^matte_from_prediction: prediction .* got"):
         trimatte.matte_from_prediction(np.zeros(shape, np.float32), (3, 3))
+
+
+# --- masks along the image's edges ---
+
+
+def an_edge(rng: np.random.Generator) -> tuple[Array, Array]:
+    """An image (96, 120, 3) of two noisy colours, and which of them is the foreground, a disc."""
+    y, x = np.indices((96, 120))
+    inside = np.hypot(y - 50, x - 57) < 31
+    colors = np.where(inside[..., None], (0.7, 0.4, 0.3), (0.2, 0.5, 0.6))
+    return (colors + rng.normal(0, 0.02, colors.shape)).clip(0, 1).astype(np.float32), inside
+
+
+def test_an_upsampled_mask_has_the_edges_of_the_image() -> None:
+    image, inside = an_edge(np.random.default_rng(1))
+    small = trimatte.resize(inside.astype(np.float32), (12, 15), filter="box")
+    plain = np.abs(trimatte.resize(small, inside.shape) - inside).mean()
+    assert np.abs(upsample_mask(image, small) - inside).mean() < 0.3 * plain
+
+
+def test_an_upsampled_mask_stays_half_sure_whatever_the_image_shows() -> None:
+    image, _ = an_edge(np.random.default_rng(2))
+    rng = np.random.default_rng(3)
+    small = rng.uniform(0.45, 0.55, (12, 15)).astype(np.float32)
+    result = upsample_mask(image, small)
+    assert (small.min() <= result).all()
+    assert (result <= small.max()).all()
+    np.testing.assert_allclose(upsample_mask(image, np.full((12, 15), 0.5, np.float32)), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "named"),
+    [
+        (np.zeros((4, 0, 3), np.uint8), np.zeros((2, 2), np.uint8), "image"),
+        (np.zeros((4, 4, 3), np.uint8), np.zeros((0, 2), np.uint8), "mask"),
+        (np.zeros((4, 4), np.uint8), np.zeros((2, 2), np.uint8), "image"),
+        (np.zeros((4, 4, 3), np.uint8), np.full((2, 2), 2.0, np.float32), "mask"),
+    ],
+)
+def test_what_cannot_be_upsampled_is_refused(image: Array, mask: Array, named: str) -> None:
+    with pytest.raises(trimatte.ArgumentError, match=f"upsample_mask: {named} must"):
+        upsample_mask(image, mask)

@@ -13,6 +13,7 @@ import pytest
 import trimatte
 from trimatte import ArgumentError, EngineError, Remover, Segmenter
 from trimatte.demo import scene
+from trimatte.ops.resizing import upsample_mask
 from trimatte.pipeline import models
 from trimatte.pipeline.options import RemoverOptions
 
@@ -38,10 +39,29 @@ def test_without_matting_a_mask_is_the_alpha(dtype: Any) -> None:
     assert "trimap" not in result.timings
 
 
-def test_without_matting_a_small_mask_is_resized() -> None:
+def test_without_matting_the_edges_of_a_small_mask_follow_the_image() -> None:
     result = Remover(model=None, matting=False)(DRAWN.image, mask=MASK[::3, ::3])
-    expected = trimatte.resize(MASK[::3, ::3], MASK.shape)
+    np.testing.assert_array_equal(result.alpha, upsample_mask(DRAWN.image, MASK[::3, ::3]))
+    np.testing.assert_array_equal(result.mask, trimatte.resize(MASK[::3, ::3], MASK.shape))
+
+
+def test_without_matting_a_large_mask_is_reduced() -> None:
+    large = trimatte.resize(MASK, (180, 240))
+    result = Remover(model=None, matting=False)(DRAWN.image, mask=large)
+    expected = trimatte.resize(large, MASK.shape)
     np.testing.assert_allclose(result.alpha, expected / 255, atol=1e-6)
+
+
+def test_without_matting_the_edges_of_a_network_that_sees_less_follow_the_image() -> None:
+    image = scene(360, 480).image
+    with Segmenter() as segmenter:
+        assert segmenter.network_size(360, 480) == (320, 320)
+        mask = segmenter(image)
+        result = Remover(model=segmenter, matting=False)(image)
+    np.testing.assert_array_equal(result.mask, mask)
+    seen = trimatte.resize(mask, (320, 320))
+    np.testing.assert_array_equal(result.alpha, upsample_mask(image, seen))
+    assert np.abs(result.alpha - mask / 255).max() > 0.1
 
 
 def test_without_matting_a_trimap_is_the_alpha_and_no_mask() -> None:

@@ -23,6 +23,7 @@ from . import (
     tensor,
     transfer,
     trimap,
+    upsample,
 )
 
 # A function of one of these modules is the definition of the operation of its name.
@@ -38,6 +39,7 @@ _MODULES = (
     tensor,
     transfer,
     trimap,
+    upsample,
 )
 
 

@@ -49,6 +49,27 @@ py::object resize_op(const py::object& image_array, const Size& size, int filter
   });
 }
 
+py::object upsample_mask_op(const py::object& image_array, const py::object& mask_array,
+                            const py::object& device, const py::object& stream) {
+  const std::string operation = "upsample_mask";
+  Argument image(operation, "image", image_array, Layout::kColor);
+  Argument mask(operation, "mask", mask_array, Layout::kPlane);
+  require_sides(image);
+  require_sides(mask);
+  Call call(operation, device, stream, {&image, &mask});
+  auto out = call.output<float>(image.height(), image.width());
+  with_depth(image.depth(), [&](auto t) {
+    using T = decltype(t);
+    with_depth(mask.depth(), [&](auto a) {
+      using A = decltype(a);
+      call.run([&](auto d, Stream s) {
+        upsample_mask<d.value, T, A>(image.view<T>(), mask.view<A>(), out.view(), s);
+      });
+    });
+  });
+  return call.give(out);
+}
+
 py::object preprocess_op(const py::object& image_array, const Size& size,
                          const std::array<double, 3>& mean, const std::array<double, 3>& deviation,
                          bool scale_by_maximum, bool bgr, int filter, bool half,
@@ -114,6 +135,8 @@ py::object postprocess_op(const py::object& array, const Size& size, bool min_ma
 void define_resize_operations(py::module_& m) {
   using py::arg;
   m.def("resize", &resize_op, arg("image"), arg("size"), arg("filter"), arg("device"),
+        arg("stream"));
+  m.def("upsample_mask", &upsample_mask_op, arg("image"), arg("mask"), arg("device"),
         arg("stream"));
   m.def("preprocess", &preprocess_op, arg("image"), arg("size"), arg("mean"), arg("deviation"),
         arg("scale_by_maximum"), arg("bgr"), arg("filter"), arg("half"), arg("device"),

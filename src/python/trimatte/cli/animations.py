@@ -88,11 +88,13 @@ class AnimationWriter:
         for each in made:
             for stage, took in each.written.seconds.items():
                 spent[stage] = spent.get(stage, 0.0) + took
+        unsure = [share for each in made if (share := each.written.unsure) is not None]
         return replace(
             made[0].written,
             size=(width, height),
             seconds=spent,
             unknown=sum(each.written.unknown for each in made),
+            unsure=None if not unsure else sum(unsure) / len(unsure),
             data=data,
             frames=len(made),
         )

@@ -21,6 +21,7 @@ from trimatte.cli.options import (
     add_output,
     add_screen,
     background_name,
+    check_matting,
     check_standard,
     key_remover,
     pixels,
@@ -267,7 +268,8 @@ def _add_results(parser: argparse.ArgumentParser, *, folders: bool = True) -> No
         "--json",
         action="store_true",
         help="a line of JSON for each image on standard output: files, size, seconds by stage, "
-        "device, engine, route, unknown pixels, error, warnings, what was dropped of its metadata",
+        "device, engine, route, unknown pixels, the share that the network was unsure of, error, "
+        "warnings, what was dropped of its metadata",
     )
     told.add_argument("--json-file", metavar="FILE", help="the same into a file")
 
@@ -303,14 +305,11 @@ def _opacity(text: str) -> float:
 def _key(arguments: argparse.Namespace) -> int:
     if arguments.hard:
         _check_hard(arguments)
-        arguments.method = "difference"
+        arguments.method, arguments.matting = "difference", False
         arguments.despill = arguments.despill or "none"
-    return _run(
-        arguments,
-        lambda: key_remover(arguments, matting=not arguments.hard),
-        "garbage",
-        "core",
-    )
+    else:
+        check_matting(arguments)
+    return _run(arguments, lambda: key_remover(arguments), "garbage", "core")
 
 
 def _check_hard(arguments: argparse.Namespace) -> None:
@@ -329,12 +328,16 @@ def _check_hard(arguments: argparse.Namespace) -> None:
 
 
 def _remove(arguments: argparse.Namespace) -> int:
+    check_matting(arguments)
     return _run(arguments, lambda: usual_remover(arguments))
 
 
 def _matte(arguments: argparse.Namespace) -> int:
     if arguments.trimap is not None and arguments.radius is not None:
         raise UsageError("--radius is for --mask: a trimap says itself what is unknown")
+    if arguments.trimap is not None and arguments.matting is not None:
+        raise UsageError("--no-matting is for --mask: what a trimap leaves open has to be solved")
+    check_matting(arguments)
     return _run(
         arguments,
         lambda: key_remover(arguments),
@@ -356,8 +359,10 @@ def _run(arguments: argparse.Namespace, remover: Callable[[], Remover], *beside:
     jpeg = _check_formats(arguments, plan)
     behind = background_behind(arguments, opaque=jpeg)
     given = {name: getattr(arguments, name) for name in beside}
+    engine = remover()
+    network = None if engine.segmenter is None else engine.segmenter.card
     writer = CutoutWriter(
-        remover(),
+        engine,
         arguments,
         behind,
         beside={name: path for name, path in given.items() if path is not None},
@@ -371,9 +376,9 @@ def _run(arguments: argparse.Namespace, remover: Callable[[], Remover], *beside:
             try:
                 _run_plan(plan, writer, report)
             except KeyboardInterrupt:
-                report.summary(counts=several)
+                report.summary(counts=several, network=network)
                 raise
-    return report.summary(counts=several)
+    return report.summary(counts=several, network=network)
 
 
 def _run_plan(plan: FilePlan, writer: CutoutWriter, report: Report) -> None:

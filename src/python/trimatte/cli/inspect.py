@@ -17,6 +17,7 @@ from trimatte.cli.options import (
     add_matting,
     add_network,
     add_screen,
+    check_matting,
     remover_options,
 )
 from trimatte.cli.parsing import as_typed, reader
@@ -100,6 +101,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
     from trimatte.inspector import serve, write_page  # a server too: not for every command
 
+    check_matting(arguments)
     options = {"model": "auto"} | remover_options(arguments)
     shown: dict[str, Any] = {"region": arguments.region}
     if arguments.shown_pixels is not None:

@@ -34,6 +34,7 @@ __all__ = [
     "background_name",
     "background_of",
     "check_linear",
+    "check_matting",
     "check_standard",
     "key_remover",
     "network_remover",
@@ -176,6 +177,13 @@ def add_matting(parser: argparse.ArgumentParser, *, band: str = MASK_BAND) -> No
         f"(default: {band})",
     )
     matting.add_argument(
+        "--no-matting",
+        action="store_const",
+        const=False,
+        dest="matting",
+        help="solve nothing: the mask is the opacity; a coarse one's edges follow the image's",
+    )
+    matting.add_argument(
         "--quality",
         choices=QUALITIES,
         default="balanced",
@@ -230,10 +238,10 @@ def remover_options(arguments: argparse.Namespace) -> dict[str, Any]:
     return options
 
 
-def key_remover(arguments: argparse.Namespace, *, matting: bool = True) -> Remover:
+def key_remover(arguments: argparse.Namespace) -> Remover:
     """The Remover that the options of the screen ask for."""
     try:
-        return Remover(model=None, matting=matting, **remover_options(arguments))
+        return Remover(model=None, **remover_options(arguments))
     except ArgumentError as error:
         raise UsageError(as_typed(error, arguments)) from error
 
@@ -285,6 +293,16 @@ def _classes(given: str) -> list[int | str]:
 def _despill(given: str | None) -> str | None:
     """--despill as a Remover takes it; given: None without the option."""
     return None if given == "none" else given or "average"
+
+
+def check_matting(arguments: argparse.Namespace) -> None:
+    """Raises UsageError where there is --no-matting and an option of what is solved."""
+    if arguments.matting is None:
+        return
+    if arguments.radius is not None:
+        raise UsageError("--no-matting solves no band: drop --radius")
+    if arguments.quality != "balanced":
+        raise UsageError("--no-matting solves nothing: drop --quality")
 
 
 def check_linear(arguments: argparse.Namespace) -> None:

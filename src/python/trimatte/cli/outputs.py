@@ -34,14 +34,16 @@ Behind = Callable[[Result, ImageSource], Any]
 @dataclass(frozen=True)
 class Written:
     """A result that is in its files. size: (width, height) of the cutout. seconds: by stage.
-    unknown: pixels that were solved. data: what goes to standard output, if that does. frames: of
-    an animation, all together; their sizes are one."""
+    unknown: pixels that were solved. unsure: see `Result`; of an animation the mean of its frames.
+    data: what goes to standard output, if that does. frames: of an animation, all together; their
+    sizes are one."""
 
     size: tuple[int, int]
     seconds: dict[str, float]
     device: str
     engine: str | None
     unknown: int
+    unsure: float | None
     data: bytes | None
     route: Route | None = None
     frames: int = 1
@@ -56,6 +58,7 @@ class Written:
             result.device,
             result.engine,
             int(np.count_nonzero(result.trimap == 128)),
+            result.unsure,
             data,
             result.route,
         )

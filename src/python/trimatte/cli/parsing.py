@@ -28,7 +28,7 @@ _COMMANDS_OF_REMBG = {
 }
 _BAND = "--radius is the width of the band to solve"
 _OPTIONS_OF_REMBG = {
-    ("-a", "--alpha-matting"): "opacity is always solved, as --quality says",
+    ("-a", "--alpha-matting"): "opacity is solved unless there is --no-matting",
     ("-af", "--alpha-matting-foreground-threshold"): _BAND,
     ("-ab", "--alpha-matting-background-threshold"): _BAND,
     ("-ae", "--alpha-matting-erode-size"): _BAND,
@@ -36,8 +36,8 @@ _OPTIONS_OF_REMBG = {
     ("-dc", "--decontaminate"): "the background is always taken out of the colours",
     ("-d", "--delete_input"): "nothing is deleted",
     ("-m", "--model"): "it is --model of `trimatte remove`, `video`, `inspect` and `serve`",
-    ("-ppm", "--post-process-mask"): "the edge of a mask is always solved",
-    ("-vm", "--vitmatte"): "opacity is always solved, as --quality says",
+    ("-ppm", "--post-process-mask"): "the edge of a mask is solved unless there is --no-matting",
+    ("-vm", "--vitmatte"): "opacity is solved as --quality says",
     ("-x", "--extras"): "a model has --classes and --card",
 }
 

@@ -11,6 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
+from trimatte import engines
+from trimatte.cli.advice import advice
 from trimatte.cli.cutting import Outcome
 from trimatte.cli.files import FileJob, in_a_line
 from trimatte.cli.options import UsageError
@@ -40,6 +42,7 @@ class Report:
         self._lines = lines
         self._count = 0
         self.done: int = 0
+        self._unsure: list[float] = []
         self._failures: dict[Path | None, tuple[str, str]] = {}  # of a source: its name and cause
 
     def note(self, text: str) -> None:
@@ -84,14 +87,17 @@ class Report:
         )
         self._step(None)
 
-    def summary(self, *, counts: bool) -> int:
-        """Names what failed, says how many are done if it counts, and returns the exit status."""
+    def summary(self, *, counts: bool, network: engines.Card | None) -> int:
+        """Names what failed, says whether the network was unsure and how many are done if it
+        counts, and returns the exit status."""
         count = self.done + len(self._failures)
         if self._failures:
             lines = [f"{name}: {cause}" for name, cause in self._failures.values()]
             if count > 1 or self._total is None:
                 lines = [f"{len(lines)} of {count} failed:", *(f"  {line}" for line in lines)]
             print("trimatte:", "\n".join(lines), file=sys.stderr)
+        if text := advice(self._unsure, network, several=count > 1):
+            self.note(text)
         if counts:
             done = f"{self.done} of {count}" if self._failures else f"{self.done}"
             self.note(f"{done} image{'' if count == 1 else 's'} cut out")
@@ -102,6 +108,8 @@ class Report:
     ) -> None:
         self.done += 1
         self._failures.pop(job.source, None)  # of an earlier try, where a folder is watched
+        if written.unsure is not None:
+            self._unsure.append(written.unsure)
         for text in (*dropped, *warnings):
             self.note(f"{job.name}: {text}")
         if self._verbose:
@@ -121,6 +129,7 @@ class Report:
                 "engine": written.engine,
                 "route": None if written.route is None else asdict(written.route),
                 "unknown": written.unknown,
+                "unsure": None if written.unsure is None else round(written.unsure, 4),
                 "error": None,
                 "dropped": list(dropped),
                 "warnings": list(warnings),

@@ -14,6 +14,7 @@ from trimatte.cli.options import (
     UsageError,
     add_matting,
     add_network,
+    check_matting,
     pixels,
     remover_options,
     usual_remover,
@@ -165,6 +166,7 @@ def _port(text: str) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    check_matting(arguments)
     if not arguments.gpus and not arguments.address:
         # Here, where it can be said best, what is wrong with the network is found out, and its
         # weights are fetched.

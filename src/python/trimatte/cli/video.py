@@ -25,6 +25,7 @@ from trimatte.cli.options import (
     background_name,
     background_of,
     check_linear,
+    check_matting,
     check_standard,
     usual_remover,
 )
@@ -159,6 +160,7 @@ def _seconds(text: str) -> float:
 
 def _video(arguments: argparse.Namespace) -> int:
     check_linear(arguments)
+    check_matting(arguments)
     reads, writes = arguments.input == "-", arguments.output == "-"
     check_standard(reads, writes)
     if arguments.matte == "-":

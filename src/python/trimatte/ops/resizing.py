@@ -12,6 +12,7 @@ from trimatte import _core
 from trimatte.arrays import (
     Array,
     ArrayLike,
+    as_alpha,
     as_array,
     choice,
     is_number,
@@ -19,7 +20,7 @@ from trimatte.arrays import (
 )
 from trimatte.errors import ArgumentError
 
-__all__ = ["class_probability", "matte_from_prediction", "resize", "to_tensor"]
+__all__ = ["class_probability", "matte_from_prediction", "resize", "to_tensor", "upsample_mask"]
 
 _FILTERS = {"lanczos": 0, "bilinear": 1, "box": 2}
 _MOST_CLASSES = 1024
@@ -202,6 +203,37 @@ def matte_from_prediction(
         _size(size, "matte_from_prediction"),
         bool(min_max),
         choice(_FILTERS, filter, "matte_from_prediction", "filter"),
+        device,
+        stream,
+    )
+
+
+def upsample_mask(
+    image: ArrayLike, mask: ArrayLike, *, device: str | None = None, stream: Any = None
+) -> Array:
+    """A small mask in the image's size, its edges along the image's.
+
+    Around each sample of the mask, 3x3 of them are fitted as a linear function of colour, by the
+    mean colours of what they cover; a pixel takes the function between the samples around it,
+    within the range of those they were fitted to: what is half sure stays so. After the fast
+    guided filter of He and Sun (arXiv 1505.00996).
+
+    Args:
+        image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1], no side 0; a fourth
+            channel is ignored.
+        mask: (h, w), bool, uint8, uint16 or float32 in [0, 1], no side 0: the whole image, smaller.
+        device: see `trimatte.devices`.
+        stream: likewise.
+
+    Returns:
+        (H, W) float32 in [0, 1].
+
+    Raises:
+        ArgumentError: an argument is not what is listed above.
+    """
+    return _core.upsample_mask(
+        as_array(image, "upsample_mask", "image", stream),
+        as_alpha(mask, "upsample_mask", "mask", stream),
         device,
         stream,
     )

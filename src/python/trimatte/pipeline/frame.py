@@ -37,11 +37,12 @@ from trimatte.ops.compositing import cutout, limit_alpha
 from trimatte.ops.edges import hold_mattes
 from trimatte.ops.matting import estimate_foreground
 from trimatte.ops.refining import Adjust, Refined, beside, check_proportions, solve, trimap_of_mask
-from trimatte.ops.resizing import resize
+from trimatte.ops.resizing import resize, upsample_mask
 from trimatte.ops.screen_guard import guard_of
 from trimatte.ops.screen_matting import Mattes, finish_alpha, screen_key, solve_before_screen
 from trimatte.ops.screens import Screen, fit_screen
 from trimatte.ops.trimap import make_trimap
+from trimatte.ops.unsureness import glance
 from trimatte.pipeline.budget import check_fits
 from trimatte.pipeline.options import Key, Matting, Recipe
 from trimatte.pipeline.result import Result
@@ -78,6 +79,7 @@ class Frame:
     the network's; None where there is neither, or not yet. trimap: given. choice: how to cut it
     out; known when it has been looked at. segmenter: makes the mask; None where none is to be made
     by a network. guarded: whether a network has corrected the key; known when it has been cut out.
+    glance: at the mask that the network has made, see `trimatte.ops.unsureness`.
     """
 
     pixels: Array
@@ -89,6 +91,7 @@ class Frame:
     choice: Choice | None = None
     segmenter: Segmenter | None = None
     guarded: bool = False
+    glance: Array | None = None
     timings: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -215,9 +218,10 @@ def segment_frames(frames: Sequence[Frame], classes: Classes | None) -> None:
     start = time.perf_counter()
     with _core.trusted():
         masks = segmenter.batch([frame.pixels for frame in frames], classes=classes)
+        glances = [glance(mask) for mask in masks]
     share = (time.perf_counter() - start) / len(frames)
-    for frame, mask in zip(frames, masks, strict=True):
-        frame.mask = mask
+    for frame, mask, seen in zip(frames, masks, glances, strict=True):
+        frame.mask, frame.glance = mask, seen
         frame.timings["segment"] = share
 
 
@@ -280,6 +284,7 @@ def cut(
         screen=made.screen,
         metadata=frame.metadata,
         route=route,
+        glance=frame.glance,
     )
     if frame.on_host and frame.device != "cpu":
         with frame.stage("wait"):
@@ -315,8 +320,8 @@ def _any(plane: Array, condition: Callable[[Array], Array]) -> bool:
 def _given(frame: Frame, matting: Matting, finish: Adjust | None) -> _Cut:
     """By a trimap or a mask, given or the network's."""
     if not matting.solve:
-        alone = _sized_mask(frame) if frame.trimap is None else frame.trimap
-        return _Cut(_unsolved(frame, alone, finish), alone if frame.trimap is None else None)
+        mask, alone = _mask_alone(frame) if frame.trimap is None else (None, frame.trimap)
+        return _Cut(_unsolved(frame, alone, finish), mask)
     mask, trimap = _trimap(frame, matting)
     return _Cut(_solved(frame, trimap, matting, finish, mask), mask)
 
@@ -408,12 +413,20 @@ def _trimap(frame: Frame, matting: Matting) -> tuple[Array | None, Array]:
         )
 
 
-def _sized_mask(frame: Frame) -> Array:
-    """The mask in the image's size."""
-    mask, size = frame.mask, frame.pixels.shape[:2]
+def _mask_alone(frame: Frame) -> tuple[Array, Array]:
+    """The mask in the image's size, and as an alpha: that of fewer samples than the image has
+    pixels, as networks make it, gets its edges from the image."""
+    mask, (height, width) = frame.mask, frame.pixels.shape[:2]
     assert mask is not None
     with frame.stage("mask"):
-        return mask if mask.shape == size else resize(mask, (size[0], size[1]))
+        sized = mask if mask.shape == (height, width) else resize(mask, (height, width))
+        rows, columns = mask.shape
+        if frame.segmenter is not None:  # whose mask has been resized already
+            rows, columns = frame.segmenter.network_size(height, width)
+        if rows * columns >= height * width:
+            return sized, sized
+        coarse = mask if mask.shape == (rows, columns) else resize(mask, (rows, columns))
+        return sized, upsample_mask(frame.pixels, coarse)
 
 
 def _solved(

@@ -80,7 +80,9 @@ class Remover:
         tolerance: as for `chroma_key`.
         softness: as for `chroma_key`.
         transfer: as for `chroma_key`; with ``"plate"`` as for `fit_screen`.
-        matting: False: the coarse mask is the alpha; nothing is solved.
+        matting: False: the coarse mask is the alpha; nothing is solved. The edges of one that is
+            smaller than the image, or a network's that has seen a smaller image, follow the
+            image's, and what it is half sure of stays so.
         radius: the unknown band's width in pixels, a number or (outside, inside). None: beyond
             what a learnt screen leaves unsure 1/480 of the image's side (of a square of its area;
             at least 2); around another key 1/80 outside and 1/160 inside (at least 2 and 1); of a

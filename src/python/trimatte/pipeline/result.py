@@ -22,6 +22,7 @@ from trimatte.io.writing import Compression, encode_image, to_pillow, write_imag
 from trimatte.ops.compositing import color_or_plate, composite, cutout
 from trimatte.ops.cropping import SHOWS, Margin, crop_box, cropped
 from trimatte.ops.screens import Screen
+from trimatte.ops.unsureness import unsure_share
 from trimatte.pipeline.routes import Route
 
 __all__ = ["Result"]
@@ -49,6 +50,8 @@ class Result:
         trimap: (H, W) uint8, 0 / 128 / 255.
         mask: the coarse mask the trimap was made from, (H, W); None where the trimap was given.
         engine: what ran the network that made the mask, and why it; None where none did.
+        unsure: the share of the subject, in [0, 1], that the network was unsure of; None where none
+            was asked.
         screen: what was learnt of the screen that was keyed out, or None.
         timings: seconds by stage, in order; on a GPU stages run on while the next is given to it,
             and the last one given here, "wait", is what was left of them. Of several images that
@@ -72,6 +75,7 @@ class Result:
         screen: Screen | None = None,
         metadata: Metadata | None = None,
         route: Route | None = None,
+        glance: Array | None = None,
     ) -> None:
         self._arrays = dict(arrays)
         self._on_host = on_host
@@ -79,6 +83,7 @@ class Result:
         self.device = device
         self.engine = engine
         self.screen = screen
+        self._glance = glance  # at the network's mask: `trimatte.ops.unsureness`
         self.metadata: Metadata = Metadata() if metadata is None else metadata
         self.route: Route | None = route
 
@@ -112,6 +117,18 @@ class Result:
     def mask(self) -> Array | None:
         """(H, W) the coarse mask, or None."""
         return self._array("mask")
+
+    @property
+    def unsure(self) -> float | None:
+        """The share of the subject, in [0, 1], that the network was unsure of: of what its mask has
+        above 0.9, and from 0.1 to 0.9 over more than the width of a soft edge, the latter. None
+        where no network was asked; of a cropped result that of the whole image.
+
+        Good masks, also of fur, have less than a tenth. From a third on few are good: a larger
+        network, or a mask of one's own, then does better. A network can be wrong and sure. The
+        figure is found when it is asked for, in a fraction of a millisecond.
+        """
+        return None if self._glance is None else unsure_share(on_host(self._glance))
 
     @property
     def icc_profile(self) -> bytes | None:
@@ -232,6 +249,7 @@ class Result:
             screen=self.screen,
             metadata=self.metadata.of_size(width, height),
             route=self.route,
+            glance=self._glance,
         )
 
     def _repr_html_(self) -> str:

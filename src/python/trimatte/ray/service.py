@@ -13,7 +13,6 @@ from typing import Any
 from trimatte.errors import ArgumentError
 from trimatte.optional import require
 from trimatte.pipeline.result import Result
-from trimatte.pipeline.routes import Route
 from trimatte.pipeline.segmenter import Model
 from trimatte.ray.cluster import checked_cpus, checked_gpus, load
 from trimatte.ray.cutting import BatchRemover
@@ -24,6 +23,9 @@ from trimatte.ray.requests import Refused, check_header, read_request
 __all__ = ["service"]
 
 _LOG = logging.getLogger("ray.serve")  # Serve writes it to the replica's log
+
+# The headers with `Result.route` and `Result.unsure`.
+_ROUTE, _UNSURE = "Trimatte-Route", "Trimatte-Unsure"
 
 # A batch that takes so many times the time limit of all its images hangs: Serve then starts the
 # replica anew.
@@ -179,14 +181,13 @@ class _Replica:
     async def _cutout(self, request: Any) -> Any:
         seconds = self._limits.seconds
         try:
-            data, media_type, route = await asyncio.wait_for(self._file(request), seconds)
+            data, media_type, headers = await asyncio.wait_for(self._file(request), seconds)
         except asyncio.TimeoutError:
             raise Refused(504, f"it is not done within {seconds:g} s") from None
-        headers = {"Trimatte-Route": str(route)}
         return self._responses.Response(data, media_type=media_type, headers=headers)
 
-    async def _file(self, request: Any) -> tuple[bytes, str, Route | None]:
-        """The file that is asked for, its media type, and how the image was cut out."""
+    async def _file(self, request: Any) -> tuple[bytes, str, dict[str, str]]:
+        """The file that is asked for, its media type, and the headers that tell of it."""
         image, asked = await read_request(request, self._limits, self._remover.models)
         await asyncio.to_thread(check_header, image, self._limits.max_pixels)
         result = await self._cut((image, asked.model))
@@ -196,9 +197,12 @@ class _Replica:
             raise result
         try:
             data = await asyncio.to_thread(asked.encode, result)
-            return data, asked.media_type, result.route
         except ArgumentError as error:
             raise Refused(422, str(error)) from error
+        headers = {_ROUTE: str(result.route)}
+        if result.unsure is not None:
+            headers[_UNSURE] = f"{result.unsure:.4f}"
+        return data, asked.media_type, headers
 
     async def _cut_batch(self, waiting: list[tuple[bytes, str | None]]) -> list[Result | Exception]:
         """The results of images and the models that are asked for them."""
