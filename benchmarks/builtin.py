@@ -215,7 +215,11 @@ def masks(effort: Effort, options: argparse.Namespace) -> Section:
             name: [judged(each, remover) for each in pictures] for name, remover in removers.items()
         }
         for name, some in found.items():
-            section.details += [{"network": name, **asdict(each)} for each in some]
+            section.details += [
+                {"network": name, "group": group, "name": each.name, "matted": each.matted}
+                | each.mask._asdict()
+                for each in some
+            ]
         means = {
             name: (mean_scores([each.mask for each in some]).iou, fmean_of_matted(some))
             for name, some in found.items()
@@ -228,7 +232,7 @@ def masks(effort: Effort, options: argparse.Namespace) -> Section:
         section.rows.append(
             (
                 *(group, len(pictures), means["ours"][0], peer[0], theirs, means["ours"][1]),
-                *(peer[1], sum(overlap < LOST for overlap in overlaps), min(overlaps)),
+                *(peer[1], sum(bool(overlap < LOST) for overlap in overlaps), min(overlaps)),
             )
         )
         if group in LEAST_IOU:
@@ -614,5 +618,6 @@ PROGRAM = Program(
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore", trimatte.CutoutWarning)  # a mask of nothing is judged too
+    for told in (trimatte.CutoutWarning, trimatte.TrimapWarning):
+        warnings.simplefilter("ignore", told)  # a mask of nothing, or of no edge, is judged too
     sys.exit(PROGRAM.run())

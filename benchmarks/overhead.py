@@ -77,7 +77,7 @@ def removed(remover: trimatte.Remover, image: Array, mask: Array | None) -> Arra
 
 def from_mask(image: Array, mask: Array) -> Array:
     trimap = trimatte.make_trimap(mask, RADIUS)
-    alpha = trimatte.estimate_alpha(image, trimap, quality="fast")
+    alpha = trimatte.estimate_alpha(image, trimap, mask=mask, quality="fast")
     return trimatte.cutout(trimatte.estimate_foreground(image, alpha), alpha)
 
 

@@ -27,6 +27,9 @@ std = [0.229, 0.224, 0.225]
 """
 
 
+DRAWN = [*builtin.GENERAL, *builtin.PEOPLE_AND_CATS]
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "seeded.onnx"
@@ -41,8 +44,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     alpha = np.rint(255 * drawn.alpha).astype(np.uint8)
     published = "references/u2net_repo"
     layers = {
-        **{f"segmentation/{group}_1.jpg": drawn.image for group in builtin.LEAST_IOU},
-        **{f"segmentation/{group}_1.png": alpha for group in builtin.LEAST_IOU},
+        **{f"validation/{group}/1.jpg": drawn.image for group in builtin.GENERAL},
+        **{f"validation/{group}/1.png": alpha for group in builtin.GENERAL},
+        **{f"segmentation/{group}_1.jpg": drawn.image for group in builtin.PEOPLE_AND_CATS},
+        **{f"segmentation/{group}_1.png": alpha for group in builtin.PEOPLE_AND_CATS},
         "greenscreen/synth_a_green.png": drawn.image,
         "greenscreen/synth_a_green.alpha.png": alpha,
         f"{published}/u2net/images/a.jpg": drawn.image,
@@ -77,27 +82,34 @@ def smoke(data: Path, model: Path, report: Path, only: str, *arguments: str | Pa
 def test_every_section_measures(data: Path, model: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.jpg"
     only = ",".join(builtin.SECTIONS)
-    sections = smoke(data, model, tmp_path / "report.json", only, "--sheet", sheet)
-    assert [row[0] for row in sections["masks"]["rows"]] == list(builtin.LEAST_IOU)
+    given = ("--sheet", sheet, "--peer", model)
+    sections = smoke(data, model, tmp_path / "report.json", only, *given)
+    assert [row[0] for row in sections["masks"]["rows"]] == DRAWN
+    assert all(
+        0 <= row[column] <= 1 for row in sections["masks"]["rows"] for column in (2, 3, 5, 6)
+    )
+    assert {each["network"] for each in sections["masks"]["details"]} == {"ours", "U²-NetP"}
     # U²-NetP is compared with U²-Net as well.
     assert [row[2] for row in sections["peers"]["rows"]] == ["seeded", "u2netp", "seeded"]
     agreement = {row[2]: row[4] for row in sections["peers"]["rows"]}
     assert agreement["u2netp"] == 1
     judged = {each["group"]: each for each in sections["edges"]["details"]}
-    assert list(judged) == ["composites", "lemur", "alphamatting.com", *builtin.LEAST_IOU]
+    assert list(judged) == ["composites", "lemur", "alphamatting.com", *DRAWN]
     assert [row[0] for row in sections["speed"]["rows"]] == ["u2netp", "seeded"]
     assert [row[0] for row in sections["sheet"]["rows"]] == ["comp_human1 (Apache-2.0)"]
-    assert all(not section["left_out"] for section in sections.values())
+    left_out = [line for section in sections.values() for line in section["left_out"]]
+    assert all(line.startswith("rembg") for line in left_out)
     with Image.open(sheet) as picture:
         assert picture.size == (3 * 240, 14 + 240 * 60 // 90)
 
 
 def test_missing_images_are_named(model: Path, tmp_path: Path) -> None:
-    sections = smoke(tmp_path, model, tmp_path / "report.json", "masks,peers,edges")
-    for section, groups in zip(sections.values(), (3, 2, 6), strict=True):
+    given = ("--peer", tmp_path / "none.onnx")
+    sections = smoke(tmp_path, model, tmp_path / "report.json", "masks,peers,edges", *given)
+    lines = (len(DRAWN) + 1, 2, len(DRAWN) + 3)  # U²-NetP's weights are missing too
+    for section, count in zip(sections.values(), lines, strict=True):
         assert section["rows"] == []
-        assert len(section["left_out"]) == groups
-        assert all(str(tmp_path) in line for line in section["left_out"])
+        assert sum(str(tmp_path) in line for line in section["left_out"]) == count
 
 
 def square(left: int, right: int) -> np.ndarray[Any, Any]:
@@ -120,7 +132,7 @@ def test_how_far_an_edge_is_off() -> None:
 def test_what_refinement_leaves_is_weighed_by_the_error() -> None:
     def refinement(before: float, after: float) -> builtin.Refinement:
         edges = (builtin.Edges(error, 0.0) for error in (before, after))
-        return builtin.Refinement("", "", 1.0, *edges, 0.0, 0.0)
+        return builtin.Refinement("", "", 1.0, *edges, 0.0, 0.0, 0.0, 0.0)
 
     some = [refinement(0.3, 0.1), refinement(0.1, 0.1)]
     assert builtin.edge_share(some) == pytest.approx(0.5)

@@ -54,8 +54,7 @@ def test_a_mask_of_nothing_and_one_of_haze_alone() -> None:
 
 
 def test_a_result_tells_it_of_the_networks_mask_and_keeps_it() -> None:
-
-    result = trimatte.Remover()(trimatte.demo.scene(90, 160).image)
+    result = trimatte.Remover(model="u2net-lite")(trimatte.demo.scene(90, 160).image)
     mask = result.mask
     assert mask is not None
     assert result.unsure == unsure_share(glance(mask))
@@ -64,7 +63,7 @@ def test_a_result_tells_it_of_the_networks_mask_and_keeps_it() -> None:
 
 def test_a_cropped_result_tells_that_of_the_whole() -> None:
     drawn = trimatte.demo.scene(120, 200)
-    result = trimatte.Remover()(drawn.image)
+    result = trimatte.Remover(model="u2net-lite")(drawn.image)
     cropped = result.crop(threshold=0.5)
     assert cropped.alpha.shape != result.alpha.shape
     assert result.unsure is not None

@@ -108,7 +108,8 @@ class Report:
     ) -> None:
         self.done += 1
         self._failures.pop(job.source, None)  # of an earlier try, where a folder is watched
-        if written.unsure is not None:
+        by_network = written.route is None or written.route.kind == "network"
+        if by_network and written.unsure is not None:
             self._unsure.append(written.unsure)
         for text in (*dropped, *warnings):
             self.note(f"{job.name}: {text}")
