@@ -33,5 +33,6 @@ def unsure_share(cells: Array) -> float:
     full = FULL_SCALES[cells.dtype.name]
     inside = cells > _INSIDE * full
     between = (cells >= _OUTSIDE * full) & ~inside
-    unsure = np.count_nonzero(choke(choke(between, _REACH), -_REACH))
-    return unsure / max(1, unsure + int(np.count_nonzero(inside)))
+    unsure = int(np.count_nonzero(choke(choke(between, _REACH), -_REACH)))
+    both = unsure + int(np.count_nonzero(inside))
+    return unsure / both if both else 0.0
