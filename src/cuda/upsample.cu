@@ -1,4 +1,5 @@
-// A mask carried to a larger image on the GPU: a thread a sample of the mask, then a thread a pixel.
+// A mask carried to a larger image on the GPU: a thread a sample of the mask, then a thread a
+// pixel.
 #include <cstddef>
 
 #include "buffer.cuh"
@@ -50,9 +51,9 @@ void upsample_mask(ImageView<const T> image, ImageView<const A> mask, ImageView<
                   models.data(), mask.height, mask.width, out);
 }
 
-#define TRIMATTE_INSTANTIATE(T, A)                      \
-  template void upsample_mask<DeviceKind::kCUDA, T, A>( \
-      ImageView<const T>, ImageView<const A>, ImageView<float>, Stream);
+#define TRIMATTE_INSTANTIATE(T, A)                                                             \
+  template void upsample_mask<DeviceKind::kCUDA, T, A>(ImageView<const T>, ImageView<const A>, \
+                                                       ImageView<float>, Stream);
 TRIMATTE_FOR_DEPTH_PAIRS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
 

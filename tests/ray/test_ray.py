@@ -522,6 +522,13 @@ def test_a_request_asks_for_one_of_the_networks(running: Service) -> None:
     np.testing.assert_array_equal(read_image(body), expected)
 
 
+def test_an_answer_says_how_unsure_the_network_was(running: Service) -> None:
+    expected = Remover(model="u2net-lite", **QUICK)(picture(2)).unsure
+    asked = urllib.request.Request(f"{running.url}/remove?model=u2net-lite", encode_png(picture(2)))
+    with urllib.request.urlopen(asked, timeout=120) as answer:
+        assert answer.headers["Trimatte-Unsure"] == f"{expected:.4f}"
+
+
 def test_images_that_wait_are_cut_out_together(running: Service) -> None:
     before = running.samples()
     images = [encode_png(picture(index)) for index in range(12)]

@@ -40,9 +40,8 @@ void apply_masks(const ImageView<const T>& image, const WorkArray<MaskModel>& mo
         row[static_cast<std::size_t>(c)] = between_models(above[c], below[c], place.part);
       for (std::ptrdiff_t x = 0; x < image.width; ++x) {
         const UpsamplePlace& at = places[static_cast<std::size_t>(x)];
-        const MaskModel model =
-            between_models(row[static_cast<std::size_t>(at.first)],
-                           row[static_cast<std::size_t>(at.second)], at.part);
+        const MaskModel model = between_models(row[static_cast<std::size_t>(at.first)],
+                                               row[static_cast<std::size_t>(at.second)], at.part);
         const T* p = image.row(y) + image.channels * x;
         out.row(y)[x] = upsampled_mask(to_unit(p[0]), to_unit(p[1]), to_unit(p[2]), model);
       }
@@ -73,9 +72,9 @@ void upsample_mask(ImageView<const T> image, ImageView<const A> mask, ImageView<
   TRIMATTE_CALL(upsample_image<T, A>)(image, mask, cells, out);
 }
 
-#define TRIMATTE_INSTANTIATE(T, A)                      \
-  template void upsample_mask<DeviceKind::kCPU, T, A>( \
-      ImageView<const T>, ImageView<const A>, ImageView<float>, Stream);
+#define TRIMATTE_INSTANTIATE(T, A)                                                            \
+  template void upsample_mask<DeviceKind::kCPU, T, A>(ImageView<const T>, ImageView<const A>, \
+                                                      ImageView<float>, Stream);
 TRIMATTE_FOR_DEPTH_PAIRS(TRIMATTE_INSTANTIATE)
 #undef TRIMATTE_INSTANTIATE
 

@@ -80,8 +80,10 @@ TRIMATTE_HD float upsample_between(float first, float second, float part) {
 }
 
 TRIMATTE_HD MaskModel between_models(const MaskModel& first, const MaskModel& second, float part) {
-  return {upsample_between(first.a0, second.a0, part),  upsample_between(first.a1, second.a1, part),
-          upsample_between(first.a2, second.a2, part),  upsample_between(first.b, second.b, part),
+  return {upsample_between(first.a0, second.a0, part),
+          upsample_between(first.a1, second.a1, part),
+          upsample_between(first.a2, second.a2, part),
+          upsample_between(first.b, second.b, part),
           upsample_between(first.low, second.low, part),
           upsample_between(first.high, second.high, part)};
 }

@@ -9,7 +9,7 @@ from trimatte import engines
 __all__ = ["advice"]
 
 _LARGER = "u2net"
-_MUCH = 0.33  # of a subject: docs/limits.md says how often that is right
+_MUCH = 0.33  # of a subject: docs/stages/segment.md says how often that is right
 
 
 def advice(unsure: Sequence[float], network: engines.Card | None, *, several: bool) -> str | None:

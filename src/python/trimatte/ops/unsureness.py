@@ -34,4 +34,5 @@ def unsure_share(cells: Array) -> float:
     inside = cells > _INSIDE * full
     between = (cells >= _OUTSIDE * full) & ~inside
     unsure = int(np.count_nonzero(choke(choke(between, _REACH), -_REACH)))
-    return unsure / max(1, unsure + int(np.count_nonzero(inside)))
+    both = unsure + int(np.count_nonzero(inside))
+    return unsure / both if both else 0.0
