@@ -29,7 +29,7 @@ from scipy import ndimage
 from trimatte.engines.train.metrics import Scores, mean_scores, score
 
 import trimatte
-from benchmarks import alphamatting
+from benchmarks import alphamatting, screen_search
 from benchmarks.measuring import (
     Array,
     calls,
@@ -54,7 +54,7 @@ PEOPLE_AND_CATS = ("hsd", "cat", "ccp")
 
 # The bars: of a set's mean IoU, and of the mean over the general ones; of the IoU that matting may
 # cost a mask; of the sum of absolute differences and the boundary error, beside the mask's; of
-# U²-NetP's time; of the file's size.
+# U²-NetP's time; of the key's alone; of the file's size.
 LEAST_IOU = {"ccp": 0.95, "cat": 0.875}
 LEAST_GENERAL_IOU = 0.77
 MOST_LOST = 0.003
@@ -62,6 +62,7 @@ WORST_SAD = 1.03
 EDGE_SHARE = 0.7
 DRAWN_EDGE_SHARE = 1.0
 TIME_SHARE = 0.5
+KEYED_SHARE = 1.15
 MOST_BYTES = 6_000_000
 
 # What others' networks made of photographs without a truth: pairs of results to compare, and ours.
@@ -121,14 +122,16 @@ def picture(group: str, image: Path, truth: Path) -> Picture:
     return Picture(group, name, read_image(image)[..., :3], read_mask(truth))
 
 
+def files_of(data: Path, group: str) -> list[Path]:
+    """Photographs whose truth is a mask."""
+    if group in GENERAL:
+        return sorted((data / "validation" / group).glob("*.jpg"))
+    return sorted((data / "segmentation").glob(f"{group}_*.jpg"))
+
+
 def segmented(data: Path, group: str) -> Iterator[Picture]:
-    """Photographs whose truth is a mask: of hard edges, as exact as people draw them."""
-    files = (
-        (data / "validation" / group).glob("*.jpg")
-        if group in GENERAL
-        else (data / "segmentation").glob(f"{group}_*.jpg")
-    )
-    for path in sorted(files):
+    """Those photographs with their masks: of hard edges, as exact as people draw them."""
+    for path in files_of(data, group):
         yield picture(group, path, path.with_suffix(".png"))
 
 
@@ -472,6 +475,42 @@ def sad_bars(network: str, some: list[Refinement]) -> list[Bar]:
     ]
 
 
+# ------------------------------------------------------------------------------------------ routes
+
+
+def routes(effort: Effort, options: argparse.Namespace) -> Section:
+    """What the default keys, and what a keyed frame of a video costs beside the key alone."""
+    section = Section(
+        "Images that the default takes for screens; 1 is the limit",
+        ("images", "n", "keyed", "nearest to the limit"),
+    )
+    data = options.data
+    screens = screen_search.judged(islice(screens_of(data), effort.most))
+    groups = (*GENERAL, *PEOPLE_AND_CATS)
+    files = (path for group in groups for path in islice(files_of(data, group), effort.most))
+    photographs = screen_search.judged(files)
+    for name, some, nearest in (("screens", screens, 0), ("photographs", photographs, -1)):
+        if not some:
+            section.left_out.append(missing(name, data))
+            continue
+        keyed = sum(each.keyed for each in some)
+        section.rows.append((name, len(some), keyed, some[nearest].margin))
+        wrong = len(some) - keyed if name == "screens" else keyed
+        section.bars.append(Bar(f"{name} that take the wrong route", wrong, 0))
+    if screens:
+        image = screen_search.enlarged(read_image(screens[-1].path)[..., :3])
+        frames = screen_search.FRAMES if effort.judge else 2
+        ratio = screen_search.frame_ratio(image, frames)
+        section.bars.append(Bar("time of a keyed frame, of the key's alone", ratio, KEYED_SHARE))
+    return section
+
+
+def screens_of(data: Path) -> Iterator[Path]:
+    for path in sorted((data / "greenscreen").glob("*.png")):
+        if not path.stem.endswith((".alpha", ".foreground")):
+            yield path
+
+
 # -------------------------------------------------------------------------------------------- time
 
 
@@ -599,6 +638,7 @@ SECTIONS: dict[str, Callable[[Effort, argparse.Namespace], Section]] = {
     "masks": masks,
     "peers": peers,
     "edges": edges,
+    "routes": routes,
     "speed": speed,
     "sheet": sheet,
 }

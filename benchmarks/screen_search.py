@@ -69,6 +69,12 @@ def frame_ratio(image: Array, frames: int = FRAMES) -> float:
     return spent[0] / spent[1]
 
 
+def enlarged(image: Array) -> Array:
+    """An image as a frame of that size."""
+    rows, columns = (np.arange(n) * s // n for n, s in zip(SIZE, image.shape, strict=False))
+    return np.ascontiguousarray(image[rows][:, columns])
+
+
 def search_seconds(height: int = 3000, width: int = 4000, turns: int = 30) -> float:
     """The median time to look for a screen in an image in memory."""
     image = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
@@ -93,9 +99,7 @@ def main() -> int:
         nearest = photographs[-1]
         print(f"the nearest photograph: {nearest.margin:.2f} of the limit, {nearest.path.name}")
     print(f"search, 12 MP: {1e3 * search_seconds():.1f} ms")
-    image = read_image(screens[-1].path)[:, :, :3]
-    rows, columns = (np.arange(n) * s // n for n, s in zip(SIZE, image.shape, strict=False))
-    ratio = frame_ratio(np.ascontiguousarray(image[rows][:, columns]))
+    ratio = frame_ratio(enlarged(read_image(screens[-1].path)[:, :, :3]))
     print(f"a keyed frame, 1080p: {ratio:.2f} of the key alone")
     wrong = any(each.keyed for each in photographs) or not all(each.keyed for each in screens)
     return int(wrong)

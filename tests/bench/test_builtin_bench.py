@@ -95,6 +95,10 @@ def test_every_section_measures(data: Path, model: Path, tmp_path: Path) -> None
     assert agreement["u2netp"] == 1
     judged = {each["group"]: each for each in sections["edges"]["details"]}
     assert list(judged) == ["composites", "lemur", "alphamatting.com", *DRAWN]
+    assert [row[:3] for row in sections["routes"]["rows"]] == [
+        ["screens", 1, 1],
+        ["photographs", len(DRAWN), len(DRAWN)],  # which are the screen here
+    ]
     assert [row[0] for row in sections["speed"]["rows"]] == ["u2netp", "seeded"]
     assert [row[0] for row in sections["sheet"]["rows"]] == ["comp_human1 (Apache-2.0)"]
     left_out = [line for section in sections.values() for line in section["left_out"]]
