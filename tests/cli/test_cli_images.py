@@ -549,15 +549,22 @@ def test_of_one_image_a_line_says_what_the_network_is_unsure_of(
     run: Run, photo: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.png"
-    code, told, err = run(photo, "-o", out, "--json")
+    code, told, err = run(photo, "-o", out, "--json", "-m", "u2net-lite")
     assert (code, err) == (0, f"trimatte: the network is unsure of 41 % of the subject; {LARGER}")
     assert json.loads(told)["unsure"] == 0.4142
-    assert run(photo, "-o", out, "--quiet") == (0, "", "")
+    assert run(photo, "-o", out, "--quiet", "-m", "u2net-lite") == (0, "", "")
+
+
+@pytest.mark.usefixtures("unsure")
+def test_of_a_screen_the_network_need_not_be_sure(run: Run, photo: Path, tmp_path: Path) -> None:
+    code, told, err = run(photo, "-o", tmp_path / "out.png", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(told)["route"]["kind"] == "key+network"
 
 
 @pytest.mark.usefixtures("unsure")
 def test_of_a_folder_it_is_one_line(run: Run, folder: Path, tmp_path: Path) -> None:
-    _, _, err = run(folder, "-o", tmp_path / "out")
+    _, _, err = run(folder, "-o", tmp_path / "out", "-m", "u2net-lite")
     line = f"trimatte: the network is unsure of much of the subject of 2 images; {LARGER}"
     assert err.endswith(f"{line}trimatte: 2 of 3 images cut out\n")
     assert err.count("unsure") == 1
