@@ -145,7 +145,8 @@ TEST(alpha_keeps_known_pixels_and_the_range) {
           for (std::ptrdiff_t x = 0; x < w; ++x)
             trimap.at(y, x) = x + y < (h + w) / 3 ? 255 : x + y > 2 * (h + w) / 3 ? 0 : 128;
         const Image<float> alpha(h, w);
-        estimate_alpha<kCpu, T>(image.read(), trimap.read(), {}, alpha.view(), {quality}, nullptr, {});
+        estimate_alpha<kCpu, T>(image.read(), trimap.read(), {}, alpha.view(), {quality}, nullptr,
+                                {});
         bool good = true;
         for (std::ptrdiff_t y = 0; y < h; ++y)
           for (std::ptrdiff_t x = 0; x < w; ++x) {

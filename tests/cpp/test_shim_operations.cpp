@@ -82,8 +82,8 @@ std::vector<Operation> operations(const Work& work) {
                              nullptr, {});
   };
   const auto solve = [=](std::ptrdiff_t rows) {
-    estimate_alpha<kCuda, Byte>(first_rows(image, rows), first_rows(classes, rows),
-                                {}, first_rows(alpha_out, rows), {MattingQuality::kFast}, nullptr, {});
+    estimate_alpha<kCuda, Byte>(first_rows(image, rows), first_rows(classes, rows), {},
+                                first_rows(alpha_out, rows), {MattingQuality::kFast}, nullptr, {});
   };
   const auto key = [=](SoftKeyMethod method, ImageView<const float> grid) {
     soft_key<kCuda, Byte, Byte>(image, plane_out, grid, {.method = method}, {});
