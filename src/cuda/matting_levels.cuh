@@ -78,7 +78,7 @@ struct MattingLevels {
 struct MattingCounts {
   unsigned long long foreground, background, unknown;
 
-  __device__ bool solvable() const { return foreground && background && unknown; }
+  __device__ bool has_both() const { return foreground && background; }
 };
 
 // The tile that a block of 256 threads works on: a thread a pixel.

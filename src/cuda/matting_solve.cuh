@@ -640,9 +640,10 @@ __global__ void __launch_bounds__(kTilePixels, 2)
   const MattingLevel& finest = levels.level[0];
   MattingSummary result;
   result.unknown = static_cast<std::int64_t>(counts->unknown);
-  // Without one of the classes the equations hold for a constant.
+  // Without one of the classes, and a mask in its place, the equations hold for a constant. Only a
+  // mask gives the finest level a prior.
   const float constant = counts->foreground ? 1.0f : counts->background ? 0.0f : 0.5f;
-  const bool solvable = counts->solvable();
+  const bool solvable = counts->unknown && (counts->has_both() || prior_level == 0);
   if (solvable) {
     const MattingSummary solved = Solver(levels, partial, shared).run(schedule, prior_level);
     result.iterations = solved.iterations;

@@ -102,6 +102,16 @@ TEST(cuda_estimate_alpha_leans_on_the_same_masks) {
              noise<float>(7, 1, 1, 44));
 }
 
+TEST(cuda_estimate_alpha_by_a_mask_without_one_of_the_classes) {
+  const auto rough = noise<float>(20, 33, 1, 45);
+  for (const unsigned char known : {kTrimapForeground, kTrimapUnknown}) {
+    const Image<std::uint8_t> trimap(57, 64);
+    for (std::size_t i = 0; i < trimap.size(); ++i)
+      trimap.begin()[i] = i % 64 < 20 ? known : kTrimapUnknown;
+    same_alpha(MattingQuality::kFast, photo<std::uint8_t>(57, 64), trimap, rough);
+  }
+}
+
 TEST(cuda_estimate_alpha_of_thin_images) {
   for (const auto& [h, w] : {std::pair{2, 9}, {9, 2}, {1, 1}}) {
     const Image<std::uint8_t> trimap(h, w);

@@ -102,15 +102,37 @@ def test_a_large_mask_is_read_as_finely_as_networks_make_them(rng: np.random.Gen
     )
 
 
-@pytest.mark.parametrize(
-    "options", [{"quality": "exact"}, {"method": "shared"}, {"method": "guided"}]
-)
-def test_it_has_no_say_elsewhere(rng: np.random.Generator, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize("known", [BACKGROUND, FOREGROUND, UNKNOWN])
+@pytest.mark.parametrize("quality", ["fast", "balanced"])
+def test_where_one_side_is_not_known_the_mask_stands_in_for_it(
+    rng: np.random.Generator, known: int, quality: str
+) -> None:
+    """A network that is nowhere sure still found something."""
+    away = np.hypot(X - 0.5, Y / SIDE - 0.5)
+    inside, around = away < 0.2, (away > 0.22) & (away < 0.3)
+    image = grainy(rng, np.where(inside[..., None], (180, 90, 60), (60, 90, 150)))
+    mask = np.where(inside, 0.85, 0.1).astype(np.float32)
+    trimap = np.full((SIDE, SIDE), known, np.uint8)
+    trimap[20:-20, 20:-20] = UNKNOWN
+    alpha = trimatte.estimate_alpha(image, trimap, mask=mask, quality=quality)
+    assert alpha[inside].mean() > 0.75
+    assert alpha[around].mean() < 0.25
+
+
+def test_the_exact_solution_does_without_it(rng: np.random.Generator) -> None:
     image, trimap = textured(rng), halves(0.3)
     np.testing.assert_array_equal(
-        trimatte.estimate_alpha(image, trimap, mask=np.ones((8, 8), np.float32), **options),
-        trimatte.estimate_alpha(image, trimap, **options),
+        trimatte.estimate_alpha(image, trimap, mask=np.ones((8, 8), np.float32), quality="exact"),
+        trimatte.estimate_alpha(image, trimap, quality="exact"),
     )
+
+
+@pytest.mark.parametrize("method", ["shared", "guided"])
+def test_other_methods_take_none(rng: np.random.Generator, method: str) -> None:
+    with pytest.raises(trimatte.ArgumentError, match="mask must be None unless"):
+        trimatte.estimate_alpha(
+            textured(rng), halves(0.3), mask=np.ones((8, 8), np.float32), method=method
+        )
 
 
 def test_large_images_lean_on_it_as_well(rng: np.random.Generator) -> None:

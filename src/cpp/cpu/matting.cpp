@@ -377,6 +377,13 @@ void solve_large(const ImageView<const T>& image, Pyramid& pyramid,
   }
 }
 
+// Whether a mask has a say in an image of this size, whose pyramid has so many levels.
+bool leans(const ImageView<const float>& mask, std::ptrdiff_t height, std::ptrdiff_t width,
+           MattingQuality quality, std::size_t levels) {
+  return mask.data && !matting_schedule(quality).converges() &&
+         static_cast<std::size_t>(matting_prior_level(height, width)) < levels;
+}
+
 // Images thinner than a window are solved with their rows or columns repeated.
 template <class T>
 void solve_repeated(const ImageView<const T>& image, const ImageView<const std::uint8_t>& trimap,
@@ -422,18 +429,19 @@ void estimate_alpha(ImageView<const T> image, ImageView<const std::uint8_t> trim
   const Classes classes = classify(trimap, alpha, pyramid[0]);
   info.unknown = classes.unknown;
   if (classes.unknown == 0) return;
-  if (classes.foreground == 0 || classes.background == 0) {
-    // Without one of the classes the equations hold for a constant.
+  const bool is_thin = image.height < 3 || image.width < 3;
+  if (!is_thin) add_levels(image, pyramid);
+  if ((classes.foreground == 0 || classes.background == 0) &&
+      !leans(mask, image.height, image.width, options.quality, pyramid.size())) {
+    // Without one of the classes, and a mask in its place, the equations hold for a constant.
     fill_unknown(pyramid[0], alpha, classes.foreground ? 1.0f : classes.background ? 0.0f : 0.5f);
-  } else if (image.height < 3 || image.width < 3) {
+  } else if (is_thin) {
     solve_repeated(image, trimap, mask, alpha, options, info);
     info.unknown = classes.unknown;
+  } else if (image.pixels() > options.whole_pixels && pyramid.size() > 1) {
+    solve_large(image, pyramid, mask, alpha, options, info);
   } else {
-    add_levels(image, pyramid);
-    if (image.pixels() > options.whole_pixels && pyramid.size() > 1)
-      solve_large(image, pyramid, mask, alpha, options, info);
-    else
-      TRIMATTE_CALL(solve_whole<T>)(image, pyramid, mask, 0, options, 1.0, alpha, info);
+    TRIMATTE_CALL(solve_whole<T>)(image, pyramid, mask, 0, options, 1.0, alpha, info);
   }
 }
 

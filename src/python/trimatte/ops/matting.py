@@ -128,8 +128,7 @@ def estimate_alpha(
         trimap: (H, W), uint8: 0 background, 128 unknown, 255 foreground (below 26 counts as
             background, above 229 as foreground); uint16 or float32 in [0, 1] likewise.
         mask: (h, w) of any size, stretched over the image: bool, uint8, uint16 or float32 in
-            [0, 1]; or None. Of ``"closed-form"`` in the qualities ``"fast"`` and ``"balanced"``;
-            without meaning to the others.
+            [0, 1]; or None. For ``"closed-form"`` only; ``"exact"`` does without it.
         method: ``"closed-form"``, ``"shared"``, ``"guided"``, or a `MattingSession`, which works
             on the host, wherever the arrays lie.
         quality: of ``"closed-form"``, without meaning to the others. ``"fast"``: one step a level.
@@ -146,8 +145,8 @@ def estimate_alpha(
         stream: likewise.
 
     Returns:
-        (H, W) float32 in [0, 1], or (alpha, info). Where the trimap has no known pixel at all there
-        is nothing to go by: alpha is 0.5.
+        (H, W) float32 in [0, 1], or (alpha, info). Where the trimap knows one side only alpha is of
+        that side, and 0.5 where it knows neither, unless a mask says more.
 
     Raises:
         ArgumentError: an argument is not what is listed above, or a session returned something
@@ -162,6 +161,11 @@ def estimate_alpha(
     if method == "closed-form":
         return _closed_form_alpha(
             image, trimap, mask, effort, return_info, progress, device, stream, started
+        )
+    if mask is not None:
+        raise ArgumentError(
+            f"estimate_alpha: mask must be None unless method is 'closed-form', got a mask and "
+            f"{method!r:.80}"
         )
     marks = as_trimap(trimap, "estimate_alpha", "trimap", stream)
     if isinstance(method, str) and method in _LOCAL_METHODS:
