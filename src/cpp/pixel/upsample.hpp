@@ -11,6 +11,7 @@
 #include "core/host_device.hpp"
 #include "core/image_view.hpp"
 #include "pixel/depth.hpp"
+#include "pixel/grid.hpp"
 #include "pixel/matting.hpp"
 
 namespace trimatte {
@@ -75,17 +76,10 @@ struct UpsamplePlace {
   }
 };
 
-TRIMATTE_HD float upsample_between(float first, float second, float part) {
-  return first + part * (second - first);
-}
-
 TRIMATTE_HD MaskModel between_models(const MaskModel& first, const MaskModel& second, float part) {
-  return {upsample_between(first.a0, second.a0, part),
-          upsample_between(first.a1, second.a1, part),
-          upsample_between(first.a2, second.a2, part),
-          upsample_between(first.b, second.b, part),
-          upsample_between(first.low, second.low, part),
-          upsample_between(first.high, second.high, part)};
+  return {mix(first.a0, second.a0, part),   mix(first.a1, second.a1, part),
+          mix(first.a2, second.a2, part),   mix(first.b, second.b, part),
+          mix(first.low, second.low, part), mix(first.high, second.high, part)};
 }
 
 // The mask at a pixel of this colour, by the model of its place.

@@ -44,8 +44,8 @@ mine.onnx --card u2net-lite`:
 
   trimatte engines export u2net-lite --checkpoint FOLDER/best.pt -o mine.onnx
 
-A recipe names sets, shares and all else: --recipe u2net-lite is how the network that comes with
-trimatte was trained, and docs/training.md says how to write one.
+A recipe names sets, shares and all else: --recipe u2net-lite trains that network to find anything
+(the one that comes with trimatte is older), and docs/training.md says how to write one.
 
 It needs PyTorch: pip install torch, or trimatte with its extra [train].
 """
