@@ -80,7 +80,7 @@ def test_colours_that_lie_apart_are_believed_rather_than_the_mask(
 @pytest.mark.parametrize("quality", ["fast", "balanced"])
 def test_masks_of_any_dtype_say_the_same(rng: np.random.Generator, quality: str) -> None:
     image, trimap = textured(rng), halves(0.5)
-    small = rng.integers(0, 256, (40, 24), dtype=np.uint8)
+    small = rng.integers(0, 256, (40, 40), dtype=np.uint8)
     alphas = [
         trimatte.estimate_alpha(image, trimap, mask=mask, quality=quality)
         for mask in (small, small.astype(np.uint16) * 257, (small / 255).astype(np.float32))
@@ -164,3 +164,11 @@ def test_an_empty_mask_says_nothing(rng: np.random.Generator) -> None:
         trimatte.estimate_alpha(image, trimap, mask=np.zeros((0, 0), np.float32)),
         trimatte.estimate_alpha(image, trimap),
     )
+
+
+def test_a_mask_on_its_side_is_refused() -> None:
+    image, trimap = np.zeros((40, 60, 3), np.uint8), np.full((40, 60), 128, np.uint8)
+    with pytest.raises(trimatte.ArgumentError, match=r"estimate_alpha: mask must lie as the image"):
+        trimatte.estimate_alpha(image, trimap, mask=np.zeros((30, 20), np.uint8))
+    with pytest.warns(trimatte.CutoutWarning, match=r"another shape, \(20, 80\)"):
+        trimatte.estimate_alpha(image, trimap, mask=np.zeros((20, 80), np.uint8))

@@ -45,6 +45,12 @@ def test_without_matting_the_edges_of_a_small_mask_follow_the_image() -> None:
     np.testing.assert_array_equal(result.mask, trimatte.resize(MASK[::3, ::3], MASK.shape))
 
 
+@pytest.mark.parametrize(("option", "value"), [("radius", 5), ("quality", "fast")])
+def test_without_matting_options_of_matting_are_refused(option: str, value: Any) -> None:
+    with pytest.raises(trimatte.ArgumentError, match=f"Remover: {option} must .* matting is False"):
+        Remover(model=None, matting=False, **{option: value})
+
+
 def test_without_matting_a_large_mask_is_reduced() -> None:
     large = trimatte.resize(MASK, (180, 240))
     result = Remover(model=None, matting=False)(DRAWN.image, mask=large)

@@ -7,6 +7,7 @@ message; here anything array-like becomes an array whose rows it can read: NumPy
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard, TypeVar
@@ -49,6 +50,7 @@ TRIMAP_LIMITS: dict[str, tuple[float, float]] = {
     "uint16": (6656, 58879),
     "float32": (0.1, 0.9),
 }
+_SAME_SHAPE = 0.06  # of the logarithm of width by height: small masks have whole pixels
 _MOST_AT_ONCE = 4096
 _MOST_LABEL = 3  # Oxford-IIIT Pet's trimaps have 1, 2 and 3
 DESPILL_METHODS = {"average": 0, "double-average": 1, "max-limit": 2}
@@ -176,6 +178,29 @@ def as_alpha(value: ArrayLike, operation: str, name: str, stream: Any = None) ->
     if array.dtype != np.bool_ or array.ndim != 2:
         return array
     return threshold(array.view(np.uint8), 0.5, 0.5, operation, stream)
+
+
+def check_proportions(mask: Array, pixels: Array, operation: str) -> None:
+    """Looks at a mask of another size than the image's: whether it is of its shape, or square, as
+    networks make them.
+
+    Raises ArgumentError: it lies on its side. Warns CutoutWarning: it is of another shape.
+    """
+    (height, width), (rows, columns) = mask.shape, pixels.shape[:2]
+    if 0 in (height, width, rows, columns) or height == width:
+        return
+    if abs(math.log(height * columns / (width * rows))) <= _SAME_SHAPE:
+        return
+    if abs(math.log(height * rows / (width * columns))) <= _SAME_SHAPE:
+        raise ArgumentError(
+            f"{operation}: mask must lie as the image does, {(rows, columns)}, got "
+            f"{(height, width)}; turn it by a quarter"
+        )
+    warn(
+        f"the mask has another shape, {(height, width)}, than the image, {(rows, columns)}: it is "
+        "stretched",
+        CutoutWarning,
+    )
 
 
 def as_trimap(value: ArrayLike, operation: str, name: str, stream: Any = None) -> Array:

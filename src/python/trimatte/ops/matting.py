@@ -22,6 +22,7 @@ from trimatte.arrays import (
     as_array,
     as_key_color,
     as_trimap,
+    check_proportions,
     choice,
     is_whole,
     key_channel,
@@ -128,7 +129,8 @@ def estimate_alpha(
         trimap: (H, W), uint8: 0 background, 128 unknown, 255 foreground (below 26 counts as
             background, above 229 as foreground); uint16 or float32 in [0, 1] likewise.
         mask: (h, w) of any size, stretched over the image: bool, uint8, uint16 or float32 in
-            [0, 1]; or None. For ``"closed-form"`` only; ``"exact"`` does without it.
+            [0, 1]; or None. For ``"closed-form"`` only; ``"exact"`` does without it. A mask on its
+            side is refused; one of another shape is stretched, with a `CutoutWarning`.
         method: ``"closed-form"``, ``"shared"``, ``"guided"``, or a `MattingSession`, which works
             on the host, wherever the arrays lie.
         quality: of ``"closed-form"``, without meaning to the others. ``"fast"``: one step a level.
@@ -151,6 +153,9 @@ def estimate_alpha(
     Raises:
         ArgumentError: an argument is not what is listed above, or a session returned something
             else than an alpha.
+
+    Warns:
+        CutoutWarning: the mask is neither square nor of the image's shape.
     """
     started = time.perf_counter()
     if progress is not None and not callable(progress):
@@ -207,10 +212,12 @@ def _count_unknown(alpha: Array, trimap: Array) -> int:
     return int(np.count_nonzero((marks >= low) & (marks <= high)))
 
 
-def _rough(mask: ArrayLike, stream: Any) -> Array | None:
+def _rough(mask: ArrayLike, pixels: Array, stream: Any) -> Array | None:
     """A mask as the solver reads it, no finer than a network's; None: there is nothing in it."""
     plane = as_alpha(mask, "estimate_alpha", "mask", stream)
     _core.check(plane, "estimate_alpha", "mask", color=False)
+    _core.check(pixels, "estimate_alpha", "image", color=True)
+    check_proportions(plane, pixels, "estimate_alpha")
     height, width = plane.shape
     if 0 in plane.shape:
         return None
@@ -231,9 +238,10 @@ def _closed_form_alpha(
     stream: Any,
     started: float,
 ) -> Array | tuple[Array, MattingInfo]:
-    rough = None if mask is None else _rough(mask, stream)
+    pixels = as_array(image, "estimate_alpha", "image", stream)
+    rough = None if mask is None else _rough(mask, pixels, stream)
     alpha, info = _core.estimate_alpha(
-        as_array(image, "estimate_alpha", "image", stream),
+        pixels,
         as_trimap(trimap, "estimate_alpha", "trimap", stream),
         rough,
         effort,

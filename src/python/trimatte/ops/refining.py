@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
@@ -11,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from trimatte import _core
-from trimatte.arrays import Array, ArrayLike, as_alpha, as_array, on_host
+from trimatte.arrays import Array, ArrayLike, as_alpha, as_array, check_proportions, on_host
 from trimatte.devices import DeviceArray
-from trimatte.errors import ArgumentError, CutoutWarning, warn
+from trimatte.errors import ArgumentError
 from trimatte.ops.edges import hold_mattes, sure_mattes
 from trimatte.ops.matting import estimate_alpha, estimate_foreground
 from trimatte.ops.resizing import resize
@@ -25,8 +24,6 @@ __all__ = ["Refined", "refine"]
 # cells are far, and as many of a network's own pixels where those are larger.
 _GRID = 320
 _FAR = 20.0
-
-_SAME_SHAPE = 0.06  # of the logarithm of width by height: small masks have whole pixels
 
 Radius = float | tuple[float, float]
 Stage = Callable[[str], AbstractContextManager[object]]  # what a stage runs within
@@ -108,29 +105,6 @@ def refine(
         )
         refined = solve(pixels, trimap, mask=rough, quality=quality, stream=stream)
     return _to_host(refined) if moves else refined
-
-
-def check_proportions(mask: Array, pixels: Array, operation: str) -> None:
-    """Looks at a mask of another size than the image's: whether it is of its shape, or square, as
-    networks make them.
-
-    Raises ArgumentError: it lies on its side. Warns CutoutWarning: it is of another shape.
-    """
-    (height, width), (rows, columns) = mask.shape, pixels.shape[:2]
-    if 0 in (height, width, rows, columns) or height == width:
-        return
-    if abs(math.log(height * columns / (width * rows))) <= _SAME_SHAPE:
-        return
-    if abs(math.log(height * rows / (width * columns))) <= _SAME_SHAPE:
-        raise ArgumentError(
-            f"{operation}: mask must lie as the image does, {(rows, columns)}, got "
-            f"{(height, width)}; turn it by a quarter"
-        )
-    warn(
-        f"the mask has another shape, {(height, width)}, than the image, {(rows, columns)}: it is "
-        "stretched",
-        CutoutWarning,
-    )
 
 
 def beside(array: Array, pixels: Array) -> Array:

@@ -22,6 +22,7 @@ from trimatte.arrays import (
     KeyColor,
     as_alpha,
     as_array,
+    check_proportions,
     is_on_gpu,
     on_host,
     refuse_labels,
@@ -36,7 +37,7 @@ from trimatte.io.sources import ImageSource, measurable
 from trimatte.ops.compositing import cutout, limit_alpha
 from trimatte.ops.edges import hold_mattes
 from trimatte.ops.matting import estimate_foreground
-from trimatte.ops.refining import Adjust, Refined, beside, check_proportions, solve, trimap_of_mask
+from trimatte.ops.refining import Adjust, Refined, beside, solve, trimap_of_mask
 from trimatte.ops.resizing import resize, upsample_mask
 from trimatte.ops.screen_guard import guard_of
 from trimatte.ops.screen_matting import Mattes, finish_alpha, screen_key, solve_before_screen

@@ -309,6 +309,16 @@ class Recipe:
             raise ArgumentError(
                 f"Remover: matting must be True or False, got {self.matting.solve!r:.80}"
             )
+        if not self.matting.solve and self.matting.radius is not None:
+            raise ArgumentError(
+                "Remover: radius must be None where matting is False, which solves no band, "
+                f"got {self.matting.radius!r:.80}"
+            )
+        if not self.matting.solve and self.matting.quality != "balanced":
+            raise ArgumentError(
+                "Remover: quality must be left out where matting is False, which solves nothing, "
+                f"got {self.matting.quality!r:.80}"
+            )
         pixels = np.zeros((3, 3, 3), np.uint8)
         _core.place(pixels, self.device, "Remover")
         mask = np.zeros((3, 3), np.uint8) if self.key is None else self.key.try_on(pixels)
