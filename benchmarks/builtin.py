@@ -20,12 +20,13 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from itertools import accumulate, islice
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
-from scipy import ndimage
+from scipy import ndimage, stats
 from trimatte.engines.train.metrics import Scores, mean_scores, score
 
 import trimatte
@@ -41,16 +42,23 @@ from benchmarks.measuring import (
 )
 from benchmarks.reporting import Bar, Program, Section
 from trimatte import engines
+from trimatte.cli.advice import UNSURE
 from trimatte.io.masks import read_mask
 from trimatte.io.reading import read_image
+from trimatte.ops.resizing import upsample_mask
 
 MOST_TURNS = 30
 NETWORK = (320, 320)
 FOUND = 0.8  # the least IoU of a mask that has found its subject
 LOST = 0.5  # below this it has found something else
+BAD, GOOD = 0.6, 0.9  # IoU of masks that a warning is wanted for, and is not
 
 GENERAL = ("weizmann", "icoseg-objects", "icoseg-people", "davis20", "pascal-s")
 PEOPLE_AND_CATS = ("hsd", "cat", "ccp")
+DRAWN = (*GENERAL, *PEOPLE_AND_CATS)
+"""Groups whose truth is a mask of hard edges."""
+TRUE_ALPHA = {"composites": "comp_*", "lemur": "lemur", "alphamatting.com": "am_*"}
+"""Groups whose truth is alpha, and their folders."""
 
 # The bars: of a set's mean IoU, and of the mean over the general ones; of the IoU that matting may
 # cost a mask; of the sum of absolute differences and the boundary error, beside the mask's; of
@@ -129,6 +137,15 @@ def files_of(data: Path, group: str) -> list[Path]:
     return sorted((data / "segmentation").glob(f"{group}_*.jpg"))
 
 
+def pictures_of(data: Path, group: str) -> Iterator[Picture]:
+    """Those of a group of `TRUE_ALPHA` or `DRAWN`."""
+    if group == "composites":
+        return composed(data)
+    if group in TRUE_ALPHA:
+        return matted(data, group, TRUE_ALPHA[group])
+    return segmented(data, group)
+
+
 def segmented(data: Path, group: str) -> Iterator[Picture]:
     """Those photographs with their masks: of hard edges, as exact as people draw them."""
     for path in files_of(data, group):
@@ -169,27 +186,82 @@ def missing(what: str, data: Path) -> str:
 
 @dataclass(frozen=True)
 class Judged:
-    """A picture's scores in a network's mask, and its IoU in the alpha that Remover makes of it."""
+    """A picture's scores in a network's mask, and in the alpha that Remover makes of it.
+
+    mask_offset, alpha_offset: see `offset`. unsure: `Result.unsure`. pixels: of the image.
+    """
 
     group: str
     name: str
     mask: Scores
-    matted: float
+    alpha: Scores
+    mask_offset: float
+    alpha_offset: float
+    unsure: float
+    pixels: int
+
+    @property
+    def sad_share(self) -> float:
+        """What matting leaves of the sum of absolute differences."""
+        return self.alpha.error / self.mask.error
 
 
 def judged(each: Picture, remover: trimatte.Remover) -> Judged:
     result = remover(each.image)
     assert result.mask is not None
-    matted = score(result.alpha, each.truth).iou
-    return Judged(each.group, each.name, score(as_unit(result.mask), each.truth), matted)
+    assert result.unsure is not None
+    mask = as_unit(result.mask)
+    return Judged(
+        each.group,
+        each.name,
+        score(mask, each.truth),
+        score(result.alpha, each.truth),
+        offset(mask > 0.5, each.truth > 127),
+        offset(result.alpha > 0.5, each.truth > 127),
+        result.unsure,
+        each.truth.size,
+    )
 
 
-def networks(options: argparse.Namespace) -> dict[str, trimatte.Remover]:
-    """The network that is measured, and U²-NetP where its weights are at hand."""
-    removers = {"ours": trimatte.Remover(model=options.model)}
-    if options.peer.is_file():
-        removers["U²-NetP"] = trimatte.Remover(model=str(options.peer), card="u2netp")
-    return removers
+class Findings:
+    """What the networks make of the pictures, each found once for all sections.
+
+    Args:
+        data: the folder of the pictures.
+        model: the network that is measured.
+        peer: U²-NetP's weights; without the file, it is not measured.
+        most: pictures of each group.
+    """
+
+    def __init__(self, data: Path, model: str, peer: Path, most: int | None) -> None:
+        self._data, self._most = data, most
+        self._removers = {"ours": trimatte.Remover(model=model)}
+        if peer.is_file():
+            self._removers["U²-NetP"] = trimatte.Remover(model=str(peer), card="u2netp")
+        self._found: dict[tuple[str, str], list[Judged]] = {}
+
+    @property
+    def networks(self) -> list[str]:
+        return list(self._removers)
+
+    def pictures(self, group: str) -> list[Picture]:
+        return list(islice(pictures_of(self._data, group), self._most))
+
+    def of(self, network: str, group: str) -> list[Judged]:
+        if (network, group) not in self._found:
+            remover = self._removers[network]
+            some = [judged(each, remover) for each in self.pictures(group)]
+            self._found[network, group] = some
+        return self._found[network, group]
+
+
+def findings(effort: Effort, options: argparse.Namespace) -> Findings:
+    return _findings(options.data, options.model, options.peer, effort.most)
+
+
+@cache
+def _findings(data: Path, model: str, peer: Path, most: int | None) -> Findings:
+    return Findings(data, model, peer, most)
 
 
 def masks(effort: Effort, options: argparse.Namespace) -> Section:
@@ -202,39 +274,39 @@ def masks(effort: Effort, options: argparse.Namespace) -> Section:
             *("matted", "U²-NetP, matted", f"IoU below {LOST}", "least IoU"),
         ),
     )
-    removers = networks(options)
-    if len(removers) == 1:
+    made = findings(effort, options)
+    if len(made.networks) == 1:
         section.left_out.append(f"U²-NetP: no weights in {options.peer}; --peer can name them")
-    rembg = rembg_masks(options) if len(removers) > 1 else None
+    rembg = rembg_masks(options) if len(made.networks) > 1 else None
     if rembg is None:
         section.left_out.append("rembg: not installed, or without U²-NetP's weights")
     general = []
-    for group in (*GENERAL, *PEOPLE_AND_CATS):
-        pictures = list(islice(segmented(options.data, group), effort.most))
-        if not pictures:
+    for group in DRAWN:
+        found = {name: made.of(name, group) for name in made.networks}
+        count = len(found["ours"])
+        if not count:
             section.left_out.append(missing(group, options.data))
             continue
-        found = {
-            name: [judged(each, remover) for each in pictures] for name, remover in removers.items()
-        }
-        for name, some in found.items():
-            section.details += [
-                {"network": name, "group": group, "name": each.name, "matted": each.matted}
-                | each.mask._asdict()
-                for each in some
-            ]
+        section.details += [
+            {"network": name, **asdict(each)} for name, some in found.items() for each in some
+        ]
         means = {
-            name: (mean_scores([each.mask for each in some]).iou, fmean_of_matted(some))
+            name: tuple(
+                mean_scores([getattr(each, plane) for each in some]).iou
+                for plane in ("mask", "alpha")
+            )
             for name, some in found.items()
         }
         theirs = None
         if rembg is not None:
-            theirs = statistics.fmean(score(rembg(each), each.truth).iou for each in pictures)
+            theirs = statistics.fmean(
+                score(rembg(each), each.truth).iou for each in made.pictures(group)
+            )
         overlaps = [each.mask.iou for each in found["ours"]]
         peer = means.get("U²-NetP", (None, None))
         section.rows.append(
             (
-                *(group, len(pictures), means["ours"][0], peer[0], theirs, means["ours"][1]),
+                *(group, count, means["ours"][0], peer[0], theirs, means["ours"][1]),
                 *(peer[1], sum(bool(overlap < LOST) for overlap in overlaps), min(overlaps)),
             )
         )
@@ -256,10 +328,6 @@ def masks(effort: Effort, options: argparse.Namespace) -> Section:
     size = engines.fetch(engines.find_card(options.model)).stat().st_size
     section.bars.append(Bar("bytes of the file", size, MOST_BYTES))
     return section
-
-
-def fmean_of_matted(some: list[Judged]) -> float:
-    return statistics.fmean(each.matted for each in some)
 
 
 def rembg_masks(options: argparse.Namespace) -> Callable[[Picture], Array] | None:
@@ -329,24 +397,9 @@ def published(
 # ------------------------------------------------------------------------------------------- edges
 
 
-@dataclass(frozen=True)
-class Edges:
-    """How well an alpha knows a true edge.
-
-    error: mean difference within 1 % of the width (at least 2 pixels) of it, on either side.
-    offset: the distance from it to where alpha passes one half, the median along it, in thousandths
-    of the image's width; infinite where alpha passes it nowhere.
-    """
-
-    error: float
-    offset: float
-
-
-def edges_of(alpha: Array, truth: Array) -> Edges:
-    return Edges(score(alpha, truth).edge_error, offset(alpha > 0.5, truth > 127))
-
-
 def offset(found: Array, true: Array) -> float:
+    """How far a mask's edge is from the true one: the median along the true one, in thousandths of
+    the image's width; infinite where there is none."""
     edge, other = contour(true), contour(found)
     if not edge.any() or not other.any():
         return np.inf if edge.any() else 0.0
@@ -359,59 +412,23 @@ def contour(half: Array) -> Array:
     return np.asarray(half & ~ndimage.binary_erosion(half, border_value=1))
 
 
-@dataclass(frozen=True)
-class Refinement:
-    """A picture's edges in the network's mask and in the alpha made of it. iou: of the mask."""
-
-    group: str
-    name: str
-    iou: float
-    before: Edges
-    after: Edges
-    mean_error_before: float
-    mean_error_after: float
-    sad_before: float
-    sad_after: float
-
-
-def refinement(each: Picture, remover: trimatte.Remover) -> Refinement:
-    result = remover(each.image)
-    assert result.mask is not None
-    mask = as_unit(result.mask)
-    before, after = score(mask, each.truth), score(result.alpha, each.truth)
-    return Refinement(
-        each.group,
-        each.name,
-        before.iou,
-        edges_of(mask, each.truth),
-        edges_of(result.alpha, each.truth),
-        before.error,
-        after.error,
-        before.error * each.truth.size / 1e3,
-        after.error * each.truth.size / 1e3,
+def edge_share(some: list[Judged]) -> float:
+    """What matting leaves of the boundary error."""
+    before, after = (
+        sum(getattr(each, plane).edge_error for each in some) for plane in ("mask", "alpha")
     )
+    return after / before
 
 
-def edge_share(some: list[Refinement]) -> float:
-    """What refinement leaves of the boundary error."""
-    return sum(each.after.error for each in some) / sum(each.before.error for each in some)
-
-
-def summary(group: str, images: str, some: list[Refinement]) -> tuple[str | float, ...]:
-    def of(value: Callable[[Refinement], float]) -> float:
-        return statistics.fmean(map(value, some))
-
+def summary(group: str, images: str, some: list[Judged]) -> tuple[str | float, ...]:
+    mask, alpha = (
+        mean_scores([getattr(each, plane) for each in some]) for plane in ("mask", "alpha")
+    )
     return (
-        group,
-        images,
-        len(some),
-        of(lambda each: each.before.error),
-        of(lambda each: each.after.error),
-        edge_share(some),
-        statistics.median(each.before.offset for each in some),
-        statistics.median(each.after.offset for each in some),
-        of(lambda each: each.mean_error_before),
-        of(lambda each: each.mean_error_after),
+        *(group, images, len(some), mask.edge_error, alpha.edge_error, edge_share(some)),
+        statistics.median(each.mask_offset for each in some),
+        statistics.median(each.alpha_offset for each in some),
+        *(mask.error, alpha.error),
     )
 
 
@@ -424,55 +441,133 @@ def edges(effort: Effort, options: argparse.Namespace) -> Section:
             *("offset, mask", "offset, alpha", "mean error, mask", "mean error, alpha"),
         ),
     )
-    data = options.data
-    true = {
-        "composites": composed(data),
-        "lemur": matted(data, "lemur", "lemur"),
-        "alphamatting.com": matted(data, "alphamatting.com", "am_*"),
-    }
-    drawn = {group: segmented(data, group) for group in (*GENERAL, *PEOPLE_AND_CATS)}
-    everything = {
-        group: list(islice(pictures, effort.most)) for group, pictures in (true | drawn).items()
-    }
-    section.left_out += [missing(group, data) for group, some in everything.items() if not some]
-    for network, remover in networks(options).items():
-        refined = {
-            group: [refinement(each, remover) for each in pictures]
-            for group, pictures in everything.items()
-            if pictures
-        }
+    made = findings(effort, options)
+    for network in made.networks:
+        refined = {group: made.of(network, group) for group in (*TRUE_ALPHA, *DRAWN)}
         for group, some in refined.items():
-            section.details += [{"network": network, **asdict(each)} for each in some]
+            if not some:
+                section.left_out += [missing(group, options.data)] * (network == "ours")
+                continue
             section.rows.append(summary(f"{group}, {network}", "all", some))
-            found = [each for each in some if each.iou >= FOUND]
+            found = [each for each in some if each.mask.iou >= FOUND]
             if found:
                 section.rows.append(summary(f"{group}, {network}", "found", found))
-            if group in drawn:
+            if group not in TRUE_ALPHA:
                 what = f"boundary error, of the mask's, {group}, {network}"
                 section.bars.append(Bar(what, edge_share(some), DRAWN_EDGE_SHARE))
-        if "composites" in refined:
+        if refined["composites"]:
             what = f"boundary error, of the mask's, composites, {network}"
             section.bars.append(Bar(what, edge_share(refined["composites"]), EDGE_SHARE))
-        section.bars += sad_bars(
-            network, [each for group in true for each in refined.get(group, [])]
-        )
+        section.bars += sad_bars(network, [each for group in TRUE_ALPHA for each in refined[group]])
     return section
 
 
-def sad_bars(network: str, some: list[Refinement]) -> list[Bar]:
+def sad_bars(network: str, some: list[Judged]) -> list[Bar]:
     """Sums of absolute differences from true alpha, beside the mask's: of all, and the worst."""
     if not some:
         return []
-    whole = sum(each.sad_after for each in some) / sum(each.sad_before for each in some)
-    worst = max(some, key=lambda each: each.sad_after / each.sad_before)
+    before, after = (
+        sum(getattr(each, plane).error * each.pixels for each in some)
+        for plane in ("mask", "alpha")
+    )
+    worst = max(some, key=lambda each: each.sad_share)
     return [
-        Bar(f"sum of absolute differences, of the mask's, {network}", whole, 1.0),
-        Bar(
-            f"the same of the worst image, {worst.name}, {network}",
-            worst.sad_after / worst.sad_before,
-            WORST_SAD,
-        ),
+        Bar(f"sum of absolute differences, of the mask's, {network}", after / before, 1.0),
+        Bar(f"the same of the worst image, {worst.name}, {network}", worst.sad_share, WORST_SAD),
     ]
+
+
+# ------------------------------------------------------------------------------------------ unsure
+
+
+def unsure(effort: Effort, options: argparse.Namespace) -> Section:
+    """Whether `Result.unsure` tells which masks are bad, from the limit of the command line on."""
+    section = Section(
+        f"Result.unsure, and how good the masks are; {UNSURE:g} is where the command line says so",
+        (
+            *("network", "group", "images", "rank correlation with IoU"),
+            *(f"IoU below {BAD}", "of them told", f"IoU from {GOOD} on", "of them told, wrongly"),
+        ),
+    )
+    made = findings(effort, options)
+    for network in made.networks:
+        by_group = {group: made.of(network, group) for group in DRAWN}
+        everything = [each for some in by_group.values() for each in some]
+        for group, some in (*by_group.items(), ("all", everything)):
+            if some:
+                section.rows.append((network, group, *told(some)))
+    section.left_out += [
+        missing(group, options.data) for group in DRAWN if not made.of("ours", group)
+    ]
+    return section
+
+
+def told(some: list[Judged]) -> tuple[float | None, ...]:
+    overlaps, shares = [each.mask.iou for each in some], [each.unsure for each in some]
+    row: list[float | None] = [len(some)]
+    row.append(float(stats.spearmanr(overlaps, shares)[0]) if len(set(shares)) > 1 else None)
+    for is_one in (lambda overlap: overlap < BAD, lambda overlap: overlap >= GOOD):
+        these = [each.unsure > UNSURE for each in some if is_one(each.mask.iou)]
+        row += [len(these), sum(these) / len(these) if these else None]
+    return tuple(row)
+
+
+# -------------------------------------------------------------------------------------- mask alone
+
+
+def mask_alone(effort: Effort, options: argparse.Namespace) -> Section:
+    """Edges of a small mask carried along the image's, beside a plain Lanczos resize."""
+    section = Section(
+        "Masks without matting: sum of absolute differences from true alpha, in thousands, and "
+        "error of gradient, means over the images",
+        (
+            *("masks", "images", "SAD, Lanczos", "SAD, along edges"),
+            *("gradient, Lanczos", "gradient, along edges"),
+        ),
+    )
+    pictures = [each for group in TRUE_ALPHA for each in findings(effort, options).pictures(group)]
+    if not pictures:
+        section.left_out.append(missing("images with alpha", options.data))
+        return section
+    kinds: dict[str, Callable[[Picture], Array]] = {
+        f"of {Path(options.model).stem}": network_masks(options.model),
+        "of true alpha": lambda each: small(each.truth),
+        "of true alpha, blurred by 1.2 cells": lambda each: ndimage.gaussian_filter(
+            small(each.truth), 1.2
+        ),
+    }
+    if options.peer.is_file():
+        kinds["of U²-NetP"] = network_masks(str(options.peer), card="u2netp")
+    for kind, mask_of in kinds.items():
+        errors = np.array([carried(each, mask_of(each)) for each in pictures])
+        section.rows.append((kind, len(pictures), *errors.mean(axis=0).tolist()))
+    return section
+
+
+def network_masks(model: str, **options: str) -> Callable[[Picture], Array]:
+    """A network's own prediction, not resized to the image."""
+    segmenter = trimatte.Segmenter(model, **options)
+    return lambda each: as_unit(segmenter(trimatte.resize(each.image, NETWORK)))
+
+
+def small(truth: Array) -> Array:
+    return np.asarray(trimatte.resize(as_unit(truth), NETWORK, filter="box"))
+
+
+def carried(each: Picture, mask: Array) -> tuple[float, ...]:
+    """Both errors of both ways to carry a mask to an image."""
+    truth = as_unit(each.truth)
+    ways = (
+        trimatte.resize(mask, truth.shape).clip(0, 1),
+        upsample_mask(each.image, mask),
+    )
+    sums = [float(np.abs(way - truth).sum() / 1e3) for way in ways]
+    slope = alphamatting.gradient_magnitude(truth.astype(np.float64))
+    gradients = [
+        float(np.sum((alphamatting.gradient_magnitude(way.astype(np.float64)) - slope) ** 2) / 1e3)
+        for way in ways
+    ]
+    return (*sums, *gradients)
 
 
 # ------------------------------------------------------------------------------------------ routes
@@ -486,7 +581,7 @@ def routes(effort: Effort, options: argparse.Namespace) -> Section:
     )
     data = options.data
     screens = screen_search.judged(islice(screens_of(data), effort.most))
-    groups = (*GENERAL, *PEOPLE_AND_CATS)
+    groups = DRAWN
     files = (path for group in groups for path in islice(files_of(data, group), effort.most))
     photographs = screen_search.judged(files)
     for name, some, nearest in (("screens", screens, 0), ("photographs", photographs, -1)):
@@ -638,6 +733,8 @@ SECTIONS: dict[str, Callable[[Effort, argparse.Namespace], Section]] = {
     "masks": masks,
     "peers": peers,
     "edges": edges,
+    "unsure": unsure,
+    "mask-alone": mask_alone,
     "routes": routes,
     "speed": speed,
     "sheet": sheet,
@@ -658,6 +755,6 @@ PROGRAM = Program(
 
 
 if __name__ == "__main__":
-    for told in (trimatte.CutoutWarning, trimatte.TrimapWarning):
-        warnings.simplefilter("ignore", told)  # a mask of nothing, or of no edge, is judged too
+    for category in (trimatte.CutoutWarning, trimatte.TrimapWarning):
+        warnings.simplefilter("ignore", category)  # a mask of nothing, or of no edge, is judged too
     sys.exit(PROGRAM.run())

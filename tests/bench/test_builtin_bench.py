@@ -14,6 +14,8 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("scipy")
 
+from trimatte.engines.train.metrics import Scores
+
 from benchmarks import builtin
 from tests.helpers.benchmarks import run_benchmark
 from trimatte import engines
@@ -27,7 +29,7 @@ std = [0.229, 0.224, 0.225]
 """
 
 
-DRAWN = [*builtin.GENERAL, *builtin.PEOPLE_AND_CATS]
+DRAWN = list(builtin.DRAWN)
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +95,17 @@ def test_every_section_measures(data: Path, model: Path, tmp_path: Path) -> None
     assert [row[2] for row in sections["peers"]["rows"]] == ["seeded", "u2netp", "seeded"]
     agreement = {row[2]: row[4] for row in sections["peers"]["rows"]}
     assert agreement["u2netp"] == 1
-    judged = {each["group"]: each for each in sections["edges"]["details"]}
-    assert list(judged) == ["composites", "lemur", "alphamatting.com", *DRAWN]
+    groups = ["composites", "lemur", "alphamatting.com", *DRAWN]
+    assert [row[0] for row in sections["edges"]["rows"] if row[1] == "all"] == [
+        f"{group}, {network}" for network in ("ours", "U²-NetP") for group in groups
+    ]
+    assert [row[:3] for row in sections["unsure"]["rows"]] == [
+        [network, group, 1 if group != "all" else len(DRAWN)]
+        for network in ("ours", "U²-NetP")
+        for group in (*DRAWN, "all")
+    ]
+    lanczos, along_edges = sections["mask-alone"]["rows"][1][2:4]  # of true alpha
+    assert along_edges < lanczos
     assert [row[:3] for row in sections["routes"]["rows"]] == [
         ["screens", 1, 1],
         ["photographs", len(DRAWN), len(DRAWN)],  # which are the screen here
@@ -133,13 +144,26 @@ def test_how_far_an_edge_is_off() -> None:
     assert builtin.offset(true | square(900, 950), true) == 0
 
 
-def test_what_refinement_leaves_is_weighed_by_the_error() -> None:
-    def refinement(before: float, after: float) -> builtin.Refinement:
-        edges = (builtin.Edges(error, 0.0) for error in (before, after))
-        return builtin.Refinement("", "", 1.0, *edges, 0.0, 0.0, 0.0, 0.0)
+def judged(
+    mask: tuple[float, float] = (1, 0), alpha: tuple[float, float] = (1, 0), unsure: float = 0
+) -> builtin.Judged:
+    """mask, alpha: IoU and boundary error."""
+    scores = (Scores(iou, 0, 0, edge) for iou, edge in (mask, alpha))
+    return builtin.Judged("", "", *scores, 0, 0, unsure, 100)
 
-    some = [refinement(0.3, 0.1), refinement(0.1, 0.1)]
+
+def test_what_matting_leaves_is_weighed_by_the_error() -> None:
+    some = [judged((1, 0.3), (1, 0.1)), judged((1, 0.1), (1, 0.1))]
     assert builtin.edge_share(some) == pytest.approx(0.5)
+
+
+def test_how_often_bad_masks_are_told() -> None:
+    figures = [(0.3, 0.9), (0.5, 0.2), (0.7, 0.3), (0.9, 0.4), (0.95, 0.1), (1.0, 0.0)]
+    told = builtin.told([judged((iou, 0), unsure=unsure) for iou, unsure in figures])
+    assert told[0] == 6
+    assert told[1] == pytest.approx(-0.7714, abs=1e-4)
+    assert told[2:] == (2, 0.5, 3, pytest.approx(1 / 3))
+    assert builtin.told([judged()]) == (1, None, 0, None, 1, 0)
 
 
 def test_the_sheet_stays_small() -> None:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from trimatte import engines
 
-__all__ = ["advice"]
+__all__ = ["UNSURE", "advice"]
 
 _LARGER = "u2net"
-_MUCH = 0.33  # of a subject: docs/stages/segment.md says how often that is right
+UNSURE = 0.33  # of a subject: docs/stages/segment.md says how often that is right
 
 
 def advice(unsure: Sequence[float], network: engines.Card | None, *, several: bool) -> str | None:
@@ -17,7 +17,7 @@ def advice(unsure: Sequence[float], network: engines.Card | None, *, several: bo
     is, or the network is no smaller. unsure: `Result.unsure` of each image; several: there are
     others."""
     larger = engines.find_card(_LARGER)
-    much = [share for share in unsure if share > _MUCH]
+    much = [share for share in unsure if share > UNSURE]
     size = None if network is None else network.size
     # Half as large at most: others are of its own kind. Of a file of one's own it is not known.
     if not much or size is None or larger.size is None or 2 * size > larger.size:
