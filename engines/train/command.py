@@ -16,7 +16,7 @@ from trimatte.errors import ArgumentError
 from trimatte.optional import require
 
 from ..networks import NETWORKS, Network
-from ..weights.cards import find_card
+from ..weights.cards import cards, find_card
 from ..weights.checkpoints import read_checkpoint
 from ..weights.fetch import fetch
 from .augmentation import Source, examples_of
@@ -26,6 +26,7 @@ from .progress import follow
 from .readers import read, read_photographs
 from .recipe import Recipe, read_recipe
 from .sets import load, source_of
+from .starting import unfolded, with_norms
 from .teacher import KeptMattes, Teacher, taught
 from .widening import start_weights
 
@@ -76,7 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_plan(parser)
     parser.add_argument(
-        "--weights", type=Path, help="a checkpoint to begin with, of the network or a narrower one"
+        "--weights",
+        metavar="NAME|FILE",
+        help="a checkpoint to begin with, of the network or a narrower one; or a model or an ONNX "
+        "file of the network",
     )
     parser.add_argument("--threads", type=int, help="of the CPU (default: PyTorch's choice)")
     parser.add_argument(
@@ -206,12 +210,13 @@ def _by_options(options: argparse.Namespace) -> _Work:
     print(f"{len(subjects)} pictures to train on, {len(held_out)} held out", flush=True)
     network = NETWORKS[options.network or _NETWORK]
     plan = _changed(Plan(tuple(map(Phase.parse, _PHASES.split()))), options)
+    source = examples_of(subjects, subjects + others)
     return _Work(
         network,
         plan,
-        examples_of(subjects, subjects + others),
+        source,
         "pictures",
-        _weights(network, options.weights, plan.seed),
+        _weights(network, options.weights, plan, source),
         held_out,
     )
 
@@ -235,7 +240,7 @@ def _by_recipe(options: argparse.Namespace) -> _Work:
         plan,
         mixture,
         f"shares {shares}; pictures {counts}",
-        _weights(network, start, plan.seed),
+        _weights(network, start, plan, mixture),
         loaded.held_out,
         _hints(recipe, root, options) if plan.hints else None,
     )
@@ -294,8 +299,7 @@ def _hints(
             f"and {card.name} is {card.architecture}"
         )
     network = NETWORKS[card.architecture]
-    hints = importlib.import_module(".hints", __package__)
-    return network, hints.unfolded(network, fetch(card))
+    return network, unfolded(network, fetch(card))
 
 
 def _teacher(recipe: Recipe, root: Path, options: argparse.Namespace) -> str:
@@ -305,5 +309,15 @@ def _teacher(recipe: Recipe, root: Path, options: argparse.Namespace) -> str:
     return str(root / recipe.teacher)
 
 
-def _weights(network: Network, file: Path | None, seed: int) -> Tensors | None:
-    return start_weights(network, read_checkpoint(file), seed) if file else None
+def _weights(
+    network: Network, start: str | Path | None, plan: Plan, source: Source
+) -> Tensors | None:
+    """Of a checkpoint, or of an ONNX file, a model's own among them."""
+    if start is None:
+        return None
+    name = str(start)
+    if not name.endswith(".onnx") and name not in cards():
+        return start_weights(network, read_checkpoint(name), plan.seed)
+    file = Path(name) if name.endswith(".onnx") else fetch(find_card(name))
+    trainer = importlib.import_module(".trainer", __package__)
+    return with_norms(network, unfolded(network, file), trainer.first_images(source, plan))

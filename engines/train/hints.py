@@ -10,20 +10,16 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from trimatte.errors import EngineError
-from trimatte.optional import require
 
 from ..networks import Network
-from ..networks.layers import BATCH_NORM_EPSILON
 from ..networks.torch_module import TorchLayers
 
-__all__ = ["Hints", "unfolded"]
+__all__ = ["Followed", "Hints"]
 
 torch: Any = importlib.import_module("torch")
 
@@ -95,37 +91,6 @@ class Followed:
         if not self._errors:
             raise EngineError("no stage of the network has the width of the teacher's")
         return torch.stack(self._errors).mean()
-
-
-def unfolded(network: Network, path: str | Path) -> dict[str, npt.NDArray[np.float32]]:
-    """Weights of a network out of an ONNX file in which batch norms are folded into convolutions.
-
-    Args:
-        network: whose layers the file holds, in their order.
-        path: of the file.
-
-    Raises:
-        EngineError: the file has other layers, or onnx is not installed.
-    """
-    onnx = require("onnx", extra="export", purpose="hints of a teacher")
-    graph = onnx.load(str(path)).graph
-    tensors = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
-    folded = [
-        tensors[name] for node in graph.node if node.op_type == "Conv" for name in node.input[1:]
-    ]
-    weights, left = network.seeded(0), iter(folded)
-    try:
-        for parameter in network.parameters:
-            part = parameter.name.rpartition(".")[2]
-            if ".bn_" not in parameter.name:
-                weights[parameter.name] = next(left)
-            elif part == "running_var":  # the norm does nothing
-                weights[parameter.name].fill(1 - BATCH_NORM_EPSILON)
-    except StopIteration:
-        raise EngineError(f"{path} has fewer layers than {network.name}") from None
-    if next(left, None) is not None:
-        raise EngineError(f"{path} has more layers than {network.name}")
-    return network.load(weights)
 
 
 def _error(x: Any, hint: Any) -> Any:

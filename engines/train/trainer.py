@@ -24,7 +24,7 @@ from .mixed_precision import MixedLayers
 from .pictures import Picture
 from .plan import Phase, Plan
 
-__all__ = ["MEAN", "STD", "Examples", "Trainer", "move_average"]
+__all__ = ["MEAN", "STD", "Examples", "Trainer", "first_images", "move_average"]
 
 torch: Any = importlib.import_module("torch")
 data: Any = importlib.import_module("torch.utils.data")
@@ -250,6 +250,12 @@ class Trainer:
         unfinished = self.folder / f".{name}"
         torch.save(state, unfinished)
         unfinished.replace(self.folder / name)
+
+
+def first_images(source: Source, plan: Plan, steps: int = 6) -> Iterator[Any]:
+    """The images of the first steps of a training, (N, 3, S, S) as a network is fed."""
+    examples = Examples(source, plan.seed)
+    return (_normalised(examples[step, plan.phases[0]][0]) for step in range(steps))
 
 
 def move_average(average: Any, model: Any, kept: float) -> None:

@@ -15,7 +15,7 @@ import trimatte
 torch: Any = pytest.importorskip("torch")
 from trimatte.engines.networks.torch_module import TorchLayers  # noqa: E402
 from trimatte.engines.train.augmentation import Example  # noqa: E402
-from trimatte.engines.train.hints import Followed, Hints, unfolded  # noqa: E402
+from trimatte.engines.train.hints import Followed, Hints  # noqa: E402
 from trimatte.engines.train.plan import Phase, Plan  # noqa: E402
 from trimatte.engines.train.scenes import Random  # noqa: E402
 from trimatte.engines.train.trainer import Trainer  # noqa: E402
@@ -102,20 +102,3 @@ def test_a_training_follows_hints(tmp_path: Path) -> None:
     assert np.mean(losses[9:12]) < 0.8 * losses[0]
     with pytest.raises(trimatte.ArgumentError, match="the plan wants hints, and no network gives"):
         Trainer(PUPIL, plan, source, tmp_path / "other")
-
-
-def test_weights_out_of_a_file_with_folded_norms(tmp_path: Path, image: Any) -> None:
-    onnx: Any = pytest.importorskip("onnx")
-    weights = TEACHER.seeded(4)
-    rng = np.random.default_rng(0)
-    for tensor in weights.values():
-        if tensor.ndim == 1:
-            tensor += np.abs(rng.normal(0, 0.2, tensor.shape)).astype(np.float32)
-    onnx.save(TEACHER.to_onnx(weights, outputs="all"), tmp_path / "teacher.onnx")
-    read = unfolded(TEACHER, tmp_path / "teacher.onnx")
-    before, after = (TEACHER.to_torch(each)(image) for each in (weights, read))
-    for ours, theirs in zip(before, after, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
-    for network, what in ((NETWORKS["modnet"], "fewer"), (of_widths(3, 4, 5), "of")):
-        with pytest.raises(trimatte.EngineError, match=what):
-            unfolded(network, tmp_path / "teacher.onnx")

@@ -28,8 +28,11 @@ from trimatte.engines.train.composites import Composites, Subjects, trimmed  # n
 from trimatte.engines.train.mixture import Mixture, Part  # noqa: E402
 from trimatte.engines.train.pictures import Picture  # noqa: E402
 from trimatte.engines.train.recipe import Recipe, read_recipe  # noqa: E402
+from trimatte.engines.train.starting import unfolded  # noqa: E402
 from trimatte.engines.train.teacher import KeptMattes  # noqa: E402
 from trimatte.engines.train.widening import start_weights  # noqa: E402
+from trimatte.engines.weights.cards import find_card  # noqa: E402
+from trimatte.engines.weights.fetch import fetch  # noqa: E402
 
 SEEDS = range(8)
 
@@ -606,3 +609,24 @@ def test_training_begins_with_weights_of_fewer_channels(
         one.seeded(0)["stage1.rebnconvin.conv_s1.weight"],
         atol=1e-6,
     )
+
+
+@pytest.mark.parametrize("given", ["a file", "a model"])
+def test_training_begins_with_a_network_that_is_in_use(
+    command: Callable[..., Path], tmp_path: Path, given: str
+) -> None:
+    onnx: Any = pytest.importorskip("onnx")
+    start = "u2net-lite"
+    if given == "a file":
+        start = str(tmp_path / "mine.onnx")
+        network = NETWORKS["u2net-lite"]
+        onnx.save(network.to_onnx(network.seeded(3)), start)
+    run = command(
+        "run", "--network", "u2net-lite", "--weights", start, "--steps", "1", "--rate", "1e-9"
+    )
+    begun = unfolded(
+        NETWORKS["u2net-lite"], start if given == "a file" else fetch(find_card(start))
+    )
+    best = read_checkpoint(run / "best.pt")
+    name = "stage3.rebnconvin.conv_s1.weight"
+    np.testing.assert_allclose(best[name], begun[name], atol=1e-6)
