@@ -23,6 +23,7 @@ from trimatte.imageio import encode_png, read_frames, read_image
 from trimatte.io import frames as io_frames
 from trimatte.io import kinds
 from trimatte.ops.cropping import crop_box
+from trimatte.pipeline import routes
 
 COUNT = 3
 SECONDS = [0.1, 0.2, 0.3]
@@ -63,6 +64,34 @@ def test_every_frame_is_cut_out(run: Run, animation: Path, suffix: str, tmp_path
         wanted = np.where(alpha >= 128, 255, 0) if suffix == "gif" else alpha
         np.testing.assert_array_equal(got.pixels[:, :, 3], wanted)
         assert got.seconds == pytest.approx(SECONDS[number])
+
+
+def test_shots_of_an_animation_are_cut_out_alike(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the first frame of each: a screen that is nearly hidden is no other shot."""
+    scene = np.full((160, 200, 3), 120, np.uint8)
+    column = np.indices((160, 200))[1, ..., None]
+    screens = [np.where(column < edge, scene, np.uint8(GREEN)) for edge in (60, 70, 80)]
+    path = tmp_path / "moving.webp"
+    frames = [Image.fromarray(each) for each in (*screens, scene, scene + np.uint8(9))]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=100, lossless=True)
+    chosen: list[str] = []
+
+    def watched(samples: Any) -> Any:
+        made = routes.find_screen(samples)
+        chosen.append("key" if made is not None and made.certain else "network")
+        return choose(samples)
+
+    choose = routes.choose
+    monkeypatch.setattr(routes, "choose", watched)
+    monkeypatch.setattr("trimatte.pipeline.remover.choose", None)
+    code, out, err = run("remove", path, "-o", tmp_path / "out.webp", "--json")
+    assert code in (0, 3), err
+    line = json.loads(out)
+    assert line["route"]["kind"] == "key+network"
+    assert line["frames"] == 5
+    assert chosen == ["key", "network"]
 
 
 def test_what_is_left_out_is_said(run: Run, animation: Path, tmp_path: Path) -> None:

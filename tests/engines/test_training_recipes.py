@@ -144,7 +144,7 @@ def test_the_recipe_of_the_built_in_network() -> None:
     assert recipe.composition is not None
     shares = [one.share for one in recipe.sets.values()]
     assert sum(shares) + recipe.composition.share == pytest.approx(1)
-    assert [phase.size for phase in recipe.plan.phases] == [192, 256, 320]
+    assert [phase.size for phase in recipe.plan.phases] == [256, 320]
     for one in recipe.sets.values():
         assert "commit" in one.source or "npm" in one.source
         assert one.clean or one.doubts

@@ -114,7 +114,7 @@ class AnimationWriter:
         seconds: list[float] = []
         shown: dict[int, NDArray[Any]] = {}  # frames in work, for a background made of them
 
-        def sources() -> Iterator[ImageSource]:
+        def sources() -> Iterator[NDArray[Any]]:
             for number, frame in enumerate(frames):
                 seconds.append(frame.seconds)
                 shown[number] = frame.pixels
@@ -131,7 +131,7 @@ class AnimationWriter:
             return _FrameMade(output, result.rgba[:, :, 3], result.trimap, written)
 
         made: list[_FrameMade] = []
-        stream = self._remover.stream(sources(), finish=finish, **self._beside)
+        stream = self._remover._stream_by_shots(sources(), finish=finish, **self._beside)
         with closing(stream) as results:  # type: ignore[type-var]
             for number, each in enumerate(results, 1):
                 if isinstance(each, Exception):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -131,7 +131,7 @@ class Frame:
 
 
 def load_given(
-    sources: dict[str, ImageSource | None], most_bytes: int | None, max_pixels: int | None
+    sources: Mapping[str, ImageSource | None], most_bytes: int | None, max_pixels: int | None
 ) -> Given:
     """Masks, mattes and trimaps as arrays, which can be taken again and again.
 

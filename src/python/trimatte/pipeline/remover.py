@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from trimatte.pipeline.gpu_streams import GpuStreams
 from trimatte.pipeline.models import release_models
 from trimatte.pipeline.options import Key, Matting, Network, Recipe, Resources
 from trimatte.pipeline.result import Result
-from trimatte.pipeline.routes import MASK, TRIMAP, Choice, asked_for, choose
+from trimatte.pipeline.routes import MASK, TRIMAP, Choice, Shots, asked_for, choose
 from trimatte.pipeline.scheduler import Job, Plan, Scheduler, Stages, in_order
 from trimatte.pipeline.segmenter import Classes, Model, Segmenter
 
@@ -47,6 +47,13 @@ Raises = Literal["raise"]
 Returns = Literal["return"]
 
 _NOTHING = Given()
+
+
+class _Chosen(NamedTuple):
+    """A frame, and how to cut it out; None: that is to be found out."""
+
+    pixels: Array
+    choice: Choice | None
 
 
 class Remover:
@@ -546,9 +553,10 @@ class Remover:
     def _stages(self, given: Given) -> Stages:
         """The stages of each of many images; given: what comes with every one."""
 
-        def read(image: ImageSource) -> Frame:
+        def read(image: ImageSource | _Chosen) -> Frame:
             stream = self._gpu_streams.next(self.recipe.device, "Remover")
-            return self._read(image, given=given, stream=stream)
+            image, choice = image if isinstance(image, _Chosen) else (image, None)
+            return self._read(image, given=given, stream=stream, choice=choice)
 
         return Stages(
             read,
@@ -596,6 +604,23 @@ class Remover:
         frame = self._read(image, choice=choice)
         return self._finish(frame, **options), frame.guarded
 
+    def _stream_by_shots(
+        self,
+        frames: Iterable[Array],
+        *,
+        finish: Callable[[Result], R],
+        **given: ImageSource,
+    ) -> Iterator[R | Exception]:
+        """`stream` of frames that follow each other, each cut out as its shot is. For
+        animations."""
+        self._check_open()
+        resources = self.resources
+        loaded = load_given(given, resources.max_memory, self.recipe.max_pixels)
+        looks = self.recipe.looks_for_screen and loaded.mask is None and loaded.trimap is None
+        shots = Shots()
+        images = (_Chosen(frame, shots(frame) if looks else None) for frame in frames)
+        return self._results(images, self._stages(loaded), resources, finish, True)
+
     def _finish(self, frame: Frame, **options: Any) -> Result:
         """What comes after reading one image alone."""
         limit = self.resources.max_memory
@@ -628,7 +653,7 @@ class Remover:
 
     def _results(
         self,
-        images: Iterable[ImageSource],
+        images: Iterable[ImageSource | _Chosen],
         stages: Stages,
         resources: Resources,
         finish: Callable[[Result], Any] | None,

@@ -5,12 +5,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from trimatte.arrays import Array
 from trimatte.ops.screen_guard import Guard
-from trimatte.ops.screen_search import Samples, find_screen
+from trimatte.ops.screen_search import Samples, find_screen, samples_of
 from trimatte.pipeline.options import Key, Recipe
 from trimatte.pipeline.segmenter import BUILT_IN_MODEL
 
-__all__ = ["MASK", "TRIMAP", "Choice", "Route", "asked_for", "choose"]
+__all__ = ["MASK", "TRIMAP", "Choice", "Route", "Shots", "asked_for", "choose", "same_shot"]
+
+_OTHER_SHOT = 0.1  # the mean difference of two frames of it, of full scale
 
 
 @dataclass(frozen=True)
@@ -77,3 +82,23 @@ def choose(samples: Samples) -> Choice:
     key = Key.chosen(seen.hue, None, None, None, None)
     route = Route("key+network", f"a {seen.hue} screen {seen.extent}")
     return Choice(key, True, route, guards=True)
+
+
+def same_shot(samples: Samples, before: Samples) -> bool:
+    """Whether a frame shows nearly what the one before showed, by `samples_of` both."""
+    return float(np.abs(samples - before).sum()) <= _OTHER_SHOT * samples.size
+
+
+class Shots:
+    """How frames that follow each other are cut out: all of a shot as its first one says."""
+
+    def __init__(self) -> None:
+        self._choice: Choice | None = None
+        self._before: Samples | None = None
+
+    def __call__(self, pixels: Array) -> Choice:
+        samples = samples_of(pixels)
+        if self._choice is None or self._before is None or not same_shot(samples, self._before):
+            self._choice = choose(samples)
+        self._before = samples
+        return self._choice

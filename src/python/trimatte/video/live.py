@@ -15,7 +15,7 @@ from trimatte.ops.screen_search import Samples, samples_of
 from trimatte.ops.screens import Screen
 from trimatte.pipeline.remover import Remover
 from trimatte.pipeline.result import Result
-from trimatte.pipeline.routes import Choice, choose
+from trimatte.pipeline.routes import Choice, choose, same_shot
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Steadier", "VideoRemover"]
 
 _CUT = 0.6  # of the screen that was bare, at least, is so in the next frame
-_OTHER_SHOT = 0.1  # the mean difference of two frames of it, of full scale
 _LOOKS_EVERY = 12  # frames
 
 
@@ -132,7 +131,7 @@ class VideoRemover:
         pixels = as_array(frame, "Remover", "image")
         _core.check(pixels, "Remover", "image", color=True)
         samples = samples_of(pixels)
-        if self._decision is not None and self._decision.holds_for(samples):
+        if self._decision is not None and same_shot(samples, self._decision.samples):
             return
         choice = choose(samples)
         if self._decision is not None and self._decision.choice.key != choice.key:
@@ -160,11 +159,6 @@ class _Decision:
         self.samples = samples
         self._until_look = 0  # frames
         self._looks = 0  # at frames in a row, yet
-
-    def holds_for(self, samples: Samples) -> bool:
-        """Whether a frame shows nearly what the one before showed, by samples of both."""
-        difference = float(np.abs(samples - self.samples).sum())
-        return difference <= _OTHER_SHOT * samples.size
 
     def next_choice(self) -> Choice:
         """That of the next frame: the network looks at some frames of a shot that is keyed."""
