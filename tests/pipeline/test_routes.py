@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import Run
 from tests.ops.test_screen_search import as_image, leaves, screen
-from trimatte import Remover, Route, remove
+from trimatte import Remover, Result, Route, remove
 from trimatte.inspector.payload import result_part
 from trimatte.inspector.view import choose_view
 from trimatte.io.writing import write_image
@@ -235,3 +235,25 @@ def test_a_video_file_tells_its_shots(run: Run, tmp_path: Path) -> None:
     code, _, err = run("video", tmp_path / "in", "-o", tmp_path / "c/", "-v", "--key-color", "auto")
     assert code == 0
     assert "from frame 0 on: key: the options ask for a key" in err
+
+
+def test_a_video_says_that_the_network_is_unsure(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the frames that it cut out alone."""
+    pytest.importorskip("av", reason="test_routes: pip install 'trimatte[video]'")
+    from trimatte.video import remove_video
+
+    monkeypatch.setattr(Result, "unsure", 0.414159)
+    for name, images in (("screen", [SCREEN] * 2), ("lawn", [SCREEN, LAWN])):
+        (tmp_path / name).mkdir()
+        for number, image in enumerate(images):
+            write_image(tmp_path / name / f"{number}.png", image)
+    told = {}
+    for name in ("screen", "lawn"):
+        summary = remove_video(tmp_path / name, tmp_path / "out/", stabilize=False, **OPTIONS)
+        code, _, err = run("video", tmp_path / name, "-o", tmp_path / "b/", *CLI)
+        assert code == 0
+        told[name] = summary.unsure, "the network is unsure of 41 % of the subject" in err
+    assert told == {"screen": (None, False), "lawn": (0.414159, True)}
+    assert run("video", tmp_path / "lawn", "-o", tmp_path / "b/", "-q", *CLI) == (0, "", "")

@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from trimatte.cli.advice import advice
 from trimatte.cli.files import Stamp
 from trimatte.cli.options import (
     KEY_BAND,
@@ -197,6 +198,11 @@ def _video(arguments: argparse.Namespace) -> int:
                 f"trimatte: interrupted; {said if kept else 'nothing is written'}", file=sys.stderr
             )
             return interrupted_status(interrupt)
+    if summary.unsure is not None and not arguments.quiet:
+        segmenter = remover.segmenter
+        card = None if segmenter is None else segmenter.card
+        if text := advice([summary.unsure], card, several=False):
+            print(f"trimatte: {text}", file=sys.stderr)
     if arguments.verbose:
         stages = ", ".join(
             f"{name} {1000 * seconds / summary.frames:.1f}"

@@ -58,13 +58,15 @@ class VideoSummary:
     """What `remove_video` did: frames written, the seconds it took, where they are (None: in the
     file object that was given). timings: seconds by stage; decoding and encoding ran beside the
     others. shots: how its frames were cut out, and why so; a new one where that was decided anew,
-    or everything learnt so far was dropped."""
+    or everything learnt so far was dropped. unsure: `Result.unsure`, the mean of the frames that a
+    network alone cut out; None: there are none."""
 
     frames: int
     seconds: float
     output: Path | None
     timings: dict[str, float] = field(default_factory=dict)
     shots: tuple[Shot, ...] = ()
+    unsure: float | None = None
 
     @property
     def fps(self) -> float:
@@ -177,7 +179,14 @@ def remove_video(
     if job.interrupted is not None:
         raise job.interrupted
     seconds = time.perf_counter() - begun
-    return VideoSummary(job.done, seconds, targets[0].path, job.timings, tuple(job.shots))
+    return VideoSummary(
+        job.done,
+        seconds,
+        targets[0].path,
+        job.timings,
+        tuple(job.shots),
+        sum(job.unsure) / len(job.unsure) if job.unsure else None,
+    )
 
 
 def _warn_of(clip: Clip) -> None:
@@ -286,6 +295,7 @@ class _Job:
         self.interrupted: BaseException | None = None
         self.timings: dict[str, float] = {"decode": 0.0}
         self.shots: list[Shot] = []
+        self.unsure: list[float] = []
         self._shot: int | None = None
 
     def run(self) -> None:
@@ -357,6 +367,8 @@ class _Job:
         if self._cut.shot != self._shot and result.route is not None:
             self._shot = self._cut.shot
             self.shots.append(Shot(self.done, result.route))
+        if result.route is not None and result.route.kind == "network":
+            self.unsure += [] if result.unsure is None else [result.unsure]
         for stage, seconds in result.timings.items():
             self.timings[stage] = self.timings.get(stage, 0.0) + seconds
         if self._on_frame is not None:
