@@ -251,9 +251,10 @@ def test_a_video_says_that_the_network_is_unsure(
             write_image(tmp_path / name / f"{number}.png", image)
     told = {}
     for name in ("screen", "lawn"):
-        summary = remove_video(tmp_path / name, tmp_path / "out/", stabilize=False, **OPTIONS)
-        code, _, err = run("video", tmp_path / name, "-o", tmp_path / "b/", *CLI)
+        out = tmp_path / f"{name}.apng"
+        summary = remove_video(tmp_path / name, out, stabilize=False, **OPTIONS)
+        code, _, err = run("video", tmp_path / name, "-o", out, *CLI)
         assert code == 0
         told[name] = summary.unsure, "the network is unsure of 41 % of the subject" in err
     assert told == {"screen": (None, False), "lawn": (0.414159, True)}
-    assert run("video", tmp_path / "lawn", "-o", tmp_path / "b/", "-q", *CLI) == (0, "", "")
+    assert run("video", tmp_path / "lawn", "-o", out, "-q", *CLI) == (0, "", "")
