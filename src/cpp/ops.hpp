@@ -41,7 +41,7 @@ template <DeviceKind D, class T, class A>
 void chroma_key(ImageView<const T> image, ImageView<A> alpha, const KeyOptions&, Stream);
 
 // Key, de-spill and RGBA in one pass: cutout(despill(image), chroma_key(image)), premultiplied or
-// not.
+// not. Both options are of the same channel.
 template <DeviceKind D, class T>
 void key_cutout(ImageView<const T> image, ImageView<T> rgba, const KeyOptions&,
                 const DespillOptions&, bool premultiplied, Stream);

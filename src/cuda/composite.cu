@@ -10,27 +10,42 @@ namespace trimatte {
 namespace {
 
 template <bool kForward, class T>
-__global__ void premultiply_kernel(ImageView<const T> rgba, ImageView<T> out) {
-  const auto scale = [](T* to, const T* pixel) {
+struct Premultiply {
+  __device__ void operator()(T* to, const T* pixel) const {
 #pragma unroll
     for (int c = 0; c < 3; ++c)
       to[c] = kForward ? multiply_sample(pixel[c], pixel[3]) : divide_sample(pixel[c], pixel[3]);
     to[3] = pixel[3];
-  };
-  cuda::map_runs<cuda::kRun<T>>(scale, cuda::channels<4>(out), cuda::channels<4>(rgba));
+  }
+  __device__ cuda::Quad<4> quad(const cuda::Quad<4>& p) const {
+    return kForward ? cuda::premultiplied(p) : cuda::straight(p);
+  }
+};
+
+template <bool kForward, class T>
+__global__ void premultiply_kernel(ImageView<const T> rgba, ImageView<T> out) {
+  cuda::map_runs<cuda::kRun<T>>(Premultiply<kForward, T>{}, cuda::channels<4>(out),
+                                cuda::channels<4>(rgba));
 }
 
-template <int C, class T, class A>
-__global__ void cutout_kernel(ImageView<const T> foreground, ImageView<const A> alpha,
-                              ImageView<T> rgba) {
-  const auto cut = [](T* to, const T* pixel, const A* a) {
+template <class T, class A>
+struct Cutout {
+  __device__ void operator()(T* to, const T* pixel, const A* a) const {
     const T shown = convert_alpha<T>(*a);
 #pragma unroll
     for (int c = 0; c < 3; ++c) to[c] = shown > T(0) ? pixel[c] : T(0);
     to[3] = shown;
-  };
-  cuda::map_runs<cuda::kRun<T>>(cut, cuda::channels<4>(rgba), cuda::channels<C>(foreground),
-                                cuda::channels<1>(alpha));
+  }
+  __device__ cuda::Quad<4> quad(const cuda::Quad<3>& p, const cuda::Quad<1>& alphas) const {
+    return cuda::with_alpha(p, alphas.w[0]);
+  }
+};
+
+template <int C, class T, class A>
+__global__ void cutout_kernel(ImageView<const T> foreground, ImageView<const A> alpha,
+                              ImageView<T> rgba) {
+  cuda::map_runs<cuda::kRun<T>>(Cutout<T, A>{}, cuda::channels<4>(rgba),
+                                cuda::channels<C>(foreground), cuda::channels<1>(alpha));
 }
 
 template <class T>
@@ -52,40 +67,121 @@ __device__ inline void put_over(T* to, const T* front, A alpha, const T* back) {
   for (int c = 0; c < 3; ++c) to[c] = over_sample(front[c], alpha, back[c]);
 }
 
+template <class T, class A>
+struct Over {
+  __device__ void operator()(T* to, const T* front, const A* a, const T* back) const {
+    put_over(to, front, *a, back);
+  }
+  __device__ cuda::Quad<3> quad(const cuda::Quad<3>& front, const cuda::Quad<1>& alphas,
+                                const cuda::Quad<3>& back) const {
+    return cuda::over(front, alphas.w[0], back);
+  }
+};
+
 template <int C, int B, class T, class A>
 __global__ void composite_kernel(ImageView<const T> foreground, ImageView<const A> alpha,
                                  ImageView<const T> background, ImageView<T> out) {
-  cuda::map_runs<cuda::kRun<T>>(
-      [](T* to, const T* front, const A* a, const T* back) { put_over(to, front, *a, back); },
-      cuda::channels<3>(out), cuda::channels<C>(foreground), cuda::channels<1>(alpha),
-      cuda::channels<B>(background));
+  cuda::map_runs<cuda::kRun<T>>(Over<T, A>{}, cuda::channels<3>(out), cuda::channels<C>(foreground),
+                                cuda::channels<1>(alpha), cuda::channels<B>(background));
 }
+
+template <class T, class A>
+struct OverColor {
+  Color<T> color;
+  cuda::Quad<3> back{};  // four pixels of it, of uint8
+
+  explicit OverColor(const Color<T>& behind) : color(behind) {
+    if constexpr (sizeof(T) == 1)
+      for (int i = 0; i < 12; ++i) back.w[i / 4] |= std::uint32_t{behind.v[i % 3]} << (8 * (i % 4));
+  }
+  __device__ void operator()(T* to, const T* front, const A* a) const {
+    put_over(to, front, *a, color.v);
+  }
+  __device__ cuda::Quad<3> quad(const cuda::Quad<3>& front, const cuda::Quad<1>& alphas) const {
+    return cuda::over(front, alphas.w[0], back);
+  }
+};
 
 template <int C, class T, class A>
 __global__ void composite_color_kernel(ImageView<const T> foreground, ImageView<const A> alpha,
-                                       Color<T> color, ImageView<T> out) {
-  cuda::map_runs<cuda::kRun<T>>(
-      [color](T* to, const T* front, const A* a) { put_over(to, front, *a, color.v); },
-      cuda::channels<3>(out), cuda::channels<C>(foreground), cuda::channels<1>(alpha));
+                                       const __grid_constant__ OverColor<T, A> over,
+                                       ImageView<T> out) {
+  cuda::map_runs<cuda::kRun<T>>(over, cuda::channels<3>(out), cuda::channels<C>(foreground),
+                                cuda::channels<1>(alpha));
 }
 
-// In linear light arithmetic takes longer than memory: one thread a sample.
+// v to the power e by the GPU's own logarithm, as good as quick_power. Not above 0: no number that
+// is used.
+__device__ inline float power(float v, float e) {
+#ifdef __CUDA_ARCH__
+  return exp2f(e * __log2f(v));
+#else
+  return quick_power(v, e);
+#endif
+}
+__device__ inline float decoded(float v) {
+  return v > 0.04045f ? power(v * (1.0f / 1.055f) + 0.055f / 1.055f, 2.4f) : v * (1.0f / 12.92f);
+}
+__device__ inline float encoded(float v) {
+  return v > 0.0031308f ? 1.055f * power(v, 1.0f / 2.4f) - 0.055f : 12.92f * v;
+}
+
+// In linear light, which a table has for samples of 8 bits. What is opaque or transparent stays as
+// it is: most of an image.
 template <class T, class A>
+struct LinearOver {
+  static constexpr int kLevels = sizeof(T) == 1 ? 256 : 1;
+  using Table = float[kLevels];
+  const Table& table;
+  Color<T> color;
+
+  // All threads of the block; a barrier.
+  __device__ static void load(Table& table) {
+    if constexpr (kLevels > 1) {
+      for (int i = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x); i < kLevels;
+           i += static_cast<int>(blockDim.x * blockDim.y))
+        table[i] = decoded(to_unit(static_cast<T>(i)));
+      __syncthreads();
+    }
+  }
+
+  __device__ float light(T v) const {
+    if constexpr (kLevels > 1) return table[v];
+    return decoded(to_unit(v));
+  }
+  __device__ void operator()(T* to, const T* front, const A* a, const T* back) const {
+    const float alpha = to_unit(*a);
+    const bool mixed = alpha > 0.0f && alpha < 1.0f;
+#pragma unroll
+    for (int c = 0; c < 3; ++c) to[c] = alpha > 0.0f ? front[c] : back[c];
+    if (!mixed) return;
+#pragma unroll
+    for (int c = 0; c < 3; ++c)
+      to[c] = from_unit<T>(encoded(over(light(front[c]), alpha, light(back[c]))));
+  }
+  __device__ void operator()(T* to, const T* front, const A* a) const {
+    (*this)(to, front, a, color.v);
+  }
+};
+
+template <int C, int B, class T, class A>
 __global__ void composite_linear_kernel(ImageView<const T> foreground, ImageView<const A> alpha,
-                                        ImageView<const T> background, Color<T> color,
-                                        ImageView<T> out) {
-  const std::ptrdiff_t i = cuda::global_x(), x = i / 3, c = i % 3;
-  if (x >= out.width) return;
-  cuda::in_row(out.height, [&](std::ptrdiff_t y) {
-    const T back = background.data ? background.row(y)[background.channels * x + c]
-                   : c == 0        ? color.v[0]
-                   : c == 1        ? color.v[1]
-                                   : color.v[2];
-    const T front = foreground.row(y)[foreground.channels * x + c];
-    const float light = over(srgb_to_linear(to_unit(front)), to_unit(alpha.row(y)[x]),
-                             srgb_to_linear(to_unit(back)));
-    out.row(y)[i] = from_unit<T>(linear_to_srgb(light));
-  });
+                                        ImageView<const T> background, ImageView<T> out) {
+  __shared__ typename LinearOver<T, A>::Table table;
+  LinearOver<T, A>::load(table);
+  cuda::map_runs<cuda::kRun<T>>(LinearOver<T, A>{table, {}}, cuda::channels<3>(out),
+                                cuda::channels<C>(foreground), cuda::channels<1>(alpha),
+                                cuda::channels<B>(background));
+}
+
+template <int C, class T, class A>
+__global__ void composite_linear_color_kernel(ImageView<const T> foreground,
+                                              ImageView<const A> alpha, Color<T> color,
+                                              ImageView<T> out) {
+  __shared__ typename LinearOver<T, A>::Table table;
+  LinearOver<T, A>::load(table);
+  cuda::map_runs<cuda::kRun<T>>(LinearOver<T, A>{table, color}, cuda::channels<3>(out),
+                                cuda::channels<C>(foreground), cuda::channels<1>(alpha));
 }
 
 }  // namespace
@@ -127,19 +223,24 @@ void composite(ImageView<const T> foreground, ImageView<const A> alpha,
                Stream stream) {
   const Color<T> color{from_unit<T>(options.color[0]), from_unit<T>(options.color[1]),
                        from_unit<T>(options.color[2])};
-  if (options.linear) {
-    cuda::launch_2d("composite", composite_linear_kernel<T, A>, 3 * out.width, out.height, stream,
-                    foreground, alpha, background, color, out);
-    return;
-  }
   cuda::flatten(foreground, alpha, background, out);
   const auto launch = [&](auto kernel, const auto& back) {
     cuda::launch_runs<cuda::kRun<T>>("composite", kernel, out.width, out.height, stream, foreground,
                                      alpha, back, out);
   };
   const bool rgb = foreground.channels == 3;
-  if (!background.data) {
-    launch(rgb ? composite_color_kernel<3, T, A> : composite_color_kernel<4, T, A>, color);
+  if (options.linear && !background.data) {
+    launch(rgb ? composite_linear_color_kernel<3, T, A> : composite_linear_color_kernel<4, T, A>,
+           color);
+  } else if (options.linear && background.channels == 3) {
+    launch(rgb ? composite_linear_kernel<3, 3, T, A> : composite_linear_kernel<4, 3, T, A>,
+           background);
+  } else if (options.linear) {
+    launch(rgb ? composite_linear_kernel<3, 4, T, A> : composite_linear_kernel<4, 4, T, A>,
+           background);
+  } else if (!background.data) {
+    launch(rgb ? composite_color_kernel<3, T, A> : composite_color_kernel<4, T, A>,
+           OverColor<T, A>(color));
   } else if (background.channels == 3) {
     launch(rgb ? composite_kernel<3, 3, T, A> : composite_kernel<4, 3, T, A>, background);
   } else {

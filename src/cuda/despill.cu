@@ -15,12 +15,28 @@ __device__ inline void put(T* to, const cuda::Pixel<T>& pixel, const T* samples)
   if constexpr (C == 4) to[3] = samples[3];
 }
 
+// Of one pixel, and of four of three channels.
 template <int C, class T>
-__global__ void despill_kernel(ImageView<const T> image, ImageView<T> out, DespillRule rule) {
-  const auto clean = [rule](T* to, const T* samples) {
+struct Despill {
+  DespillRule rule;
+  cuda::QuadChannels channels;
+  cuda::QuadSpill spill;
+
+  explicit Despill(const DespillRule& wanted)
+      : rule(wanted), channels(wanted.k, wanted.a, wanted.b), spill(wanted) {}
+
+  __device__ void operator()(T* to, const T* samples) const {
     put<C>(to, cuda::despilled(cuda::Pixel<T>(samples), rule), samples);
-  };
-  cuda::map_runs<cuda::kRun<T>>(clean, cuda::channels<C>(out), cuda::channels<C>(image));
+  }
+  __device__ cuda::Quad<3> quad(const cuda::Quad<3>& p) const {
+    return cuda::despilled(p, channels, spill);
+  }
+};
+
+template <int C, class T>
+__global__ void despill_kernel(ImageView<const T> image, ImageView<T> out,
+                               const __grid_constant__ Despill<C, T> despill) {
+  cuda::map_runs<cuda::kRun<T>>(despill, cuda::channels<C>(out), cuda::channels<C>(image));
 }
 
 template <class T>
@@ -98,16 +114,17 @@ void despill(ImageView<const T> image, ImageView<const std::uint8_t> kept, Image
   const DespillRule rule = despill_rule(options);
   const bool rgb = image.channels == 3;
   constexpr int kRun = cuda::kRun<T>;  // nvcc takes no constant of a template inside of the lambda
-  const auto launch = [&](auto kernel, const auto&... views) {
-    cuda::launch_runs<kRun>("despill", kernel, image.width, image.height, stream, views..., out,
-                            rule);
+  const auto launch = [&](auto kernel, const auto&... args) {
+    cuda::launch_runs<kRun>("despill", kernel, image.width, image.height, stream, image, args...);
   };
   if (kept.data) {
-    launch(rgb ? despill_kept_kernel<3, T> : despill_kept_kernel<4, T>, image, kept);
+    launch(rgb ? despill_kept_kernel<3, T> : despill_kept_kernel<4, T>, kept, out, rule);
   } else if (rule.light > 0.0f) {
-    launch(rgb ? despill_softly_kernel<3, T> : despill_softly_kernel<4, T>, image);
+    launch(rgb ? despill_softly_kernel<3, T> : despill_softly_kernel<4, T>, out, rule);
+  } else if (rgb) {
+    launch(despill_kernel<3, T>, out, Despill<3, T>(rule));
   } else {
-    launch(rgb ? despill_kernel<3, T> : despill_kernel<4, T>, image);
+    launch(despill_kernel<4, T>, out, Despill<4, T>(rule));
   }
 }
 

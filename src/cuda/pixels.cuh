@@ -10,6 +10,7 @@
 #include "pixel/depth.hpp"
 #include "pixel/despill.hpp"
 #include "pixel/key.hpp"
+#include "quads.cuh"
 
 namespace trimatte::cuda {
 
@@ -42,9 +43,9 @@ __device__ inline Pixel<T> despilled(const Pixel<T>& p, const DespillRule& rule)
   return {k == 0 ? clean : p.r, k == 1 ? clean : p.g, k == 2 ? clean : p.b};
 }
 
-// Alpha of a pixel. On integers the hard rule is a compare and the ramp a table for uint8, in
-// shared memory; for uint16, where it would be long, arithmetic in double that is worth no copy a
-// pixel.
+// Alpha of a pixel, and of a quad. On integers the hard rule is a compare and the ramp a table for
+// uint8, in shared memory; for uint16, where it would be long, arithmetic in double that is worth
+// no copy a pixel.
 template <class T, class A>
 class KeyRule {
  public:
@@ -54,14 +55,19 @@ class KeyRule {
   explicit KeyRule(const KeyOptions& options)
       : options_(options),
         // integer d > t  <=>  d > floor(t)
-        threshold_(static_cast<int>(options.tolerance * kUnit)) {
+        threshold_(static_cast<int>(options.tolerance * kUnit)),
+        lanes_(static_cast<std::uint32_t>(threshold_ < 255 ? threshold_ : 255) * 0x10001u),
+        hard_(!(options.softness > 0.0)) {
     if constexpr (kLevels > 1)
       for (int d = 0; d < kLevels; ++d) table_[d] = key_level<A>(d, kUnit, options);
   }
 
-  // All threads of the block; a barrier.
+  bool hard() const { return hard_; }
+
+  // All threads of the block; a barrier, where there is a ramp.
   __device__ void load(Table& table) const {
     if constexpr (kLevels > 1) {
+      if (hard_) return;
       for (int i = threadIdx.y * blockDim.x + threadIdx.x; i < kLevels;
            i += blockDim.x * blockDim.y)
         table[i] = table_[i];
@@ -77,13 +83,25 @@ class KeyRule {
                                     static_cast<float>(options_.softness)));
     } else {
       const int difference = key > other ? key - other : 0;
-      if constexpr (kLevels > 1) {
-        return table[difference];
-      } else {
-        if (runtime_choice(options_.softness > 0.0)) return soft(difference);
-        return difference > threshold_ ? A(0) : static_cast<A>(kFullScale<A>);
+      if (!runtime_choice(hard_)) {
+        if constexpr (kLevels > 1) {
+          return table[difference];
+        } else {
+          return soft(difference);
+        }
       }
+      return difference > threshold_ ? A(0) : static_cast<A>(kFullScale<A>);
     }
+  }
+
+  // Of four pixels, by the hard rule or by the ramp; channels: of the key's channel.
+  template <bool kHard>
+  __device__ std::uint32_t alphas(const Quad<3>& p, const QuadChannels& channels,
+                                  const Table& table) const {
+    if constexpr (kHard) return hard_alpha(p, channels, lanes_);
+    const Pairs d = differences(p, channels);
+    return table[d.low & 0xffffu] | std::uint32_t{table[d.low >> 16]} << 8 |
+           std::uint32_t{table[d.high & 0xffffu]} << 16 | std::uint32_t{table[d.high >> 16]} << 24;
   }
 
  private:
@@ -95,6 +113,8 @@ class KeyRule {
 
   KeyOptions options_;
   int threshold_;
+  std::uint32_t lanes_;  // the threshold in each
+  bool hard_;
   Table table_;
 };
 

@@ -2,13 +2,16 @@
 // written by runs of pixels, one thread a run, so that every access of a warp is a whole line.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "core/image_view.hpp"
 #include "launch.cuh"
+#include "quads.cuh"
 
 namespace trimatte::cuda {
 
@@ -140,12 +143,151 @@ __device__ __noinline__ void map_pixel(Op op, P*... samples) {
   op(samples...);
 }
 
+// ---- Whole warps, where an operation takes quads
+
+// A warp's runs are 512 pixels in a row. Of three channels each lane's run begins 48 bytes after
+// the last lane's, so that a warp's access touches three times the sectors that it moves; a warp
+// that has all of its runs moves 512 bytes at a time, and shares them out through shared memory.
+inline constexpr int kWarp = 32;
+inline constexpr int kGroup = kWarp * kRun<std::uint8_t>;
+inline constexpr int kGroupQuads = kGroup / 4 / kWarp;  // of a lane
+inline constexpr int kWarpsOfRuns = 256 / kWarp;        // of a block of launch_runs
+
+// Four words, moved by one access.
+struct alignas(16) Line {
+  std::uint32_t w[4];
+};
+
+// What a lane loads of a group of C channels: its quads, where a quad is one access; else lines,
+// which are shared out.
+template <int C>
+struct Part {
+  using Access = std::conditional_t<C == 1, std::uint32_t, Line>;
+  static constexpr int kCount = C == 3 ? C : kGroupQuads;
+  static constexpr int kShared = C == 3 ? C * kWarp : 0;  // lines of a warp
+  Access v[kCount];
+};
+
+template <int C>
+__device__ inline Part<C> load_part(const std::uint8_t* group, int lane) {
+  Part<C> part;
+  const auto* from = reinterpret_cast<const typename Part<C>::Access*>(group);
+#pragma unroll
+  for (int i = 0; i < Part<C>::kCount; ++i) part.v[i] = from[kWarp * i + lane];
+  return part;
+}
+
+// The warp meets behind it.
+template <int C>
+__device__ inline void share(const Part<C>& part, int lane, Line* shared) {
+  if constexpr (Part<C>::kShared > 0) {
+#pragma unroll
+    for (int i = 0; i < Part<C>::kCount; ++i) shared[kWarp * i + lane] = part.v[i];
+  }
+}
+
+// A lane's quad i of a group.
+template <int C>
+__device__ inline Quad<C> quad_of(const Part<C>& part, int lane, int i, const Line* shared) {
+  if constexpr (C == 1) {
+    return {part.v[i]};
+  } else if constexpr (C == 4) {
+    return {part.v[i].w[0], part.v[i].w[1], part.v[i].w[2], part.v[i].w[3]};
+  } else {
+    const auto* words = reinterpret_cast<const std::uint32_t*>(shared) + C * (kWarp * i + lane);
+    return {words[0], words[1], words[2]};
+  }
+}
+
+template <int C>
+__device__ inline void store_quads(const Quad<C> (&quads)[kGroupQuads], int lane, Line* shared,
+                                   std::uint8_t* group) {
+  if constexpr (C == 3) {
+    __syncwarp();  // all have read what was shared
+#pragma unroll
+    for (int i = 0; i < kGroupQuads; ++i) {
+      auto* words = reinterpret_cast<std::uint32_t*>(shared) + C * (kWarp * i + lane);
+#pragma unroll
+      for (int j = 0; j < C; ++j) words[j] = quads[i].w[j];
+    }
+    __syncwarp();
+#pragma unroll
+    for (int i = 0; i < C; ++i)
+      reinterpret_cast<Line*>(group)[kWarp * i + lane] = shared[kWarp * i + lane];
+  } else {
+    auto* to = reinterpret_cast<typename Part<C>::Access*>(group);
+#pragma unroll
+    for (int i = 0; i < kGroupQuads; ++i) {
+      if constexpr (C == 1) {
+        to[kWarp * i + lane] = quads[i].w[0];
+      } else {
+        to[kWarp * i + lane] = {quads[i].w[0], quads[i].w[1], quads[i].w[2], quads[i].w[3]};
+      }
+    }
+  }
+}
+
+// Lines of shared memory that the first n of some sides take.
+template <int... C>
+constexpr int shared_lines(std::size_t n) {
+  constexpr int kEach[] = {Part<C>::kShared...};
+  int lines = 0;
+  for (std::size_t i = 0; i < n; ++i) lines += kEach[i];
+  return lines;
+}
+
+// Whether op.quad(a Quad of each input...) makes a Quad of out, all of uint8.
+template <class Op, class Out, class... In>
+concept TakesQuads = std::is_same_v<typename Out::Sample, std::uint8_t> &&
+                     (std::is_same_v<typename In::Sample, std::uint8_t> && ...) &&
+                     requires(const Op& op, const Quad<In::kCount>&... quads) {
+                       { op.quad(quads...) } -> std::same_as<Quad<Out::kCount>>;
+                     };
+
+// The group of this thread's warp, if all of it lies in the row and is aligned, on which the warp
+// agrees; else false. x is where this lane's run begins.
+template <class Op, class Out, class... In, std::size_t... I>
+__device__ inline bool map_group(const Op& op, std::ptrdiff_t y, std::ptrdiff_t x,
+                                 std::index_sequence<I...>, const Out& out, const In&... in) {
+  const int lane = static_cast<int>(threadIdx.x % kWarp);
+  const std::ptrdiff_t first = x - std::ptrdiff_t{kRun<std::uint8_t>} * lane;
+  const auto fits = [&](const auto& side) {
+    return reinterpret_cast<std::uintptr_t>(side.at(y, first)) % alignof(Line) == 0;
+  };
+  if (first + kGroup > out.view.width || !(fits(out) && ... && fits(in))) return false;
+
+  constexpr int kInputs = shared_lines<In::kCount...>(sizeof...(In));
+  constexpr int kOutput = Part<Out::kCount>::kShared;
+  constexpr int kLines = kInputs > kOutput ? kInputs : kOutput;
+  __shared__ Line lines[kWarpsOfRuns][kLines > 0 ? kLines : 1];
+  Line* shared = lines[(threadIdx.y * blockDim.x + threadIdx.x) / kWarp];
+  const auto map = [&](const auto&... parts) {
+    (share<In::kCount>(parts, lane,
+                       shared + std::integral_constant<int, shared_lines<In::kCount...>(I)>::value),
+     ...);
+    if constexpr (kInputs > 0) __syncwarp();
+    Quad<Out::kCount> made[kGroupQuads];
+#pragma unroll
+    for (int i = 0; i < kGroupQuads; ++i)
+      made[i] = op.quad(quad_of<In::kCount>(
+          parts, lane, i,
+          shared + std::integral_constant<int, shared_lines<In::kCount...>(I)>::value)...);
+    store_quads(made, lane, shared, out.at(y, first));
+  };
+  map(load_part<In::kCount>(in.at(y, first), lane)...);
+  return true;
+}
+
 // op(samples of a pixel of out, samples of that pixel of each input...) for every pixel. Whole runs
 // go through registers, the rest of a row and rows that are not aligned pixel by pixel. `op` should
-// hold what it needs by value.
+// hold what it needs by value. Where it has quad(), warps that have all of their runs take four
+// pixels at a time.
 template <int N, class Out, class Op, class... In>
 __device__ inline void map_runs(const Op& op, const Out& out, const In&... in) {
   in_run<N>(out.view.width, out.view.height, [&](auto y, auto x, int count) {
+    if constexpr (N == kRun<std::uint8_t> && TakesQuads<Op, Out, In...>) {
+      if (map_group(op, y, x, std::index_sequence_for<In...>{}, out, in...)) return;
+    }
     if (count < N || !(Run<N, Out>::fits(out, y, x) && ... && Run<N, In>::fits(in, y, x))) {
 #pragma unroll 1
       for (int i = 0; i < count; ++i) map_pixel(op, out.at(y, x + i), in.at(y, x + i)...);
