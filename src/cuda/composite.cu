@@ -127,61 +127,44 @@ __device__ inline float encoded(float v) {
 }
 
 // In linear light, which a table has for samples of 8 bits. What is opaque or transparent stays as
-// it is: most of an image.
+// it is: most of an image. A thread takes several pixels, for the table's sake.
+constexpr int kLinearPixels = 4;
+
 template <class T, class A>
-struct LinearOver {
-  static constexpr int kLevels = sizeof(T) == 1 ? 256 : 1;
-  using Table = float[kLevels];
-  const Table& table;
-  Color<T> color;
-
-  // All threads of the block; a barrier.
-  __device__ static void load(Table& table) {
-    if constexpr (kLevels > 1) {
-      for (int i = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x); i < kLevels;
-           i += static_cast<int>(blockDim.x * blockDim.y))
-        table[i] = decoded(to_unit(static_cast<T>(i)));
-      __syncthreads();
-    }
-  }
-
-  __device__ float light(T v) const {
-    if constexpr (kLevels > 1) return table[v];
-    return decoded(to_unit(v));
-  }
-  __device__ void operator()(T* to, const T* front, const A* a, const T* back) const {
-    const float alpha = to_unit(*a);
-    const bool mixed = alpha > 0.0f && alpha < 1.0f;
-#pragma unroll
-    for (int c = 0; c < 3; ++c) to[c] = alpha > 0.0f ? front[c] : back[c];
-    if (!mixed) return;
-#pragma unroll
-    for (int c = 0; c < 3; ++c)
-      to[c] = from_unit<T>(encoded(over(light(front[c]), alpha, light(back[c]))));
-  }
-  __device__ void operator()(T* to, const T* front, const A* a) const {
-    (*this)(to, front, a, color.v);
-  }
-};
-
-template <int C, int B, class T, class A>
 __global__ void composite_linear_kernel(ImageView<const T> foreground, ImageView<const A> alpha,
-                                        ImageView<const T> background, ImageView<T> out) {
-  __shared__ typename LinearOver<T, A>::Table table;
-  LinearOver<T, A>::load(table);
-  cuda::map_runs<cuda::kRun<T>>(LinearOver<T, A>{table, {}}, cuda::channels<3>(out),
-                                cuda::channels<C>(foreground), cuda::channels<1>(alpha),
-                                cuda::channels<B>(background));
-}
-
-template <int C, class T, class A>
-__global__ void composite_linear_color_kernel(ImageView<const T> foreground,
-                                              ImageView<const A> alpha, Color<T> color,
-                                              ImageView<T> out) {
-  __shared__ typename LinearOver<T, A>::Table table;
-  LinearOver<T, A>::load(table);
-  cuda::map_runs<cuda::kRun<T>>(LinearOver<T, A>{table, color}, cuda::channels<3>(out),
-                                cuda::channels<C>(foreground), cuda::channels<1>(alpha));
+                                        ImageView<const T> background, Color<T> color,
+                                        ImageView<T> out) {
+  constexpr int kLevels = sizeof(T) == 1 ? 256 : 1;
+  __shared__ float table[kLevels];
+  if constexpr (kLevels > 1) {
+    for (int i = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x); i < kLevels;
+         i += static_cast<int>(blockDim.x * blockDim.y))
+      table[i] = decoded(to_unit(static_cast<T>(i)));
+    __syncthreads();
+  }
+  const auto light = [&](T v) {
+    if constexpr (kLevels > 1)
+      return table[v];
+    else
+      return decoded(to_unit(v));
+  };
+  cuda::in_row(out.height, [&](std::ptrdiff_t y) {
+    std::ptrdiff_t x = std::ptrdiff_t{blockIdx.x} * kLinearPixels * blockDim.x + threadIdx.x;
+#pragma unroll 1
+    for (int i = 0; i < kLinearPixels && x < out.width; ++i, x += blockDim.x) {
+      const T* front = foreground.row(y) + foreground.channels * x;
+      const T* image = background.data ? background.row(y) + background.channels * x : nullptr;
+      const float a = to_unit(alpha.row(y)[x]);
+      T* to = out.row(y) + 3 * x;
+#pragma unroll
+      for (int c = 0; c < 3; ++c) {
+        const T back = image ? image[c] : color.v[c];
+        to[c] = a >= 1.0f   ? front[c]
+                : a <= 0.0f ? back
+                            : from_unit<T>(encoded(over(light(front[c]), a, light(back))));
+      }
+    }
+  });
 }
 
 }  // namespace
@@ -224,21 +207,18 @@ void composite(ImageView<const T> foreground, ImageView<const A> alpha,
   const Color<T> color{from_unit<T>(options.color[0]), from_unit<T>(options.color[1]),
                        from_unit<T>(options.color[2])};
   cuda::flatten(foreground, alpha, background, out);
+  if (options.linear) {
+    cuda::launch_2d("composite", composite_linear_kernel<T, A>,
+                    (out.width + kLinearPixels - 1) / kLinearPixels, out.height, stream, foreground,
+                    alpha, background, color, out);
+    return;
+  }
   const auto launch = [&](auto kernel, const auto& back) {
     cuda::launch_runs<cuda::kRun<T>>("composite", kernel, out.width, out.height, stream, foreground,
                                      alpha, back, out);
   };
   const bool rgb = foreground.channels == 3;
-  if (options.linear && !background.data) {
-    launch(rgb ? composite_linear_color_kernel<3, T, A> : composite_linear_color_kernel<4, T, A>,
-           color);
-  } else if (options.linear && background.channels == 3) {
-    launch(rgb ? composite_linear_kernel<3, 3, T, A> : composite_linear_kernel<4, 3, T, A>,
-           background);
-  } else if (options.linear) {
-    launch(rgb ? composite_linear_kernel<3, 4, T, A> : composite_linear_kernel<4, 4, T, A>,
-           background);
-  } else if (!background.data) {
+  if (!background.data) {
     launch(rgb ? composite_color_kernel<3, T, A> : composite_color_kernel<4, T, A>,
            OverColor<T, A>(color));
   } else if (background.channels == 3) {

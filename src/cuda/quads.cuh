@@ -179,14 +179,12 @@ __device__ inline Quad<3> despilled(const Quad<3>& p, const QuadChannels& channe
 
 // RGBA of colours and alphas; no colour where alpha is 0.
 __device__ inline Quad<4> with_alpha(const Quad<3>& p, std::uint32_t alphas) {
-  std::uint32_t shown = alphas | alphas >> 4;  // gather each byte's bits in its lowest
-  shown |= shown >> 2;
-  shown |= shown >> 1;
-  shown = (shown & 0x01010101u) * 255u;
-  return {permute(p.w[0], alphas, 0x4210u) & permute(shown, 0, 0x0000u),
-          permute(permute(p.w[0], p.w[1], 0x0543u), alphas, 0x5210u) & permute(shown, 0, 0x1111u),
-          permute(permute(p.w[1], p.w[2], 0x0432u), alphas, 0x6210u) & permute(shown, 0, 0x2222u),
-          permute(p.w[2] >> 8, alphas, 0x7210u) & permute(shown, 0, 0x3333u)};
+  constexpr std::uint32_t kBelow = 0x7f7f7f7fu;
+  const std::uint32_t shown = ((alphas & kBelow) + kBelow) | alphas;  // by each byte's sign
+  return {permute(p.w[0], alphas, 0x4210u) & permute(shown, 0, 0x8888u),
+          permute(permute(p.w[0], p.w[1], 0x0543u), alphas, 0x5210u) & permute(shown, 0, 0x9999u),
+          permute(permute(p.w[1], p.w[2], 0x0432u), alphas, 0x6210u) & permute(shown, 0, 0xaaaau),
+          permute(p.w[2] >> 8, alphas, 0x7210u) & permute(shown, 0, 0xbbbbu)};
 }
 
 // The same of alphas that are 0 or 255.

@@ -251,10 +251,11 @@ __device__ inline bool map_group(const Op& op, std::ptrdiff_t y, std::ptrdiff_t 
                                  std::index_sequence<I...>, const Out& out, const In&... in) {
   const int lane = static_cast<int>(threadIdx.x % kWarp);
   const std::ptrdiff_t first = x - std::ptrdiff_t{kRun<std::uint8_t>} * lane;
-  const auto fits = [&](const auto& side) {
-    return reinterpret_cast<std::uintptr_t>(side.at(y, first)) % alignof(Line) == 0;
+  const auto address = [&](const auto& side) {
+    return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(side.at(y, first)));
   };
-  if (first + kGroup > out.view.width || !(fits(out) && ... && fits(in))) return false;
+  const std::uint32_t any = (address(out) | ... | address(in));
+  if (first + kGroup > out.view.width || any % alignof(Line) != 0) return false;
 
   constexpr int kInputs = shared_lines<In::kCount...>(sizeof...(In));
   constexpr int kOutput = Part<Out::kCount>::kShared;
