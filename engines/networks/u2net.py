@@ -5,7 +5,7 @@ https://arxiv.org/abs/2005.09007. Names of the weights as in the authors' `model
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from .layers import Layers, T
@@ -32,38 +32,28 @@ U2NET_LITE = Widths(
 )
 
 
-def u2net(
-    net: Layers[T],
-    image: T,
-    *,
-    widths: Widths,
-    tap: Callable[[str, T], T] = lambda stage, x: x,
-) -> tuple[T, ...]:
+def u2net(net: Layers[T], image: T, *, widths: Widths) -> tuple[T, ...]:
     """A U of six encoder and five decoder stages, each itself a U (figure 5 of the paper).
 
     Args:
         net: what the network is made of.
         image: (N, 3, H, W).
         widths: of its stages, as in `U2NET` and `U2NETP`.
-        tap: is given the output of each stage with the stage's name (``"stage1"``, ``"stage5d"``)
-            and returns the map that the network goes on with.
 
     Returns:
         Logits (N, 1, H, W): the fused map, then the side maps of the stages 1 to 6.
     """
-    x = tap("stage1", _stage(net / "stage1", image, 1, *widths.encoder[0]))
+    x = _stage(net / "stage1", image, 1, *widths.encoder[0])
     encoded = [x]
     for stage in range(2, 7):
-        name = f"stage{stage}"
-        x = _stage(net / name, net.max_pool(x, 2), stage, *widths.encoder[stage - 1])
-        x = tap(name, x)
+        x = _stage(net / f"stage{stage}", net.max_pool(x, 2), stage, *widths.encoder[stage - 1])
         encoded.append(x)
 
     decoded = [x]
     for stage in range(5, 0, -1):
-        name, skip = f"stage{stage}d", encoded[stage - 1]
+        skip = encoded[stage - 1]
         x = net.concat(net.resize(x, skip), skip)
-        x = tap(name, _stage(net / name, x, stage, *widths.decoder[stage - 1]))
+        x = _stage(net / f"stage{stage}d", x, stage, *widths.decoder[stage - 1])
         decoded.insert(0, x)
 
     first, *deeper = (net.conv(f"side{n}", x, 1, 3) for n, x in enumerate(decoded, start=1))

@@ -116,7 +116,6 @@ def train(options: argparse.Namespace) -> None:
         options.folder,
         about=work.about,
         weights=work.weights,
-        hints=work.hints,
         device=options.device,
         workers=options.workers,
     )
@@ -132,7 +131,6 @@ class _Work(NamedTuple):
     about: str
     weights: Tensors | None
     held_out: Sequence[Picture]
-    hints: tuple[Network, Tensors] | None = None
 
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -242,7 +240,6 @@ def _by_recipe(options: argparse.Namespace) -> _Work:
         f"shares {shares}; pictures {counts}",
         _weights(network, start, plan, mixture),
         loaded.held_out,
-        _hints(recipe, root, options) if plan.hints else None,
     )
 
 
@@ -279,34 +276,11 @@ def _changed(plan: Plan, options: argparse.Namespace) -> Plan:
 
 def _mattes(recipe: Recipe, root: Path, options: argparse.Namespace) -> KeptMattes:
     """The teacher's mattes, kept beside the checkpoints."""
-    teacher = _teacher(recipe, root, options)
+    teacher = options.teacher or recipe.teacher
+    if not options.teacher and teacher.endswith(".onnx"):
+        teacher = str(root / teacher)
     kept = options.folder / "mattes" / Path(teacher).stem
     return KeptMattes(kept, lambda: Teacher(teacher, options.card))
-
-
-def _hints(
-    recipe: Recipe, root: Path, options: argparse.Namespace
-) -> tuple[Network, Tensors] | None:
-    """The teacher as a network whose maps within can be had.
-
-    Raises:
-        ArgumentError: its card names none that has them.
-    """
-    card = find_card(_teacher(recipe, root, options), card=options.card)
-    if card.architecture not in ("u2net", "u2netp"):
-        raise ArgumentError(
-            f"{recipe.path}: plan.hints: the teacher must be a U²-Net, "
-            f"and {card.name} is {card.architecture}"
-        )
-    network = NETWORKS[card.architecture]
-    return network, unfolded(network, fetch(card))
-
-
-def _teacher(recipe: Recipe, root: Path, options: argparse.Namespace) -> str:
-    """A name, or a file, which a recipe has below the root of the data."""
-    if options.teacher or not recipe.teacher.endswith(".onnx"):
-        return str(options.teacher or recipe.teacher)
-    return str(root / recipe.teacher)
 
 
 def _weights(

@@ -37,10 +37,7 @@ class Plan:
     cosine that leads from it to 0 at the end. decay: AdamW's, of weights of more than one axis.
     averaging: how much of the moving average of the weights stays at each step. side_maps: how
     much a network's side maps weigh together, where the matte's own weighs 1. clip: the largest
-    norm of a step's gradient. hints: the weight of a teacher's hints (see `Hints`), where the
-    matte's loss weighs 1; 0 for none. forced, hinted: the shares of the training over which hints
-    are forced, and over which they are given; from the one to the other their weight falls to 0.
-    bfloat16: see `MixedLayers`; else all is float32. budget: minutes
+    norm of a step's gradient. bfloat16: see `MixedLayers`; else all is float32. budget: minutes
     after which the training ends, which the phases then share as they would share the steps; such
     a training depends on the machine too.
     """
@@ -53,9 +50,6 @@ class Plan:
     averaging: float = 0.998
     side_maps: float = 6.0
     clip: float = 5.0
-    hints: float = 0.0
-    forced: float = 0.0
-    hinted: float = 0.0
     bfloat16: bool = True
     budget: float | None = None
 
@@ -66,11 +60,6 @@ class Plan:
             )
         if self.budget is not None and not 0 < self.budget < math.inf:
             raise ArgumentError(f"Plan: budget must be minutes above 0, got {self.budget!r:.80}")
-        if not 0 <= self.forced <= self.hinted <= 1:
-            raise ArgumentError(
-                "Plan: 0 <= forced <= hinted <= 1 is wanted, "
-                f"got {self.forced!r:.80} and {self.hinted!r:.80}"
-            )
 
     @property
     def steps(self) -> int:
@@ -107,13 +96,6 @@ class Plan:
         """The learning rate of a step, counted from 0, at a share of the training."""
         risen = min(1.0, (step + 1) / max(self.warm_up, 1))
         return self.rate * risen * (1 + math.cos(math.pi * min(done, 1.0))) / 2
-
-    def hints_of(self, done: float) -> float:
-        """The weight of the hints at a share of the training."""
-        if not self.hints or done >= self.hinted:
-            return 0.0
-        behind = max(0.0, done - self.forced) / max(self.hinted - self.forced, 1e-9)
-        return self.hints * (1 + math.cos(math.pi * min(behind, 1.0))) / 2
 
     def averaging_of(self, step: int) -> float:
         """How much of the average stays; less at first, when the weights are still far off."""

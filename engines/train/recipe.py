@@ -243,9 +243,6 @@ def _plan(table: Table) -> Plan:
         averaging=table.take("averaging", _PART, standard.averaging),
         side_maps=table.take("side_maps", _SHARE, standard.side_maps),
         clip=table.take("clip", _ABOVE_0, standard.clip),
-        hints=table.take("hints", _SHARE, standard.hints),
-        forced=table.take("forced", _PART, standard.forced),
-        hinted=table.take("hinted", _PART, standard.hinted),
         bfloat16=table.take("bfloat16", FLAG, standard.bfloat16),
     )
     table.finish()

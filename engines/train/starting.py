@@ -1,4 +1,4 @@
-"""Weights out of ONNX files, for networks that are trained on or that teach."""
+"""Weights out of ONNX files, to train on from."""
 
 from __future__ import annotations
 

@@ -13,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from trimatte.errors import ArgumentError, EngineError
+from trimatte.errors import EngineError
 
 from ..networks import Network
 from ..networks.torch_module import TorchLayers
 from .augmentation import Source
-from .hints import Followed, Hints
 from .losses import matte_loss
 from .mixed_precision import MixedLayers
 from .pictures import Picture
@@ -71,13 +70,11 @@ class Trainer:
         folder: made if need be; the training that it holds is resumed.
         about: what the examples are made of; the same text is asked for when it is resumed.
         weights: to begin with, see `Network.load`; by default ``network.seeded(plan.seed)``.
-        hints: the network that gives them if the plan wants any, and its weights.
         device: PyTorch's name of where to train; only on ``"cpu"`` do two trainings agree to the
             bit.
         workers: processes that make examples meanwhile; with 0 a step waits for its own.
 
     Raises:
-        ArgumentError: the plan wants hints, and there is no network that gives them.
         EngineError: the folder holds a training of another network, by another plan or of other
             examples.
     """
@@ -91,7 +88,6 @@ class Trainer:
         *,
         about: str = "pictures",
         weights: Mapping[str, npt.NDArray[Any]] | None = None,
-        hints: tuple[Network, Mapping[str, npt.NDArray[Any]]] | None = None,
         device: str = "cpu",
         workers: int = 0,
     ) -> None:
@@ -102,12 +98,6 @@ class Trainer:
         self.best = (0, 0.0)
         self._examples, self._about = Examples(source, plan.seed), about
         self._device, self._workers = torch.device(device), workers
-        self._layers = MixedLayers if plan.bfloat16 else TorchLayers
-        self._hints: Hints | None = None
-        if plan.hints:
-            if hints is None:
-                raise ArgumentError("Trainer: the plan wants hints, and no network gives them")
-            self._hints = Hints(*hints, device, self._layers)
         begun = network.seeded(plan.seed) if weights is None else weights
         self.model, self.average = (
             network.to_torch(begun).to(device, memory_format=torch.channels_last) for _ in range(2)
@@ -201,7 +191,9 @@ class Trainer:
     def _train(self, images: Any, mattes: Any) -> float:
         for group in self._optimizer.param_groups:
             group["lr"] = self.plan.rate_of(self.step, self.done)
-        loss = self._loss(images, mattes.to(self._device, non_blocking=True) / 255)
+        logits = self._logits(self.model, images)
+        placed = mattes.to(self._device, non_blocking=True) / 255
+        loss = matte_loss(logits, placed, self.plan.side_maps)
         self._optimizer.zero_grad()
         loss.backward()
         value = float(loss.item())
@@ -212,22 +204,11 @@ class Trainer:
         move_average(self.average, self.model, self.plan.averaging_of(self.step))
         return value
 
-    def _loss(self, images: Any, mattes: Any) -> Any:
-        weight = self.plan.hints_of(self.done)
-        if self._hints is None or not weight:
-            return matte_loss(self._logits(self.model, images), mattes, self.plan.side_maps)
-        maps = self._hints.maps(self._placed(images))
-        followed = Followed(maps, forced=self.done < self.plan.forced)
-        logits = self._logits(self.model, images, tap=followed)
-        return matte_loss(logits, mattes, self.plan.side_maps) + weight * followed.loss
-
-    def _logits(self, module: Any, images: Any, **options: Any) -> tuple[Any, ...]:
+    def _logits(self, module: Any, images: Any) -> tuple[Any, ...]:
         """Of images (N, S, S, 3) uint8, wherever they lie."""
-        layers = self._layers(module, training=module.training)
-        return self.network.define(layers, self._placed(images), **options)
-
-    def _placed(self, images: Any) -> Any:
-        return _normalised(images.to(self._device, non_blocking=True))
+        layers = MixedLayers if self.plan.bfloat16 else TorchLayers
+        placed = _normalised(images.to(self._device, non_blocking=True))
+        return self.network.define(layers(module, training=module.training), placed)
 
     def _identity(self) -> dict[str, str]:
         """What must be the same for a training to go on."""

@@ -367,21 +367,6 @@ def test_a_budget_of_time_is_divided_as_steps_are() -> None:
         Plan((Phase(32, 1, 1),), budget=0)
 
 
-def test_hints_fade_when_they_are_no_longer_forced() -> None:
-    plan = Plan((Phase(32, 4, 100),), hints=2.0, forced=0.2, hinted=0.6)
-    weights = [plan.hints_of(step / 100) for step in range(101)]
-    assert weights[:21] == [2.0] * 21
-    assert weights[20:61] == sorted(set(weights[20:61]), reverse=True)
-    assert weights[60:] == [0.0] * 41
-    assert Plan((Phase(32, 4, 100),), hinted=1.0).hints_of(0) == 0
-
-
-@pytest.mark.parametrize(("forced", "hinted"), [(0.5, 0.4), (-0.1, 0.4), (0.5, 1.1)])
-def test_shares_of_hints_that_cannot_be(forced: float, hinted: float) -> None:
-    with pytest.raises(trimatte.ArgumentError, match="0 <= forced <= hinted <= 1 is wanted"):
-        Plan((Phase(32, 4, 100),), hints=1.0, forced=forced, hinted=hinted)
-
-
 @pytest.mark.parametrize("text", ["", "160", "160x16", "0x1x1", "1x1x-1", "1x1x1x1", "axbxc"])
 def test_what_is_no_phase(text: str) -> None:
     with pytest.raises(trimatte.ArgumentError, match="a phase is SIZExBATCHxSTEPS"):

@@ -503,34 +503,6 @@ def test_options_of_the_other_way_to_train(
         train(parser.parse_args(["--folder", str(tmp_path / "run"), *options]))
 
 
-def with_hints(data: Path) -> None:
-    hinted = "rate = 1e-3\nhints = 1.0\nforced = 0.4\nhinted = 0.8"
-    wide = RECIPE.replace("[[2, 2], [2, 2], [2, 2], [2, 2], [2, 2]]", str([[2, 64]] * 5))
-    (data / "recipe.toml").write_text(wide.replace("rate = 1e-3", hinted))
-
-
-def test_a_recipe_with_hints_asks_the_teacher_for_its_maps(
-    command: Callable[..., Path], data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    onnx: Any = pytest.importorskip("onnx")
-    teacher, file = NETWORKS["u2netp"], data / "u2netp.onnx"
-    onnx.save(teacher.to_onnx(teacher.seeded(0), outputs="all"), file)
-    monkeypatch.setattr("trimatte.engines.train.command.fetch", lambda card: file)
-    with_hints(data)
-    hinted = read_checkpoint(command("hinted") / "best.pt")
-    (data / "recipe.toml").write_text(
-        (data / "recipe.toml").read_text().replace("hints = 1.0", "hints = 0.0")
-    )
-    plain = read_checkpoint(command("plain") / "best.pt")
-    assert any(not np.array_equal(hinted[name], plain[name]) for name in plain)
-
-
-def test_hints_need_a_teacher_that_has_such_maps(command: Callable[..., Path], data: Path) -> None:
-    with_hints(data)
-    with pytest.raises(trimatte.ArgumentError, match="must be a U²-Net, and modnet is modnet"):
-        command("run", "--teacher", "modnet")
-
-
 # --- wider networks ---
 
 
