@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import statistics
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import accumulate, islice
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -335,7 +337,9 @@ def rembg_masks(options: argparse.Namespace) -> Callable[[Picture], Array] | Non
     if not importable("rembg"):
         return None
     rembg = load("rembg")
-    session = rembg.new_session("u2net_custom", model_path=str(options.peer.resolve()))
+    peer = options.peer.resolve()
+    with mock.patch.dict(os.environ, U2NET_HOME=str(peer.parent)):  # where it takes models from
+        session = rembg.new_session("u2net_custom", model_path=str(peer))
 
     def mask_of(each: Picture) -> Array:
         found = rembg.remove(Image.fromarray(each.image), session=session, only_mask=True)
