@@ -115,7 +115,7 @@ class KeyRule {
   int threshold_;
   std::uint32_t lanes_;  // the threshold in each
   bool hard_;
-  Table table_;
+  Table table_{};
 };
 
 }  // namespace trimatte::cuda

@@ -7,7 +7,9 @@
 #include "check.hpp"
 #include "images.hpp"
 #include "ops.hpp"
+#include "pixel/composite.hpp"
 #include "pixel/despill.hpp"
+#include "pixel/key.hpp"
 
 using namespace trimatte;
 using namespace trimatte::test;
@@ -129,7 +131,7 @@ TEST(cuda_quads_of_composites) {
     equal(
         "composite over a colour", shape, 3,
         []<DeviceKind D>(DeviceTag<D>, auto image, auto a, auto out) {
-          composite<D, Byte, Byte>(image, a, {}, out, {{0.2f, 0.7f, 0.45f}}, {});
+          composite<D, Byte, Byte>(image, a, {}, out, {{0.2f, 0.7f, 0.45f}, false}, {});
         },
         front, alpha);
   }
