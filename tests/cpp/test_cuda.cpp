@@ -54,7 +54,8 @@ TEST(cuda_key_cutout) {
           "key_cutout", 4, kRounding<T>,
           [&](auto h, auto w) { return std::tuple(noise<T>(h, w, premultiplied ? 3 : 4, 2)); },
           [&]<DeviceKind D>(DeviceTag<D>, auto image, auto out) {
-            key_cutout<D, T>(image, out, kKeys[premultiplied], {}, premultiplied, {});
+            const KeyOptions& key = kKeys[premultiplied];
+            key_cutout<D, T>(image, out, key, {.channel = key.channel}, premultiplied, {});
           });
   });
 }
