@@ -145,30 +145,55 @@ def masks() -> tuple[Any, Any]:
     return mask.copy(), mask
 
 
+def lit(key: Any) -> Any:
+    """Bare screen where a key says so, lit from a side and noisy; grey elsewhere."""
+    noise = np.random.default_rng(0).normal(0, 3, (160, 160, 3))
+    light = np.linspace(150, 220, 160)[None, :, None]
+    screen = light * np.array([0.2, 1.0, 0.3]) + noise
+    return np.where(key[..., None] > 127, 120, screen).clip(0, 255).astype(np.uint8)
+
+
 def test_where_key_and_network_agree_nothing_is_corrected() -> None:
-    guard = guard_of(*masks())
+    key, mask = masks()
+    guard = guard_of(key, mask, lit(key))
     assert not guard
     assert str(guard) == "has nothing to add"
 
 
 def test_clothes_of_the_screens_colour_are_kept() -> None:
     key, mask = masks()
+    image = lit(key)
     key[80:120, 60:100] = 0
-    guard = guard_of(key, mask)
+    image[80:120, 60:100] = (30, 150, 45)  # darker than the screen is there
+    guard = guard_of(key, mask, image)
     assert guard.keep[100, 80]
     assert guard.keep.mean() == pytest.approx(40 * 40 / 160**2, rel=0.05)
     assert not guard.drop.any()
     assert "keeps 6." in str(guard)
 
 
+def test_screen_that_an_arm_encloses_is_not_kept() -> None:
+    """A network may take it for the body; it looks as the screen does."""
+    key, mask = masks()
+    key[80:120, 60:100] = 0
+    assert not guard_of(key, mask, lit(key))
+
+
 def test_a_wall_that_leaves_the_image_is_dropped_and_a_hand_is_not() -> None:
     key, mask = masks()
     key[:, :25] = 255  # a wall
     key[10:30, 120:140] = 255  # what the network has missed, but is within the image
-    guard = guard_of(key, mask)
+    guard = guard_of(key, mask, lit(key))
     assert guard.drop[80, 5]
     assert not guard.drop[:, 40:].any()
     assert not guard.keep.any()
+
+
+def test_a_coat_that_the_network_has_lost_is_not_dropped() -> None:
+    """It leaves the image as a wall does, and hangs together with the head."""
+    key, mask = masks()
+    mask[80:] = 0
+    assert not guard_of(key, mask, lit(key))
 
 
 def test_gaps_and_rims_are_the_keys() -> None:
@@ -176,4 +201,4 @@ def test_gaps_and_rims_are_the_keys() -> None:
     key[60:140, 78:82] = 0  # between two legs
     key[:, 104:116] = 0  # the network's outline is too wide
     key[30:36, 50:110] = 255  # hair
-    assert not guard_of(key, mask)
+    assert not guard_of(key, mask, lit(key))

@@ -357,7 +357,8 @@ def _guarded(
     """The mattes, with the areas in which a network corrects the key; and the route."""
     assert frame.mask is not None
     with frame.stage("guard"):
-        guard = guard_of(screen_key(frame.pixels, screen, frame.mattes), frame.mask)
+        key = screen_key(frame.pixels, screen, frame.mattes)
+        guard = guard_of(key, frame.mask, frame.pixels)
     frame.guarded = bool(guard)
     if not frame.guarded:
         return frame.mattes, choice.guarded_by(guard)
