@@ -97,14 +97,17 @@ def disassembled(path: Path) -> str:
 _INSTRUCTION = re.compile(r"/\*([0-9a-f]{4,})\*/\s+(@!?U?P\w+\s+)?([A-Z][\w.]*)\s*([^;]*);")
 
 
-def functions(listing: str) -> dict[str, list[Instruction]]:
-    """Instructions by the linker's names of their functions."""
+def functions(listing: str, budget: list[Hot]) -> dict[str, list[Instruction]]:
+    """Instructions of the budget's kernels, by the linker's names; a listing has many others."""
     found = {}
-    for part in re.split(r"Function : ", listing)[1:]:
-        found[part.split(maxsplit=1)[0]] = [
-            Instruction(int(address, 16), bool(guard), name, operands.strip())
-            for address, guard, name, operands in _INSTRUCTION.findall(part)
-        ]
+    for start in re.finditer(r"Function : (\S+)", listing):
+        if any(hot.kernel in start[1] for hot in budget):
+            end = listing.find("Function : ", start.end())
+            code = _INSTRUCTION.findall(listing, start.end(), end if end >= 0 else len(listing))
+            found[start[1]] = [
+                Instruction(int(address, 16), bool(guard), name, operands.strip())
+                for address, guard, name, operands in code
+            ]
     return found
 
 
@@ -161,7 +164,7 @@ def counts(listings: Iterable[str], budget: list[Hot]) -> dict[str, float]:
     """
     code: dict[str, list[Instruction]] = {}
     for listing in listings:
-        code |= functions(listing)
+        code |= functions(listing, budget)
     found = {}
     for hot in budget:
         matching = [name for name in code if hot.kernel in name]

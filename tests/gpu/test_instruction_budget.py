@@ -62,7 +62,7 @@ def test_hot_kernels_are_within_their_budget() -> None:
 
 
 def test_the_shortest_way_that_stores_enough_is_counted(tool: ModuleType) -> None:
-    (code,) = tool.functions(LISTING).values()
+    (code,) = tool.functions(LISTING, tool.read_budget()).values()
     assert len(code) == 15
     assert tool.shortest(code, 1) == 4  # the way out
     assert tool.shortest(code, 16) == 10  # of a warp that is together
