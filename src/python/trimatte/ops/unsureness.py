@@ -13,7 +13,7 @@ from trimatte.ops.resizing import resize
 __all__ = ["glance", "unsure_share"]
 
 _GRID = 320  # cells in each direction, whatever the image's size
-_OUTSIDE, _INSIDE = 0.1, 0.9  # below the one and above the other a mask is sure
+_OUTSIDE, _INSIDE = 0.15, 0.85  # below the one and above the other a mask is sure
 _REACH = 3.0  # cells: the radius of a disk that fits into no soft edge of a sure mask
 
 
@@ -25,7 +25,7 @@ def glance(mask: Array, stream: Any = None) -> Array:
 
 def unsure_share(cells: Array) -> float:
     """How much of the subject the mask is unsure of, in [0, 1]: U / (U + S), S being the cells of
-    more than 0.9, and U those from 0.1 to 0.9 less what is no wider than a soft edge (by an opening
+    more than 0.85, and U those from 0.15 to 0.85 less what is no wider than a soft edge (by an opening
     with a disk). 0 where the mask finds nothing. cells: by `glance`, NumPy's.
 
     By the subject, as a share of the image says much less about a mask's IoU.

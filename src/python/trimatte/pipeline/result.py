@@ -121,7 +121,7 @@ class Result:
     @property
     def unsure(self) -> float | None:
         """The share of the subject, in [0, 1], that the network was unsure of: of what its mask has
-        above 0.9, and from 0.1 to 0.9 over more than the width of a soft edge, the latter. None
+        above 0.85, and from 0.15 to 0.85 over more than the width of a soft edge, the latter. None
         where no network was asked; of a cropped result that of the whole image.
 
         Good masks, also of fur, have less than a tenth. From a third on few are good: a larger
