@@ -21,7 +21,7 @@ __all__ = ["unfolded", "with_norms"]
 Weights = dict[str, npt.NDArray[np.float32]]
 
 
-def unfolded(network: Network, path: str | Path) -> dict[str, npt.NDArray[np.float32]]:
+def unfolded(network: Network, path: str | Path) -> Weights:
     """Weights of a network out of an ONNX file in which batch norms are folded into convolutions.
 
     Args:
