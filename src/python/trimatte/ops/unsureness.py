@@ -25,8 +25,8 @@ def glance(mask: Array, stream: Any = None) -> Array:
 
 def unsure_share(cells: Array) -> float:
     """How much of the subject the mask is unsure of, in [0, 1]: U / (U + S), S being the cells of
-    more than 0.85, and U those from 0.15 to 0.85 less what is no wider than a soft edge (by an opening
-    with a disk). 0 where the mask finds nothing. cells: by `glance`, NumPy's.
+    more than 0.85, and U those from 0.15 to 0.85 less what is no wider than a soft edge (by an
+    opening with a disk). 0 where the mask finds nothing. cells: by `glance`, NumPy's.
 
     By the subject, as a share of the image says much less about a mask's IoU.
     """
