@@ -1,8 +1,10 @@
 // Foreground colours on the GPU: multi-level, as on the CPU. All sweeps of a level are one launch:
 // a block solves a tile in shared memory, with a halo as wide as there are sweeps, from the colours
-// of the coarser level to those of its own, or to the result; a tile without soft pixels is copied.
-// Small levels are solved by one block.
+// of the coarser level to those of its own, or to the result. Of a large level only tiles with soft
+// pixels are solved: the kernel that writes all other pixels lists them. Small levels are solved by
+// one block.
 // Images of any depth are read through one type, so that the kernels are built once.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -65,6 +67,9 @@ struct Place {
   std::ptrdiff_t y, x;
 };
 
+// F and B of a pixel.
+using Colors = float[6];
+
 // Colours, and alpha as w, of N pixels of place_of(i).
 template <int N, class PlaceOf>
 __device__ void load_pixels(const Source& image, const Source& alpha, const PlaceOf& place_of,
@@ -90,7 +95,7 @@ __device__ void load_pixels(const Source& image, const Source& alpha, const Plac
 
 // ---- Levels ------------------------------------------------------------------------------------
 
-constexpr int kPlanes = 6;  // F and B, three channels each
+constexpr int kPlanes = 6;  // of F and B
 
 struct Level {
   std::ptrdiff_t height, width;
@@ -123,6 +128,57 @@ __device__ float channel_of(const float4& pixel, int c) {
 __device__ std::ptrdiff_t clamped(std::ptrdiff_t i, std::ptrdiff_t size) {
   return i < 0 ? 0 : i < size ? i : size - 1;
 }
+
+// Where the pixel (y, x) of a level starts.
+__device__ void start_colors(const Level& coarse, std::ptrdiff_t y, std::ptrdiff_t x,
+                             const float4& pixel, Colors& colors) {
+#pragma unroll
+  for (int p = 0; p < kPlanes; ++p) {
+    const float from = coarse.colors[(p * coarse.height + y / 2) * coarse.width + x / 2];
+    const float own = channel_of(pixel, p % 3);
+    colors[p] = p < 3 ? foreground_start(pixel.w, own, from) : background_start(pixel.w, own, from);
+  }
+}
+
+__device__ void store_planes(const Level& level, std::ptrdiff_t y, std::ptrdiff_t x,
+                             const Colors& colors) {
+#pragma unroll
+  for (int p = 0; p < kPlanes; ++p)
+    level.colors[(p * level.height + y) * level.width + x] = colors[p];
+}
+
+// The result's images, of one depth.
+template <class T>
+struct ResultViews {
+  ImageView<T> foreground, background;
+  ImageView<const T> plate;
+
+  __device__ ResultViews(const ImageView<T>& front, const Result& result)
+      : foreground(front),
+        background{reinterpret_cast<T*>(result.background.data), 0, 0, 3, result.background.stride},
+        plate{reinterpret_cast<const T*>(result.plate.data), 0, 0, result.plate.channels,
+              result.plate.stride} {}
+
+  __device__ void store(const Result& result, std::ptrdiff_t y, std::ptrdiff_t x,
+                        const float4& pixel, const Colors& colors) const {
+    const bool known = result.options.background_known;
+    const float a = pixel.w;
+    T* front = foreground.row(y) + 3 * x;
+    T* back = background.data ? background.row(y) + 3 * x : nullptr;
+#pragma unroll
+    for (int c = 0; c < 3; ++c) {
+      const float image = channel_of(pixel, c);
+      float f = colors[c], b = colors[3 + c];
+      project_colors(a, image, f, b);
+      if (known) {
+        b = plate.data ? to_unit(plate.row(y)[plate.channels * x + c]) : result.options.color[c];
+        f = subtract_background(a, image, b, f);
+      }
+      front[c] = a >= 1.0f ? known_sample<T>(image) : from_unit<T>(f);
+      if (back) back[c] = a <= 0.0f && !known ? known_sample<T>(image) : from_unit<T>(b);
+    }
+  }
+};
 
 // ---- The first levels --------------------------------------------------------------------------
 
@@ -188,7 +244,7 @@ struct Strip {
   int last;                         // the pixel in the image's last row
   float4 pixel[kStrip];
   ForegroundSystem system[kStrip];
-  float color[kStrip][kPlanes];
+  Colors color[kStrip];
 
   // Of a tile whose first pixel is (y0, x0) of the level.
   __device__ Strip(const Level& level, std::ptrdiff_t y0, std::ptrdiff_t x0)
@@ -228,17 +284,9 @@ struct Strip {
 
   __device__ void start_from(const Level& coarse, const Level& level) {
 #pragma unroll
-    for (int i = 0; i < kStrip; ++i) {
-      const std::ptrdiff_t from_y = clamped(image_y + i, level.height) / 2;
-      const std::ptrdiff_t from_x = clamped(image_x, level.width) / 2;
-#pragma unroll
-      for (int p = 0; p < kPlanes; ++p) {
-        const float from = coarse.colors[(p * coarse.height + from_y) * coarse.width + from_x];
-        const float own = channel_of(pixel[i], p % 3);
-        color[i][p] = p < 3 ? foreground_start(pixel[i].w, own, from)
-                            : background_start(pixel[i].w, own, from);
-      }
-    }
+    for (int i = 0; i < kStrip; ++i)
+      start_colors(coarse, clamped(image_y + i, level.height), clamped(image_x, level.width),
+                   pixel[i], color[i]);
   }
 
   __device__ void publish(Tile& tile) const {
@@ -292,75 +340,123 @@ struct Strip {
            y + i < kTileHeight - halo && image_y + i < level.height;
   }
 
-  __device__ void store_planes(const Level& level, int halo) const {
+  // The pixels of the level, or only the soft ones.
+  __device__ void store(const Level& level, int halo, const Result& result, bool soft) const {
+    if (level.colors) {
 #pragma unroll
-    for (int i = 0; i < kStrip; ++i) {
-      if (!is_own(i, level, halo)) continue;
-#pragma unroll
-      for (int p = 0; p < kPlanes; ++p)
-        level.colors[(p * level.height + image_y + i) * level.width + image_x] = color[i][p];
+      for (int i = 0; i < kStrip; ++i)
+        if (is_stored(i, level, halo, soft)) store_planes(level, image_y + i, image_x, color[i]);
+      return;
     }
-  }
-
-  __device__ void store_result(const Level& level, int halo, const Result& result) const {
-    result.foreground.visit([&](const auto& front_view) {
-      using T = std::remove_reference_t<decltype(*front_view.data)>;
-      const ImageView<T> back_view{reinterpret_cast<T*>(result.background.data), 0, 0, 3,
-                                   result.background.stride};
-      const ImageView<const T> plate{reinterpret_cast<const T*>(result.plate.data), 0, 0,
-                                     result.plate.channels, result.plate.stride};
+    result.foreground.visit([&](const auto& front) {
+      const ResultViews views(front, result);
 #pragma unroll
-      for (int i = 0; i < kStrip; ++i) {
-        if (!is_own(i, level, halo)) continue;
-        const float a = pixel[i].w;
-        T* front = front_view.row(image_y + i) + 3 * image_x;
-        T* back = back_view.data ? back_view.row(image_y + i) + 3 * image_x : nullptr;
-#pragma unroll
-        for (int c = 0; c < 3; ++c) {
-          const float image = channel_of(pixel[i], c);
-          float f = color[i][c], b = color[i][3 + c];
-          project_colors(a, image, f, b);
-          if (result.options.background_known) {
-            b = plate.data ? to_unit(plate.row(image_y + i)[plate.channels * image_x + c])
-                           : result.options.color[c];
-            f = subtract_background(a, image, b, f);
-          }
-          front[c] = a >= 1.0f ? known_sample<T>(image) : from_unit<T>(f);
-          if (back) back[c] = shows_back(a, result) ? known_sample<T>(image) : from_unit<T>(b);
-        }
-      }
+      for (int i = 0; i < kStrip; ++i)
+        if (is_stored(i, level, halo, soft))
+          views.store(result, image_y + i, image_x, pixel[i], color[i]);
     });
   }
 
  private:
-  __device__ static bool shows_back(float alpha, const Result& result) {
-    return alpha <= 0.0f && !result.options.background_known;
+  __device__ bool is_stored(int i, const Level& level, int halo, bool soft) const {
+    return is_own(i, level, halo) && (!soft || is_soft(pixel[i].w));
   }
 };
 
+// ---- Tiles of a level --------------------------------------------------------------------------
+
+// The tiles, each without its halo, row by row; and which of them have soft pixels, if that has
+// been found out.
+struct Tiling {
+  int height, width;  // of a tile
+  int across, count;
+  int* listed;  // how many
+  int* list;    // null: all tiles are solved, and store all of their pixels
+
+  static Tiling of(const Level& level, int halo) {
+    Tiling tiling{kTileHeight - 2 * halo, kTileWidth - 2 * halo, 0, 0, nullptr, nullptr};
+    tiling.across = static_cast<int>((level.width + tiling.width - 1) / tiling.width);
+    tiling.count =
+        tiling.across * static_cast<int>((level.height + tiling.height - 1) / tiling.height);
+    return tiling;
+  }
+  __device__ Place first(int tile) const {
+    return {std::ptrdiff_t{tile / across} * height, std::ptrdiff_t{tile % across} * width};
+  }
+};
+
+constexpr int kCopyThreads = 256, kCopyPixels = 6;  // of a thread
+static_assert(kCopyThreads * kCopyPixels >=
+              (kTileWidth - 2 * kForegroundSweeps) * (kTileHeight - 2 * kForegroundSweeps));
+
+// Writes what needs no solving, and lists the tiles that do. A block a tile.
+__global__ void __launch_bounds__(kCopyThreads)
+    copy_kernel(Level level, Level coarse, Tiling tiling, Result result) {
+  for (int tile = blockIdx.x; tile < tiling.count; tile += gridDim.x) {
+    const Place first = tiling.first(tile);
+    const auto place_of = [&](int i) {
+      const int at = i * kCopyThreads + static_cast<int>(threadIdx.x);
+      return Place{first.y + at / tiling.width, first.x + at % tiling.width};
+    };
+    float4 pixels[kCopyPixels];
+    load_pixels(
+        level.image, level.alpha,
+        [&](int i) {
+          const Place place = place_of(i);
+          return Place{clamped(place.y, level.height), clamped(place.x, level.width)};
+        },
+        pixels);
+    bool soft = false;
+    const auto for_known = [&](const auto& store) {
+#pragma unroll
+      for (int i = 0; i < kCopyPixels; ++i) {
+        const Place place = place_of(i);
+        if (place.y >= first.y + tiling.height || place.y >= level.height || place.x >= level.width)
+          continue;
+        if (is_soft(pixels[i].w)) {
+          soft = true;
+          continue;
+        }
+        store(place, pixels[i]);
+      }
+    };
+    if (level.colors) {
+      for_known([&](const Place& place, const float4& pixel) {
+        Colors colors;
+        start_colors(coarse, place.y, place.x, pixel, colors);
+        store_planes(level, place.y, place.x, colors);
+      });
+    } else {
+      result.foreground.visit([&](const auto& front) {
+        const ResultViews views(front, result);
+        for_known([&](const Place& place, const float4& pixel) {
+          Colors colors = {};
+          // Where alpha is 1 the foreground is the image, and the coarser level is not read.
+          if (pixel.w < 1.0f || views.background.data)
+            start_colors(coarse, place.y, place.x, pixel, colors);
+          views.store(result, place.y, place.x, pixel, colors);
+        });
+      });
+    }
+    if (__syncthreads_or(soft) && threadIdx.x == 0) tiling.list[atomicAdd(tiling.listed, 1)] = tile;
+  }
+}
+
 // Solves a level from the next coarser one. Level 0 goes to the caller's images.
 __global__ void __launch_bounds__(kThreads)
-    level_kernel(Level level, Level coarse, int sweeps, int halo, Result result) {
+    level_kernel(Level level, Level coarse, int sweeps, int halo, Tiling tiling, Result result) {
   __shared__ Tile tile;
-  const std::ptrdiff_t height = kTileHeight - 2 * halo, width = kTileWidth - 2 * halo;
-  const std::ptrdiff_t x0 = blockIdx.x * width - halo;
-  for (std::ptrdiff_t row = blockIdx.y; row * height < level.height; row += gridDim.y) {
-    Strip strip(level, row * height - halo, x0);
-    bool soft = false, opaque = level.colors == nullptr && result.background.data == nullptr;
-    for (int i = 0; i < kStrip; ++i) {
-      if (!strip.is_own(i, level, halo)) continue;
-      soft = soft || is_soft(strip.pixel[i].w);
-      opaque = opaque && strip.pixel[i].w >= 1.0f;
-    }
-    // Where all alphas are 1 the foreground is the image, and the coarser level is not read.
-    if (!__syncthreads_and(opaque)) {
-      strip.start_from(coarse, level);
-      if (__syncthreads_or(soft)) strip.solve(sweeps, tile);
-    }
-    if (level.colors)
-      strip.store_planes(level, halo);
-    else
-      strip.store_result(level, halo, result);
+  const bool listed = tiling.list != nullptr;
+  const int count = listed ? *tiling.listed : tiling.count;
+  for (int i = blockIdx.x; i < count; i += gridDim.x) {
+    const Place first = tiling.first(listed ? tiling.list[i] : i);
+    Strip strip(level, first.y - halo, first.x - halo);
+    bool soft = false;
+    for (int k = 0; k < kStrip; ++k)
+      soft = soft || (strip.is_own(k, level, halo) && is_soft(strip.pixel[k].w));
+    strip.start_from(coarse, level);
+    if (__syncthreads_or(soft)) strip.solve(sweeps, tile);
+    strip.store(level, halo, result, listed);
   }
 }
 
@@ -417,7 +513,7 @@ __global__ void __launch_bounds__(kThreads) coarse_kernel(Pyramid pyramid) {
     Strip strip(level, 0, 0);
     strip.start_from(pyramid.level[l + 1], level);
     strip.solve(kForegroundSmallSweeps, tile);
-    strip.store_planes(level, 0);
+    strip.store(level, 0, {}, false);
     __syncthreads();
   }
 }
@@ -465,23 +561,64 @@ class Levels {
   Buffer<float> colors_;
 };
 
+// The tilings of all levels, with a list where there are more than direct_tiles tiles.
+class Tilings {
+ public:
+  Tilings(const Pyramid& pyramid, int direct_tiles, Stream stream) {
+    std::ptrdiff_t listed = 0;
+    for (int l = 0; l < pyramid.count; ++l) {
+      of[l] = Tiling::of(pyramid.level[l], halo_of(pyramid.level[l]));
+      if (is_listed(pyramid.level[l], of[l], direct_tiles)) listed += 1 + of[l].count;
+    }
+    if (listed == 0) return;
+    memory_ = Buffer<int>(listed, stream);
+    memory_.fill_zero();
+    int* next = memory_.data();
+    for (int l = 0; l < pyramid.count; ++l)
+      if (is_listed(pyramid.level[l], of[l], direct_tiles)) {
+        of[l].listed = next;
+        of[l].list = next + 1;
+        next += 1 + of[l].count;
+      }
+  }
+
+  // A small level is a tile of its own.
+  static int halo_of(const Level& level) { return level.is_small() ? 0 : kForegroundSweeps; }
+
+  Tiling of[kMostLevels];
+
+ private:
+  static bool is_listed(const Level& level, const Tiling& tiling, int direct_tiles) {
+    return !level.is_small() && tiling.count > direct_tiles;
+  }
+
+  Buffer<int> memory_;
+};
+
 void estimate(const Pyramid& pyramid, const Result& result, Stream stream) {
+  // Of a list most tiles are none of the level's: blocks that find nothing to do cost time, too.
+  constexpr int kMostBlocks = 1 << 20, kMostListed = 1 << 10;
   const char* const what = "estimate_foreground";
   const Level& full = pyramid.level[0];
   const dim3 tiles(cuda::blocks_for(full.width, kBlockSide, 0x7fffffff),
                    cuda::blocks_for(full.height, kBlockSide));
   cuda::launch(what, pyramid_kernel, tiles, dim3(kPyramidThreads), stream, pyramid);
   cuda::launch(what, coarse_kernel, dim3(1), dim3(kThreads), stream, pyramid);
+  const Tilings tilings(pyramid, result.options.direct_tiles, stream);
   for (int l = pyramid.count - 1; l >= 0; --l) {
-    const Level& level = pyramid.level[l];
+    const Level &level = pyramid.level[l], &coarse = pyramid.level[l + 1];
     if (l > 0 && level.is_small()) continue;  // solved
-    // A small level is a tile of its own.
-    const int halo = level.is_small() ? 0 : kForegroundSweeps;
-    const dim3 grid(cuda::blocks_for(level.width, kTileWidth - 2 * halo, 0x7fffffff),
-                    cuda::blocks_for(level.height, kTileHeight - 2 * halo));
+    const Tiling& tiling = tilings.of[l];
+    const auto blocks = [&](int most) {
+      return dim3(static_cast<unsigned>(std::min(tiling.count, most)));
+    };
+    if (tiling.list)
+      cuda::launch(what, copy_kernel, blocks(kMostBlocks), dim3(kCopyThreads), stream, level,
+                   coarse, tiling, result);
     const int sweeps = foreground_sweeps(result.options.quality, l, level.height, level.width);
-    cuda::launch(what, level_kernel, grid, dim3(kThreads), stream, level, pyramid.level[l + 1],
-                 sweeps, halo, result);
+    cuda::launch(what, level_kernel, blocks(tiling.list ? kMostListed : kMostBlocks),
+                 dim3(kThreads), stream, level, coarse, sweeps, Tilings::halo_of(level), tiling,
+                 result);
   }
 }
 

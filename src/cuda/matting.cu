@@ -24,11 +24,22 @@ using cuda::MattingLevel;
 using cuda::MattingLevels;
 
 constexpr int kMostBlocks = 1 << 16;  // of kernels that stride over tiles
+constexpr int kMostTogether = 4096;   // of the solver
 
-// One allocation for all that the levels point to.
+int tiles_of(const MattingLevel& level) {
+  return level.tiles_y * level.tiles_x;
+}
+
+// Of kListThreads tiles.
+int chunks_of(const MattingLevel& level) {
+  return (tiles_of(level) + cuda::kListThreads - 1) / cuda::kListThreads;
+}
+
+// What the levels point to: one allocation for what the image's size says, and one for the planes
+// of the tiles, of which only the GPU knows how many there are.
 class Workspace {
  public:
-  Workspace(std::ptrdiff_t height, std::ptrdiff_t width, Stream stream) {
+  Workspace(std::ptrdiff_t height, std::ptrdiff_t width, Stream stream) : stream_(stream) {
     std::ptrdiff_t bytes = 0;
     lay_out(height, width, nullptr, bytes);
     memory_ = Buffer<std::byte>(bytes, stream);
@@ -36,9 +47,41 @@ class Workspace {
     lay_out(height, width, memory_.data(), bytes);
   }
 
+  // Makes room for the planes: of all tiles, or, where that takes more than unasked_bytes, of those
+  // that there are, for which the host waits.
+  void take_planes(std::ptrdiff_t unasked_bytes) {
+    int stored[cuda::kMostLevels];
+    for (int l = 0; l < levels_.count; ++l)
+      stored[l] = levels_.level[l].tiles_y * levels_.level[l].tiles_x;
+    if (plane_bytes(stored) > unasked_bytes) {
+      int counts[cuda::kMostLevels * cuda::kLists];
+      cuda::download(counts, levels_.level[0].counts,
+                     static_cast<std::size_t>(levels_.count) * cuda::kLists * sizeof(int), stream_);
+      for (int l = 0; l < levels_.count; ++l)
+        stored[l] = counts[l * cuda::kLists + cuda::kStoredList];
+    }
+    planes_ = Buffer<std::byte>(plane_bytes(stored), stream_);
+    std::byte* next = planes_.data();
+    for (int l = 0; l < levels_.count; ++l) {
+      levels_.level[l].planes = reinterpret_cast<float*>(next);
+      next += plane_bytes(levels_.level[l], stored[l]);
+    }
+  }
+
   const MattingLevels& levels() const { return levels_; }
+  const cuda::ListedLevel& listed() const { return listed_; }
 
  private:
+  // With the tile of zeros.
+  static std::ptrdiff_t plane_bytes(const MattingLevel& level, int tiles) {
+    return (std::ptrdiff_t{tiles} + 1) * level.tile_size * std::ptrdiff_t{sizeof(float)};
+  }
+  std::ptrdiff_t plane_bytes(const int (&tiles)[cuda::kMostLevels]) const {
+    std::ptrdiff_t bytes = 0;
+    for (int l = 0; l < levels_.count; ++l) bytes += plane_bytes(levels_.level[l], tiles[l]);
+    return bytes;
+  }
+
   void lay_out(std::ptrdiff_t height, std::ptrdiff_t width, std::byte* base,
                std::ptrdiff_t& bytes) {
     const auto take = [&](auto*& pointer, std::ptrdiff_t count) {
@@ -46,26 +89,34 @@ class Workspace {
       pointer = base ? reinterpret_cast<T*>(base + bytes) : nullptr;
       bytes += (count * static_cast<std::ptrdiff_t>(sizeof(T)) + 255) / 256 * 256;
     };
+    int* counts = nullptr;
+    take(counts, cuda::kMostLevels * cuda::kLists);
+    take(listed_.count, 1);
+    take(listed_.places, cuda::kMostListed);
+    take(listed_.cells, cuda::kMostListed);
+    take(listed_.coefficients, cuda::kStencilPixels * cuda::kMostListed);
     for (levels_.count = 0; levels_.count < cuda::kMostLevels;) {
       const bool finest = levels_.count == 0;
-      MattingLevel& level = levels_.level[levels_.count++];
+      MattingLevel& level = levels_.level[levels_.count];
       level = {};
       level.height = static_cast<int>(height);
       level.width = static_cast<int>(width);
       level.tiles_y = static_cast<int>((height + kTile - 1) / kTile);
       level.tiles_x = static_cast<int>((width + kTile - 1) / kTile);
-      const std::ptrdiff_t tiles = std::ptrdiff_t{level.tiles_y} * level.tiles_x;
+      level.tile_size = kTilePixels * (finest ? cuda::kFinePlanes : cuda::kCoarsePlanes);
+      level.counts = counts ? counts + levels_.count * cuda::kLists : nullptr;
+      const std::ptrdiff_t tiles = tiles_of(level);
       take(level.classes, height * width);
       if (!finest) take(level.image, height * width * 3);
       take(level.bounds, tiles);
       take(level.slots, std::ptrdiff_t{level.tiles_y + 2} * (level.tiles_x + 2));
       take(level.tiles, tiles + 1);
+      take(level.kinds, tiles);
+      take(level.chunks, std::ptrdiff_t{chunks_of(level)} * cuda::kLists);
       take(level.core, tiles);
       take(level.wide, tiles);
-      take(level.counts, 3);
       take(level.scale, 1);
-      level.tile_size = kTilePixels * (finest ? cuda::kFinePlanes : cuda::kCoarsePlanes);
-      take(level.planes, (tiles + 1) * level.tile_size);
+      ++levels_.count;
       if (std::min(height, width) <= kMattingSmallestSide) return;
       height = (height + 1) / 2;
       width = (width + 1) / 2;
@@ -73,12 +124,10 @@ class Workspace {
   }
 
   MattingLevels levels_{};
-  Buffer<std::byte> memory_;
+  cuda::ListedLevel listed_{};
+  Stream stream_;
+  Buffer<std::byte> memory_, planes_;
 };
-
-int tiles_of(const MattingLevel& level) {
-  return level.tiles_y * level.tiles_x;
-}
 
 unsigned blocks_of(int tiles) {
   return static_cast<unsigned>(std::min(tiles, kMostBlocks));
@@ -98,7 +147,9 @@ void fill(const MattingLevel& level, const Samples& samples, Stream stream) {
 }
 
 template <class T>
-void set_up(const MattingLevels& levels, ImageView<const T> image, Stream stream) {
+void set_up(Workspace& workspace, ImageView<const T> image, const MattingOptions& options,
+            Stream stream) {
+  const MattingLevels& levels = workspace.levels();
   const cuda::ImageSamples<T> finest{image};
   const auto samples_of = [&](int l) {
     return cuda::LevelSamples{levels.level[l].image, levels.level[l].width};
@@ -109,8 +160,10 @@ void set_up(const MattingLevels& levels, ImageView<const T> image, Stream stream
   const auto count = static_cast<unsigned>(levels.count);
   cuda::launch("estimate_alpha", cuda::mark_kernel, dim3(blocks_of(most), count),
                dim3(32 * cuda::kMarkWarps), stream, levels);
-  cuda::launch("estimate_alpha", cuda::list_kernel, dim3(count), dim3(cuda::kListThreads), stream,
-               levels);
+  const dim3 chunks(blocks_of(chunks_of(levels.level[0])), count);
+  for (const auto kernel : {cuda::kinds_kernel, cuda::list_kernel, cuda::records_kernel})
+    cuda::launch("estimate_alpha", kernel, chunks, dim3(cuda::kListThreads), stream, levels);
+  workspace.take_planes(options.unasked_bytes);
   for (int l = 0; l < levels.count; ++l) {
     const MattingLevel& level = levels.level[l];
     const dim3 blocks(blocks_of(tiles_of(level)));
@@ -213,7 +266,7 @@ template <class T>
 void solve(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
            ImageView<const float> mask, ImageView<float> alpha, std::ptrdiff_t height,
            std::ptrdiff_t width, const MattingOptions& options, MattingInfo* info, Stream stream) {
-  const Workspace workspace(image.height, image.width, stream);
+  Workspace workspace(image.height, image.width, stream);
   const MattingLevels& levels = workspace.levels();
   const Buffer<cuda::MattingCounts> counts(1, stream);
   counts.fill_zero();
@@ -221,18 +274,18 @@ void solve(ImageView<const T> image, ImageView<const std::uint8_t> trimap,
   cuda::launch("estimate_alpha", cuda::classify_kernel,
                dim3(cuda::blocks_for(image.width, 1024), static_cast<unsigned>(rows)), dim3(256),
                stream, trimap, height, width, alpha, levels.level[0].classes, counts.data());
-  set_up(levels, image, stream);
-  const int tiles = tiles_of(levels.level[0]);
-  const Buffer<double> partial(4 * std::ptrdiff_t{tiles}, stream);
+  set_up(workspace, image, options, stream);
+  const int blocks = std::min(tiles_of(levels.level[0]), kMostTogether);
+  const Buffer<double> partial(std::ptrdiff_t{blocks} * cuda::sums_of(levels.count), stream);
   const MattingSchedule schedule = matting_schedule(options.quality);
   const ImageView<const float> no_mask{};
   const int prior_level =
       place_priors(levels, matting_prior_level(image.height, image.width), schedule.prior,
                    schedule.converges() ? no_mask : mask, stream);
   const Buffer<MattingSummary> result(1, stream);
-  cuda::launch_cooperative("estimate_alpha", cuda::solve_kernel, tiles, kTilePixels, stream, levels,
-                           schedule, prior_level, counts.data(), partial.data(), alpha,
-                           result.data());
+  cuda::launch_cooperative("estimate_alpha", cuda::solve_kernel, blocks, kTilePixels, stream,
+                           levels, workspace.listed(), schedule, prior_level, counts.data(),
+                           partial.data(), alpha, result.data());
   if (info)
     cuda::download(static_cast<MattingSummary*>(info), result.data(), sizeof(MattingSummary),
                    stream);

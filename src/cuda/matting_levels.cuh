@@ -1,7 +1,6 @@
 // The alpha solver's memory on the GPU. Each level of the pyramid keeps 16 x 16 tiles around its
 // unknown pixels, a tile being one plane of 256 floats after the other. Tile 0 is all zeros and
-// stands for all that is not stored, so that neighbours can be read without asking. How many tiles
-// there are only the GPU knows: there is room for all.
+// stands for all that is not stored, so that neighbours can be read without asking.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +17,10 @@ inline constexpr int kMostLevels = 20;
 // Stored tiles lie within kStoredReach pixels of an unknown one, wide tiles within kWideReach; core
 // tiles have one.
 inline constexpr int kStoredReach = 4, kWideReach = 2;
+
+// The lists of tiles, and how many tiles of a level are put on them at a time.
+enum MattingList : int { kStoredList, kCoreList, kWideList, kLists };
+inline constexpr int kListThreads = 256;
 
 enum MattingPlane : int {
   kStencil = 0,                // the symmetric 5x5 stencil's centre and forward half
@@ -41,6 +44,16 @@ enum MattingPlane : int {
   kCoarsePlanes = kSmooth + 4,
 };
 
+// A tile of a list, with all that a block needs to begin on it: one read, not three in a row.
+struct alignas(16) TileRecord {
+  int around[9];  // the slots of the tile and its neighbours, row by row; 0 where none is stored
+  int y0, x0;     // its first pixel
+  int unused;
+
+  __host__ __device__ int slot() const { return around[4]; }
+};
+inline constexpr int kRecordInts = sizeof(TileRecord) / sizeof(int);
+
 struct MattingLevel {
   int height, width, tiles_y, tiles_x;
   std::uint8_t* classes;  // height x width: a trimap of 0, 128, 255
@@ -48,8 +61,10 @@ struct MattingLevel {
   unsigned* bounds;       // of the unknown pixels in each tile
   int* slots;             // (tiles_y + 2) x (tiles_x + 2): where a tile is stored, or 0
   int* tiles;             // by slot: ty * tiles_x + tx
-  int* core;              // lists of slots
-  int* wide;
+  std::uint8_t* kinds;    // of each tile: which lists it is on, a bit each
+  int* chunks;            // of kListThreads tiles: how many are on each list
+  TileRecord* core;
+  TileRecord* wide;
   int* counts;   // of stored, core and wide tiles
   float* scale;  // energy of this level over that of the next coarser one
   float* planes;
@@ -59,7 +74,7 @@ struct MattingLevel {
   __device__ float* plane(int p) const { return planes + p * kTilePixels; }
   __device__ std::ptrdiff_t tile_at(int slot) const { return std::ptrdiff_t{slot} * tile_size; }
   __device__ int slot_at(int ty, int tx) const { return slots[(ty + 1) * (tiles_x + 2) + tx + 1]; }
-  __device__ int stored() const { return counts[0]; }
+  __device__ int stored() const { return counts[kStoredList]; }
 
   // Where the pixel lies in a plane; outside of the image, in the tile of zeros.
   __device__ std::ptrdiff_t at(int y, int x) const {
@@ -83,17 +98,25 @@ struct MattingCounts {
 
 // The tile that a block of 256 threads works on: a thread a pixel.
 struct Tile {
-  int slot, y0, x0;
+  int y0, x0;
   std::ptrdiff_t lane;  // of this thread's pixel in a plane
   int y, x;             // its place in the image
+  const int* around;    // of its record, if it is of a list
 
-  __device__ Tile(const MattingLevel& level, int which)
-      : slot(which),
-        y0(level.tiles[which] / level.tiles_x * kTile),
-        x0(level.tiles[which] % level.tiles_x * kTile),
-        lane(level.tile_at(which) + threadIdx.x),
+  __device__ Tile(const MattingLevel& level, int slot)
+      : Tile(level, slot, level.tiles[slot] / level.tiles_x * kTile,
+             level.tiles[slot] % level.tiles_x * kTile, nullptr) {}
+  __device__ Tile(const MattingLevel& level, const TileRecord& record)
+      : Tile(level, record.slot(), record.y0, record.x0, record.around) {}
+
+ private:
+  __device__ Tile(const MattingLevel& level, int slot, int top, int left, const int* neighbours)
+      : y0(top),
+        x0(left),
+        lane(level.tile_at(slot) + threadIdx.x),
         y(y0 + static_cast<int>(threadIdx.x) / kTile),
-        x(x0 + static_cast<int>(threadIdx.x) % kTile) {}
+        x(x0 + static_cast<int>(threadIdx.x) % kTile),
+        around(neighbours) {}
 };
 
 // Where a tile and its 8 neighbours start in a plane, in shared memory.
@@ -103,10 +126,7 @@ struct Neighbours {
   // Between barriers: nobody may still read the last tile's.
   __device__ void load(const MattingLevel& level, const Tile& tile) {
     __syncthreads();
-    if (threadIdx.x < 9)
-      start[threadIdx.x] =
-          level.tile_at(level.slot_at(tile.y0 / kTile + static_cast<int>(threadIdx.x) / 3 - 1,
-                                      tile.x0 / kTile + static_cast<int>(threadIdx.x) % 3 - 1));
+    if (threadIdx.x < 9) start[threadIdx.x] = level.tile_at(tile.around[threadIdx.x]);
     __syncthreads();
   }
 

@@ -127,7 +127,7 @@ __global__ void mark_kernel(MattingLevels levels) {
   }
 }
 
-// What this tile is: bit 0 stored, bit 1 core, bit 2 wide.
+// The lists that a tile is on, a bit each.
 __device__ unsigned kind_of_tile(const MattingLevel& level, int tile) {
   const int ty = tile / level.tiles_x, tx = tile % level.tiles_x;
   unsigned kind = level.bounds[tile] ? 7u : 0u;
@@ -141,8 +141,6 @@ __device__ unsigned kind_of_tile(const MattingLevel& level, int tile) {
   }
   return kind;
 }
-
-constexpr int kListThreads = 256;
 
 // How many threads before this one have the flag, and how many have it at all; `scratch` has a
 // count a warp.
@@ -161,36 +159,77 @@ __device__ int rank_in_block(bool flag, int (&scratch)[kListThreads / 32], int& 
   return before;
 }
 
-// Lists of a level's tiles, in order. A block a level.
-__global__ void list_kernel(MattingLevels levels) {
-  const MattingLevel& level = levels.level[blockIdx.x];
-  __shared__ int scratch[kListThreads / 32];
-  const int tiles = level.tiles_y * level.tiles_x, thread = threadIdx.x;
+// The lists of a level, in order: by chunks of kListThreads tiles. First the kinds of the tiles and
+// how many of each a chunk has. All slots start at zero.
+__global__ void __launch_bounds__(kListThreads) kinds_kernel(MattingLevels levels) {
+  const MattingLevel& level = levels.level[blockIdx.y];
+  const int tiles = level.tiles_y * level.tiles_x;
   const int border = (level.tiles_y + 2) * (level.tiles_x + 2);
-  for (int i = thread; i < border; i += kListThreads) level.slots[i] = 0;
-  int stored = 0, core = 0, wide = 0;
-  for (int start = 0; start < tiles; start += kListThreads) {
-    const int tile = start + thread;
+  for (std::ptrdiff_t i = global_x(); i < border; i += std::ptrdiff_t{gridDim.x} * kListThreads)
+    level.slots[i] = 0;
+  for (int chunk = blockIdx.x; chunk * kListThreads < tiles; chunk += gridDim.x) {
+    const int tile = chunk * kListThreads + static_cast<int>(threadIdx.x);
     const unsigned kind = tile < tiles ? kind_of_tile(level, tile) : 0u;
-    int all;
-    const int slot = 1 + stored + rank_in_block(kind & 1u, scratch, all);
-    stored += all;
-    if (kind & 1u) {
+    if (tile < tiles) level.kinds[tile] = static_cast<std::uint8_t>(kind);
+#pragma unroll
+    for (int list = 0; list < kLists; ++list) {
+      const int count = __syncthreads_count(kind >> list & 1u);
+      if (threadIdx.x == 0) level.chunks[kLists * chunk + list] = count;
+    }
+  }
+}
+
+// Then each chunk's part of the lists, behind those of the chunks before it. Of a record only the
+// slot: the neighbours' are not all known yet.
+__global__ void __launch_bounds__(kListThreads) list_kernel(MattingLevels levels) {
+  const MattingLevel& level = levels.level[blockIdx.y];
+  __shared__ int scratch[kListThreads / 32];
+  __shared__ int before[kLists];
+  const int tiles = level.tiles_y * level.tiles_x, thread = static_cast<int>(threadIdx.x);
+  for (int chunk = blockIdx.x; chunk * kListThreads < tiles; chunk += gridDim.x) {
+    if (thread < kLists) before[thread] = 0;
+    __syncthreads();
+    for (int i = thread; i < kLists * chunk; i += kListThreads)
+      atomicAdd(&before[i % kLists], level.chunks[i]);
+    __syncthreads();
+    const int tile = chunk * kListThreads + thread;
+    const unsigned kind = tile < tiles ? level.kinds[tile] : 0u;
+    int all[kLists], place[kLists];
+#pragma unroll
+    for (int list = 0; list < kLists; ++list)
+      place[list] = before[list] + rank_in_block(kind >> list & 1u, scratch, all[list]);
+    const int slot = 1 + place[kStoredList];
+    if (kind >> kStoredList & 1u) {
       level.tiles[slot] = tile;
       level.slots[(tile / level.tiles_x + 1) * (level.tiles_x + 2) + tile % level.tiles_x + 1] =
           slot;
     }
-    const int place = core + rank_in_block(kind & 2u, scratch, all);
-    core += all;
-    if (kind & 2u) level.core[place] = slot;
-    const int wide_place = wide + rank_in_block(kind & 4u, scratch, all);
-    wide += all;
-    if (kind & 4u) level.wide[wide_place] = slot;
+    if (kind >> kCoreList & 1u) level.core[place[kCoreList]].around[4] = slot;
+    if (kind >> kWideList & 1u) level.wide[place[kWideList]].around[4] = slot;
+    if ((chunk + 1) * kListThreads >= tiles && thread == 0)  // the last one
+#pragma unroll
+      for (int list = 0; list < kLists; ++list) level.counts[list] = before[list] + all[list];
+    __syncthreads();
   }
-  if (thread != 0) return;
-  level.counts[0] = stored;
-  level.counts[1] = core;
-  level.counts[2] = wide;
+}
+
+// The rest of a list's records, a thread a number.
+__device__ void complete_records(const MattingLevel& level, TileRecord* records, int count) {
+  for (std::ptrdiff_t i = global_x(); i < std::ptrdiff_t{count} * kRecordInts;
+       i += std::ptrdiff_t{gridDim.x} * blockDim.x) {
+    TileRecord& record = records[i / kRecordInts];
+    const int part = static_cast<int>(i % kRecordInts), tile = level.tiles[record.slot()];
+    const int ty = tile / level.tiles_x, tx = tile % level.tiles_x;
+    if (part < 9 && part != 4)
+      record.around[part] = level.slot_at(ty + part / 3 - 1, tx + part % 3 - 1);
+    if (part == 9) record.y0 = ty * kTile;
+    if (part == 10) record.x0 = tx * kTile;
+  }
+}
+__global__ void records_kernel(MattingLevels levels) {
+  const MattingLevel& level = levels.level[blockIdx.y];
+  complete_records(level, level.core, level.counts[kCoreList]);
+  complete_records(level, level.wide, level.counts[kWideList]);
 }
 
 // Cuts the image into the tiles; all other planes start at zero. Slot 0 is the tile of zeros.
@@ -249,13 +288,14 @@ __device__ bool is_window_centre(const MattingLevel& level, int y, int x) {
 
 // The operator of the unknown pixels: row by row, all windows over a pixel are added up by its
 // thread, in one order, so that the stencil is symmetric to the bit and nothing is written twice.
-__global__ void __launch_bounds__(kTilePixels) operator_kernel(MattingLevel level, float epsilon) {
+__global__ void __launch_bounds__(kTilePixels, 3)
+    operator_kernel(MattingLevel level, float epsilon) {
   constexpr int kWindows = kTile + 2;
   __shared__ Neighbours neighbours;
   __shared__ Halo<2> color[3];
   __shared__ float white[27][kWindows * kWindows];
   __shared__ std::uint8_t classes[kTile + 4][kTile + 4];
-  const int count = level.counts[1];
+  const int count = level.counts[kCoreList];
   for (int i = blockIdx.x; i < count; i += gridDim.x) {
     const Tile tile(level, level.core[i]);
     neighbours.load(level, tile);
@@ -319,7 +359,7 @@ __global__ void __launch_bounds__(kTilePixels) operator_kernel(MattingLevel leve
 __global__ void __launch_bounds__(kTilePixels, 3) model_kernel(MattingLevel level, float epsilon) {
   __shared__ Neighbours neighbours;
   __shared__ Halo<1> color[3];
-  const int count = level.counts[2];
+  const int count = level.counts[kWideList];
   for (int i = blockIdx.x; i < count; i += gridDim.x) {
     const Tile tile(level, level.wide[i]);
     neighbours.load(level, tile);
@@ -464,7 +504,7 @@ __global__ void halve_prior_kernel(MattingLevel fine, const float* from, Matting
 __global__ void __launch_bounds__(kTilePixels)
     place_prior_kernel(MattingLevel level, StretchedPlane weight, StretchedPlane target,
                        float share) {
-  for (int i = blockIdx.x; i < level.counts[1]; i += gridDim.x) {
+  for (int i = blockIdx.x; i < level.counts[kCoreList]; i += gridDim.x) {
     const Tile tile(level, level.core[i]);
     if (tile.y >= level.height || tile.x >= level.width) continue;
     const bool unknown =  // where a coarser level's pixel is, a finer one's need not be

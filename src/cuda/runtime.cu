@@ -5,6 +5,8 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/cuda.hpp"
@@ -67,6 +69,48 @@ class Pools {
 
 Pools& pools() {
   static Pools* const all = new Pools;
+  return *all;
+}
+
+// The allocator that is set, and what allocators have given. Never destroyed, like the pools.
+class Allocators {
+ public:
+  struct Origin {
+    std::shared_ptr<cuda::Allocator> allocator;
+    std::size_t bytes = 0;
+  };
+
+  void set(std::shared_ptr<cuda::Allocator> allocator) {
+    const std::lock_guard lock(mutex_);  // the last one is destroyed without it
+    std::swap(current_, allocator);
+    used_ = used_ || current_;
+  }
+  std::shared_ptr<cuda::Allocator> current() {
+    if (!used_) return nullptr;
+    const std::lock_guard lock(mutex_);
+    return current_;
+  }
+  void add(void* memory, Origin origin) {
+    const std::lock_guard lock(mutex_);
+    given_.emplace(memory, std::move(origin));
+  }
+  // Without an allocator where the memory is the pool's.
+  Origin take(void* memory) {
+    if (!used_) return {};
+    const std::lock_guard lock(mutex_);
+    const auto found = given_.extract(memory);
+    return found ? std::move(found.mapped()) : Origin{};
+  }
+
+ private:
+  std::atomic<bool> used_ = false;
+  std::mutex mutex_;
+  std::shared_ptr<cuda::Allocator> current_;
+  std::unordered_map<void*, Origin> given_;
+};
+
+Allocators& allocators() {
+  static Allocators* const all = new Allocators;
   return *all;
 }
 
@@ -161,11 +205,20 @@ void enter() {
   cudaGetLastError();  // what an earlier call of somebody else left behind is not this call's error
 }
 
+void set_allocator(std::shared_ptr<Allocator> allocator) {
+  allocators().set(std::move(allocator));
+}
+
 void* allocate(std::size_t bytes, Stream stream) {
   const int device = current_device();
+  const std::size_t size = bytes > 0 ? bytes : 1;
+  if (const auto allocator = allocators().current()) {
+    void* const given = allocator->allocate(size, device, stream);
+    allocators().add(given, {allocator, size});
+    return given;
+  }
   const cudaMemPool_t pool = pools().of(device);
   void* memory = nullptr;
-  const std::size_t size = bytes > 0 ? bytes : 1;
   cudaError_t status = cudaMallocFromPoolAsync(&memory, size, pool, handle_of(stream));
   if (status == cudaErrorMemoryAllocation) {
     // What other streams have freed counts once their work is over; and the pool may hold memory in
@@ -187,7 +240,10 @@ void release(void* memory, int device, Stream stream) noexcept {
   if (!memory || forked()) return;
   try {
     const DeviceScope scope(device);
-    if (cudaFreeAsync(memory, handle_of(stream)) != cudaSuccess) cudaGetLastError();
+    if (const auto [allocator, bytes] = allocators().take(memory); allocator)
+      allocator->release(memory, bytes, device, stream);
+    else if (cudaFreeAsync(memory, handle_of(stream)) != cudaSuccess)
+      cudaGetLastError();
   } catch (const DeviceError&) {
     // The context is gone, and the memory with it.
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <iterator>
 #include <tuple>
+#include <utility>
 #include <type_traits>
 
 #include "both_devices.hpp"
@@ -170,7 +171,7 @@ Image<A> alpha_of(bool soft, std::ptrdiff_t h, std::ptrdiff_t w) {
 // Foreground, and background beside it where wanted. A known background without a plate is a
 // colour.
 template <class T, class A>
-void same_colors(int channels, bool soft, bool background, const ForegroundOptions& options = {},
+void same_colors(int channels, bool soft, bool background, ForegroundOptions options = {},
                  bool with_plate = false) {
   // The order of float operations differs; one step in 8 bits, 2e-5 in float.
   const double tolerance = std::is_same_v<T, float> ? 2e-5 : sizeof(T) == 1 ? 1.0 : 2.0;
@@ -187,6 +188,8 @@ void same_colors(int channels, bool soft, bool background, const ForegroundOptio
         if (!with_plate) plate = {};
         estimate_foreground<D, T, A>(image, alpha, plate, front, back, options, {});
       });
+  if (std::exchange(options.direct_tiles, 0) == 0) return;
+  same_colors<T, A>(channels, soft, background, options, with_plate);  // by lists of soft tiles
 }
 
 }  // namespace

@@ -41,15 +41,13 @@ Image<T> photo(std::ptrdiff_t h, std::ptrdiff_t w) {
 }
 
 template <class T>
-void same_alpha(MattingQuality quality, const Image<T>& image, const Image<std::uint8_t>& trimap,
-                const Image<float>& mask = Image<float>(1, 1)) {
+void same_alpha(const MattingOptions& options, const Image<T>& image,
+                const Image<std::uint8_t>& trimap, const Image<float>& mask = Image<float>(1, 1)) {
   MattingInfo cpu, cuda;
   same_on_both(
       "estimate_alpha", kTolerance,
       [&]<DeviceKind D>(DeviceTag<D>, auto pixels, auto classes, auto rough, auto out) {
         MattingInfo& info = D == DeviceKind::kCPU ? cpu : cuda;
-        MattingOptions options;
-        options.quality = quality;
         const auto used = rough.pixels() > 1 ? rough : ImageView<const float>{};
         estimate_alpha<D, T>(pixels, classes, used, out, options, &info, {});
       },
@@ -60,6 +58,14 @@ void same_alpha(MattingQuality quality, const Image<T>& image, const Image<std::
   const int apart = std::abs(cuda.iterations - cpu.iterations);
   CHECK(apart <= (cpu.levels > 1 ? 0 : 2 + cpu.iterations / 4));
   CHECK(std::abs(cuda.residual - cpu.residual) < 0.01);
+}
+
+template <class T>
+void same_alpha(MattingQuality quality, const Image<T>& image, const Image<std::uint8_t>& trimap,
+                const Image<float>& mask = Image<float>(1, 1)) {
+  MattingOptions options;
+  options.quality = quality;
+  same_alpha(options, image, trimap, mask);
 }
 
 template <class T>
@@ -83,6 +89,28 @@ TEST(cuda_estimate_alpha_of_two_levels) {
 TEST(cuda_estimate_alpha_by_one_block_and_by_all) {
   same_alpha<std::uint16_t>(MattingQuality::kFast, 57, 64, 2.0);
   same_alpha<std::uint8_t>(MattingQuality::kBalanced, 57, 64, 2.0);
+}
+
+// Or it is too wide for the one block's shared memory, or has too many unknown pixels.
+TEST(cuda_estimate_alpha_by_all_on_the_coarsest_level_too) {
+  same_alpha<std::uint8_t>(MattingQuality::kFast, 45, 133, 2.0);
+  if (kSlow) return;
+  same_alpha<float>(MattingQuality::kBalanced, 44, 265, 3.0);
+  const Image<std::uint8_t> trimap(47, 57);
+  for (std::size_t i = 0; i < trimap.size(); ++i)
+    trimap.begin()[i] = i % 57 < 4    ? kTrimapForeground
+                        : i % 57 > 52 ? kTrimapBackground
+                                      : kTrimapUnknown;
+  same_alpha(MattingQuality::kBalanced, photo<std::uint8_t>(47, 57), trimap);
+}
+
+TEST(cuda_estimate_alpha_makes_room_for_what_is_unknown) {
+  MattingOptions options;
+  options.unasked_bytes = 0;
+  for (const auto& [h, w] : {std::pair{31, 17}, {57, 64}, {130, 101}})
+    same_alpha(options, photo<std::uint8_t>(h, w), trimap_of_disk(h, w, 2.0));
+  const Image<std::uint8_t> known(70, 60);  // nothing is
+  same_alpha(options, photo<std::uint8_t>(70, 60), known);
 }
 
 TEST(cuda_estimate_alpha_of_wide_bands) {

@@ -100,6 +100,7 @@ PYBIND11_MODULE(_core, m) {
     trimatte::free_work_memory();
     trimatte::cuda::trim_pools();
   });
+  trimatte::bind::define_allocator(m);
   trimatte::bind::define_cancellation(m);
   trimatte::bind::define_operations(m);
   trimatte::bind::define_edge_operations(m);

@@ -50,8 +50,24 @@ class DeviceScope {
 // use.
 void enter();
 
-// Memory of the current GPU, in stream order, from a pool of our own that keeps what it has. Throws
-// OutOfMemory. Releasing never throws; in a forked child it does nothing.
+// A source of GPU memory other than our own pool. Called from any thread.
+class Allocator {
+ public:
+  Allocator() = default;
+  Allocator(const Allocator&) = delete;
+  virtual ~Allocator() = default;
+
+  // Memory of a GPU, which is the current one, for work on the stream. Never null.
+  virtual void* allocate(std::size_t bytes, int device, Stream) = 0;
+  virtual void release(void* memory, std::size_t bytes, int device, Stream) noexcept = 0;
+};
+// The source of all memory from now on; null: our own pool. What was taken goes back to where it
+// came from.
+void set_allocator(std::shared_ptr<Allocator>);
+
+// Memory of the current GPU, in stream order, from the allocator that is set, or from a pool of our
+// own that keeps what it has. Throws OutOfMemory, or what the allocator throws. Releasing never
+// throws; in a forked child it does nothing.
 void* allocate(std::size_t bytes, Stream);
 void release(void* memory, int device, Stream) noexcept;
 void trim_pools();  // gives back what is not in use, of GPU memory and of pinned memory

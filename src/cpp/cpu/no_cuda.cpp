@@ -36,6 +36,9 @@ DeviceScope::~DeviceScope() = default;
 void enter() {
   refuse();
 }
+void set_allocator(std::shared_ptr<Allocator> allocator) {
+  if (allocator) refuse();
+}
 void* allocate(std::size_t, Stream) {
   refuse();
 }

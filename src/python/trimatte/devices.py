@@ -53,6 +53,7 @@ __all__ = [
     "cuda_status",
     "free_memory",
     "get_num_threads",
+    "set_allocator",
     "set_num_threads",
     "synchronize",
     "to_device",
@@ -103,6 +104,36 @@ def free_memory() -> None:
         free()
     _core.collect(True)
     _core.free_memory()
+
+
+def set_allocator(
+    allocate: Callable[[int, int, int], int] | None,
+    release: Callable[[int, int, int, int], object] | None = None,
+) -> None:
+    """Takes GPU memory from another library's pool, so that one pool serves the whole process.
+
+    Results (`DeviceArray`) and work memory come from it from then on; what was taken before goes
+    back to where it came from. Both functions are called from any thread, with that GPU as the
+    current one.
+
+    Args:
+        allocate: ``allocate(size, device, stream)`` returns the address of at least ``size`` bytes
+            on GPU number ``device``, a multiple of 256, for work on ``stream`` (a ``cudaStream_t``
+            as a number, 0 for the default stream). What it raises, the operation raises. None: our
+            own pool again.
+        release: ``release(pointer, size, device, stream)`` takes them back. Work that was put on
+            the stream before may still use them. What it raises is reported and otherwise ignored.
+
+    Raises:
+        ArgumentError: one of the two is no function, or only one of them is given.
+        DeviceError: by operations, later: ``allocate`` returned something else than an address.
+    """
+    if (allocate is None) != (release is None):
+        raise ArgumentError("set_allocator: allocate and release must be given together")
+    for name, function in (("allocate", allocate), ("release", release)):
+        if function is not None and not callable(function):
+            raise ArgumentError(f"set_allocator: {name} must be callable, got {function!r:.80}")
+    _core.set_allocator(allocate, release)
 
 
 def when_memory_is_freed(free: Callable[[], None]) -> None:
