@@ -113,17 +113,7 @@ TEST(soft_keys_by_difference_and_plate) {
   }
 }
 
-TEST(screens_by_their_channels) {
-  const float red[] = {0.9f, 0.2f, 0.3f}, green[] = {0.1f, 0.8f, 0.3f}, blue[] = {0.1f, 0.2f, 0.6f};
-  CHECK(key_channel_of(red) == 0 && key_channel_of(green) == 1 && key_channel_of(blue) == 2);
-  const float magenta[] = {0.5f, 0.1f, 0.9f}, cyan[] = {0.1f, 0.7f, 0.9f};
-  CHECK(key_channel_of(magenta) == 2 && key_channel_of(cyan) == 2);
-  CHECK(near(key_difference(0.9f, 0.2f, 0.3f, 0), 0.6, 1e-6));
-  CHECK(near(key_difference(0.1f, 0.8f, 0.3f, 1), 0.5, 1e-6));
-  CHECK(near(key_difference(0.4f, 0.2f, 0.6f, 2), 0.2, 1e-6));
-  CHECK(near(key_difference(0.4f, 0.5f, 0.6f, 2), 0.1, 1e-6));
-  CHECK(near(key_difference(0.4f, 0.3f, 0.2f, 1), -0.1, 1e-6));
-  CHECK(near(key_difference(0.4f, 0.5f, 0.2f, 0), -0.1, 1e-6));
+TEST(chroma_is_a_colour_without_its_brightness) {
   const ChromaDirection c = chroma_direction(0.6f, 0.4f, 0.2f);
   CHECK(near(c.r, 0.2, 1e-6) && near(c.g, 0.0, 1e-6) && near(c.b, -0.2, 1e-6));
   CHECK(near(length({1.0f, 2.0f, 2.0f}), 3.0, 1e-6));

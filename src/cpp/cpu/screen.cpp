@@ -89,58 +89,190 @@ Colors colors_of(const ImageView<const T>& image, bool linear) {
   return colors;
 }
 
+// What tells a screen's colour from others. Of a coloured screen it is how far the channels that it
+// lights, one or two of them, stand above the others; of a white, grey or black one the distance.
+class KeyMeasure {
+ public:
+  explicit KeyMeasure(const std::array<float, 3>& key)
+      : chroma_(chroma_direction(key[0], key[1], key[2])), light_(key[0] + key[1] + key[2]) {
+    constexpr float kPair = 0.4f;  // of the second step, what the first may be at most
+    constexpr float kLeastChroma = 0.08f;
+    std::array<std::size_t, 3> order{0, 1, 2};
+    std::sort(order.begin(), order.end(), [&](auto i, auto j) { return key[i] > key[j]; });
+    const float first = key[order[0]] - key[order[1]], second = key[order[1]] - key[order[2]];
+    const auto lead = [&](std::size_t c) { over_[c] = 0.0f, under_[c] = -kFar; };
+    lead(order[0]);
+    if (first < kPair * second) lead(order[1]);
+    difference_ = difference(key[0], key[1], key[2]);
+    purity_ = difference_ / std::max(lowest(key[0], key[1], key[2]), kDark);
+    colored_ = difference_ >= kLeastChroma;
+  }
+
+  // Rough alpha of a row, in [0, most]: 0 at the plate's colour, 1 where nothing of it is left. Of a
+  // coloured screen the colour difference of Vlahos (US 3,595,987).
+  void alpha_row(const Rows& v, const Rows& plate, std::ptrdiff_t count, float most,
+                 float* __restrict to) const {
+    constexpr float kApart = 0.4f;
+    const KeyMeasure m = *this;  // in registers
+    if (m.colored_) {
+      for (std::ptrdiff_t x = 0; x < count; ++x) {
+        const float full = std::max(m.difference(plate.r[x], plate.g[x], plate.b[x]), 1e-3f);
+        const float a = 1.0f - m.difference(v.r[x], v.g[x], v.b[x]) / full;
+        to[x] = std::min(std::max(a, 0.0f), most);
+      }
+    } else {
+      for (std::ptrdiff_t x = 0; x < count; ++x) {
+        const float r = std::fabs(v.r[x] - plate.r[x]), g = std::fabs(v.g[x] - plate.g[x]);
+        const float b = std::fabs(v.b[x] - plate.b[x]);
+        to[x] = std::min(std::max(std::max(r, g), b) * (1.0f / kApart), most);
+      }
+    }
+  }
+
+  // How far the hue is from the screen's, as a part of the screen's chroma.
+  float chroma_distance(const ChromaDirection& a, const ChromaDirection& screen) const {
+    constexpr float kGray = 0.35f;  // in place of a chroma
+    const float unit = colored_ ? std::max(length(screen), 1e-3f) : kGray;
+    return length({a.r - screen.r, a.g - screen.g, a.b - screen.b}) / unit;
+  }
+
+  // Whether an encoded colour is the key's, or not much darker.
+  bool is_screen(float r, float g, float b) const {
+    constexpr float kPure = 0.85f, kLight = 0.5f, kGrayTint = 0.06f, kGrayLight = 0.75f;
+    if (colored_) {
+      const float d = difference(r, g, b);
+      return d > kLight * difference_ && d > kPure * purity_ * std::max(lowest(r, g, b), kDark);
+    }
+    const ChromaDirection own = chroma_direction(r, g, b);
+    const float tint = length({own.r - chroma_.r, own.g - chroma_.g, own.b - chroma_.b});
+    const float light = r + g + b, tints = 3.0f * kGrayTint;
+    return tint < kGrayTint && light > kGrayLight * light_ - tints && light < light_ + tints;
+  }
+
+ private:
+  static constexpr float kFar = 4.0f, kDark = 1.0f / 255.0f;
+
+  // How far the lowest channel that leads stands above the highest of the others.
+  float difference(float r, float g, float b) const {
+    return lowest(r, g, b) - std::max(std::max(r + under_[0], g + under_[1]), b + under_[2]);
+  }
+  // Of the channels that lead.
+  float lowest(float r, float g, float b) const {
+    return std::min(std::min(r + over_[0], g + over_[1]), b + over_[2]);
+  }
+
+  // What takes a channel out of a minimum, and out of a maximum: without branches, for vectors.
+  float over_[3] = {kFar, kFar, kFar}, under_[3] = {};
+  ChromaDirection chroma_;
+  float light_, difference_ = 0.0f, purity_ = 0.0f;  // the key's
+  bool colored_ = true;
+};
+
+// ---- The commonest colour
+
 constexpr int kKeyLevels = 32;
+constexpr int kHues = 36;
 
 int key_level_of(float v) {
   return std::min(kKeyLevels - 1, static_cast<int>(v * kKeyLevels));
 }
 
-// The commonest colour that has one, of some pixels: the fullest bin of a histogram of 32 levels a
-// channel, then the median of what lies in it and beside it. `visit` calls a body for each pixel.
+// Sixths of the circle, from red by green and blue.
+float hue_of(float r, float g, float b) {
+  const float most = std::max({r, g, b}), chroma = most - std::min({r, g, b});
+  if (chroma <= 0.0f) return 0.0f;
+  const float hue = most == r   ? (g - b) / chroma
+                    : most == g ? (b - r) / chroma + 2.0f
+                                : (r - g) / chroma + 4.0f;
+  return hue < 0.0f ? hue + 6.0f : hue;
+}
+
+// Whether a colour may be the key that is asked for: one that the channel leads, or, of any, one
+// that is not red, yellow or a skin's: these are too common to be taken for a screen unasked.
+bool may_be_key(float r, float g, float b, int channel) {
+  constexpr float kLeastLead = 2.0f / kKeyLevels, kLeastChroma = 3.0f / kKeyLevels;
+  constexpr float kFirstHue = 1.2f, kLastHue = 5.3f;
+  const float v[] = {r, g, b}, most = std::max({r, g, b}), least = std::min({r, g, b});
+  if (channel < 0) {
+    const float hue = hue_of(r, g, b);
+    return most - least >= kLeastChroma && hue >= kFirstHue && hue <= kLastHue;
+  }
+  const float others = std::max(v[(channel + 1) % 3], v[(channel + 2) % 3]);
+  return v[channel] - others >= kLeastLead;
+}
+
+// The commonest of some pixels' colours, weighted: first the commonest hue, so that a screen that
+// is lit unevenly does not lose to an even shirt; of that hue the fullest bin of a histogram, and
+// of what lies in it and beside it the median. `visit` calls a body for each pixel, with its weight.
 template <class Visit>
 std::array<float, 3> commonest_color(const Colors& colors, int channel, const Visit& visit) {
-  constexpr int kLeastChroma = 2;  // levels
-  const auto levels_at = [&](std::ptrdiff_t y, std::ptrdiff_t x) {
-    return std::array<int, 3>{key_level_of(colors.at(0, y, x)), key_level_of(colors.at(1, y, x)),
-                              key_level_of(colors.at(2, y, x))};
+  constexpr int kReach = 2;  // hues to each side of the commonest
+  const auto color_at = [&](std::ptrdiff_t y, std::ptrdiff_t x) {
+    return std::array<float, 3>{colors.at(0, y, x), colors.at(1, y, x), colors.at(2, y, x)};
   };
-  std::vector<int> histogram(kKeyLevels * kKeyLevels * kKeyLevels);
-  visit([&](std::ptrdiff_t y, std::ptrdiff_t x) {
-    const std::array<int, 3> level = levels_at(y, x);
-    std::array<int, 3> sorted = level;
-    std::sort(sorted.begin(), sorted.end());
-    if (sorted[2] - sorted[1] < kLeastChroma) return;
-    // Red is too common a colour to be taken for a screen unasked.
-    const bool lit_most = level[static_cast<std::size_t>(std::max(channel, 0))] == sorted[2];
-    if (lit_most == (channel < 0)) return;
-    ++histogram[static_cast<std::size_t>((level[0] * kKeyLevels + level[1]) * kKeyLevels +
-                                         level[2])];
+  const auto bin_of = [](const std::array<float, 3>& v) {
+    return static_cast<int>(hue_of(v[0], v[1], v[2]) * (kHues / 6.0f)) % kHues;
+  };
+  std::array<double, kHues> hues{};
+  visit([&](std::ptrdiff_t y, std::ptrdiff_t x, float weight) {
+    const std::array<float, 3> v = color_at(y, x);
+    if (!may_be_key(v[0], v[1], v[2], channel)) return;
+    const float chroma = std::max({v[0], v[1], v[2]}) - std::min({v[0], v[1], v[2]});
+    hues[static_cast<std::size_t>(bin_of(v))] += double{weight * std::sqrt(chroma)};
+  });
+  int commonest = -1;
+  double most = 0.0;
+  for (int i = 0; i < kHues; ++i) {
+    double sum = 0.0;
+    for (int j = -kReach; j <= kReach; ++j)
+      sum += hues[static_cast<std::size_t>((i + j + kHues) % kHues)] * (kReach + 1 - std::abs(j));
+    if (sum > most) most = sum, commonest = i;
+  }
+  if (commonest < 0) return {-1.0f, -1.0f, -1.0f};
+  const auto is_common = [&](const std::array<float, 3>& v) {
+    const int apart = std::abs(bin_of(v) - commonest);
+    return may_be_key(v[0], v[1], v[2], channel) && std::min(apart, kHues - apart) <= kReach;
+  };
+
+  const auto levels_of = [](const std::array<float, 3>& v) {
+    return std::array<int, 3>{key_level_of(v[0]), key_level_of(v[1]), key_level_of(v[2])};
+  };
+  std::vector<float> histogram(kKeyLevels * kKeyLevels * kKeyLevels);
+  visit([&](std::ptrdiff_t y, std::ptrdiff_t x, float weight) {
+    const std::array<float, 3> v = color_at(y, x);
+    if (!is_common(v)) return;
+    const std::array<int, 3> level = levels_of(v);
+    histogram[static_cast<std::size_t>((level[0] * kKeyLevels + level[1]) * kKeyLevels +
+                                       level[2])] += weight;
   });
   const auto fullest = std::max_element(histogram.begin(), histogram.end());
-  if (*fullest == 0) return {-1.0f, -1.0f, -1.0f};
   const int bin = static_cast<int>(fullest - histogram.begin());
   const std::array<int, 3> wanted{bin / kKeyLevels / kKeyLevels, bin / kKeyLevels % kKeyLevels,
                                   bin % kKeyLevels};
   std::vector<float> near[3];
-  visit([&](std::ptrdiff_t y, std::ptrdiff_t x) {
-    const std::array<int, 3> level = levels_at(y, x);
+  visit([&](std::ptrdiff_t y, std::ptrdiff_t x, float) {
+    const std::array<float, 3> v = color_at(y, x);
+    const std::array<int, 3> level = levels_of(v);
     for (std::size_t c = 0; c < 3; ++c)
       if (std::abs(level[c] - wanted[c]) > 1) return;
-    for (int c = 0; c < 3; ++c) near[c].push_back(colors.at(c, y, x));
+    for (std::size_t c = 0; c < 3; ++c) near[c].push_back(v[c]);
   });
   return {spread_of(near[0]).median, spread_of(near[1]).median, spread_of(near[2]).median};
 }
 
-// The border's, where foreground is least likely; if it has none, the image's.
+// The border's, where foreground is least likely; if it has none, the image's. Subjects come in
+// from below: the upper border says most, the lower one least.
 std::array<float, 3> find_key(const Colors& colors, int channel) {
+  constexpr float kLowerHalf = 0.5f, kBottom = 0.2f;
   const std::ptrdiff_t height = colors.height(), width = colors.width();
   const std::ptrdiff_t border = std::max<std::ptrdiff_t>(1, std::min(height, width) * 3 / 100);
   const auto visit = [&](bool inside, const auto& body) {
     for (std::ptrdiff_t y = 0; y < height; ++y) {
       const bool whole = inside || y < border || y >= height - border;
+      const float weight = 2 * y < height ? 1.0f : y < height - border ? kLowerHalf : kBottom;
       for (std::ptrdiff_t x = 0; x < width; ++x) {
         if (!whole && x == border) x = std::max(border, width - border);
-        body(y, x);
+        body(y, x, weight);
       }
     }
   };
@@ -198,7 +330,7 @@ class Fitting {
         width_(colors.width()),
         rows_((height_ + kCellSide - 1) / kCellSide),
         columns_((width_ + kCellSide - 1) / kCellSide),
-        key_(key_channel_of(known.key.data())),
+        measure_(known.key),
         side_(std::sqrt(static_cast<float>(height_ * width_))) {}
 
   ScreenFit run(const Colors& encoded, const ScreenFit& known);
@@ -209,7 +341,7 @@ class Fitting {
   double misfit(const ScreenFit& fit) const;
 
  private:
-  Mask first_screen(const Colors& encoded, const std::array<float, 3>& key) const;
+  Mask first_screen(const Colors& encoded) const;
   Mask bare_screen(const Mask& sure) const;
   void grow_plate(Mask& sure);
   Mask take_plate(const CellGrid<3>& before, float fresh);
@@ -217,6 +349,9 @@ class Fitting {
   ImagePlane<float> first_alpha(float most) const;
   ImagePlane<float> chroma_distance() const;
   Mask nothing_near(const Mask& sure, float reach) const;
+  CellGrid<3> front_of(const Mask& opaque) const;
+  void drop_mixtures(Mask& marks, const CellGrid<3>& front, bool smooth) const;
+  void drop_slopes(Mask& marks, const Mask& screen, const ImagePlane<float>& mean) const;
   Inverse metric(const CellGrid<3>& foreground, const Mask& opaque, const Mask& bare) const;
   void solve(const Mask& opaque, const Mask& bare);
   void set_levels(const Mask& opaque, const Mask& bare);
@@ -246,7 +381,7 @@ class Fitting {
   const Colors& colors_;
   const Colors* given_plate_;
   std::ptrdiff_t height_, width_, rows_, columns_;
-  int key_;
+  KeyMeasure measure_;
   float side_;
   CellGrid<3> plate_, foreground_;
   CellGrid<4> model_;
@@ -254,19 +389,14 @@ class Fitting {
 };
 
 // Pixels of the key's hue that are not much darker.
-Mask Fitting::first_screen(const Colors& encoded, const std::array<float, 3>& key) const {
-  constexpr float kHue = 0.85f, kLight = 0.5f;
-  const float difference = key_difference(key[0], key[1], key[2], key_);
-  const float purity = difference / key[static_cast<std::size_t>(key_)];
+Mask Fitting::first_screen(const Colors& encoded) const {
+  const KeyMeasure measure = measure_;  // in registers
   Mask sure(height_, width_);
   for_each_row(height_, width_, [&](std::ptrdiff_t y) {
     const Rows v = encoded.row(y);
     std::uint8_t* to = sure.row(y);
-    for (std::ptrdiff_t x = 0; x < width_; ++x) {
-      const float d = key_difference(v.r[x], v.g[x], v.b[x], key_);
-      const float k = std::max(key_ == 0 ? v.r[x] : key_ == 1 ? v.g[x] : v.b[x], 1.0f / 255.0f);
-      to[x] = d > kLight * difference && d > kHue * purity * k;
-    }
+    for (std::ptrdiff_t x = 0; x < width_; ++x)
+      to[x] = measure.is_screen(v.r[x], v.g[x], v.b[x]);
   });
   return erode_square(sure, kErosion);
 }
@@ -306,18 +436,11 @@ CellGrid<3> Fitting::means(const Mask& mask, std::array<float, 3> otherwise) con
   return constant;
 }
 
-// The colour difference of Vlahos (US 3,595,987) by the plate of each pixel, in [0, most].
+// Rough alpha by the plate of each pixel, in [0, most].
 ImagePlane<float> Fitting::first_alpha(float most) const {
   ImagePlane<float> out(height_, width_);
   with_grid(plate_, [&](std::ptrdiff_t y, float* const* plate) {
-    const Rows v = colors_.row(y);
-    float* __restrict to = out.row(y);
-    for (std::ptrdiff_t x = 0; x < width_; ++x) {
-      const float d = key_difference(v.r[x], v.g[x], v.b[x], key_);
-      const float full =
-          std::max(key_difference(plate[0][x], plate[1][x], plate[2][x], key_), 1e-3f);
-      to[x] = std::min(std::max(1.0f - d / full, 0.0f), most);
-    }
+    measure_.alpha_row(colors_.row(y), {plate[0], plate[1], plate[2]}, width_, most, out.row(y));
   });
   return out;
 }
@@ -372,7 +495,7 @@ ImagePlane<float> Fitting::chroma_distance() const {
     for (std::ptrdiff_t x = 0; x < width_; ++x) {
       const ChromaDirection a = chroma_direction(v.r[x], v.g[x], v.b[x]);
       const ChromaDirection b = chroma_direction(plate[0][x], plate[1][x], plate[2][x]);
-      to[x] = length({a.r - b.r, a.g - b.g, a.b - b.b}) / std::max(length(b), 1e-3f);
+      to[x] = measure_.chroma_distance(a, b);
     }
   });
   return box_mean(out, 1);
@@ -396,6 +519,132 @@ Mask Fitting::nothing_near(const Mask& sure, float reach) const {
   return out;
 }
 
+// Steps to the nearest pixel of a mask, sideways or diagonal.
+ImagePlane<float> steps_from(const Mask& mask) {
+  constexpr float kFar = 1e9f, kDiagonal = 1.41f;
+  ImagePlane<float> out(mask.height, mask.width);
+  for (std::ptrdiff_t i = 0; i < out.size(); ++i) out[i] = mask[i] ? 0.0f : kFar;
+  const auto pass = [&](std::ptrdiff_t step) {
+    const std::ptrdiff_t first = step > 0 ? 0 : out.height - 1, left = step > 0 ? 0 : out.width - 1;
+    for (std::ptrdiff_t y = first; y >= 0 && y < out.height; y += step) {
+      float* row = out.row(y);
+      const float* before = y - step >= 0 && y - step < out.height ? out.row(y - step) : nullptr;
+      for (std::ptrdiff_t x = left; x >= 0 && x < out.width; x += step) {
+        float least = row[x];
+        if (x != left) least = std::min(least, row[x - step] + 1.0f);
+        if (before) {
+          least = std::min(least, before[x] + 1.0f);
+          if (x > 0) least = std::min(least, before[x - 1] + kDiagonal);
+          if (x + 1 < out.width) least = std::min(least, before[x + 1] + kDiagonal);
+        }
+        row[x] = least;
+      }
+    }
+  };
+  pass(1);
+  pass(-1);
+  return out;
+}
+
+// body(y, marks) for the rows of a mask that have any.
+template <class Body>
+void for_marked_rows(Mask& mask, const Body& body) {
+  for_each_row(mask.height, mask.width, [&](std::ptrdiff_t y) {
+    std::uint8_t* marks = mask.row(y);
+    if (std::any_of(marks, marks + mask.width, [](std::uint8_t mark) { return mark != 0; }))
+      body(y, marks);
+  });
+}
+
+// The means of 3 x 3 of the marked pixels of a row.
+void mean_row(const ImagePlane<float>& plane, std::ptrdiff_t y, const std::uint8_t* marks,
+              float* out) {
+  const float* rows[3];
+  for (int j = 0; j < 3; ++j)
+    rows[j] = plane.row(std::clamp<std::ptrdiff_t>(y + j - 1, 0, plane.height - 1));
+  for (std::ptrdiff_t x = 0; x < plane.width; ++x) {
+    out[x] = rows[1][x];
+    if (!marks[x]) continue;
+    const std::ptrdiff_t left = std::max<std::ptrdiff_t>(x - 1, 0);
+    const std::ptrdiff_t right = std::min(x + 1, plane.width - 1);
+    float sum = 0.0f;
+    for (const float* row : rows) sum += row[left] + row[x] + row[right];
+    out[x] = sum * (1.0f / 9.0f);
+  }
+}
+
+// The colours of what is opaque, on a grid. Of a warm foreground a mixture with the screen may have
+// nothing of its hue left, and count as opaque: from turn to turn fewer mixtures do. Some rows tell
+// enough.
+CellGrid<3> Fitting::front_of(const Mask& opaque) const {
+  constexpr int kTurns = 3;
+  constexpr std::ptrdiff_t kEvery = 4;  // rows
+  Mask some = erode_square(opaque, kErosion);
+  for (std::ptrdiff_t y = 0; y < height_; ++y)
+    if (y % kEvery != 0) std::fill_n(some.row(y), width_, std::uint8_t{0});
+  CellGrid<3> front = means(some, {-1.0f, -1.0f, -1.0f});
+  for (int turn = 1; turn < kTurns; ++turn) {
+    drop_mixtures(some, front, false);
+    front = means(some, {-1.0f, -1.0f, -1.0f});
+  }
+  return front;
+}
+
+// Takes out what lies on the line between the colours of the screen and of the foreground around,
+// or misses it by little: pixels, or means of 3 x 3.
+void Fitting::drop_mixtures(Mask& marks, const CellGrid<3>& front, bool smooth) const {
+  constexpr float kWhole = 0.95f;
+  constexpr float kMiss = 0.03f;  // by channel, at the screen; foregrounds vary, too
+  if (front.values[0] < 0.0f) return;  // none is known
+  const GridRows<3> plates(plate_, width_), fronts(front, width_);
+  for_marked_rows(marks, [&](std::ptrdiff_t y, std::uint8_t* __restrict here) {
+    std::vector<float> line, values(static_cast<std::size_t>(9 * width_));
+    float* row[9];
+    for (int n = 0; n < 9; ++n) row[n] = values.data() + n * width_;
+    plates.read(y, line, row);
+    fronts.read(y, line, row + 3);
+    for (int c = 0; c < 3; ++c)
+      smooth ? mean_row(colors_.planes[c], y, here, row[6 + c])
+             : static_cast<void>(std::copy_n(colors_.planes[c].row(y), width_, row[6 + c]));
+    const float *r0 = row[0], *g0 = row[1], *b0 = row[2], *r1 = row[3], *g1 = row[4], *b1 = row[5];
+    const float *r = row[6], *g = row[7], *b = row[8];
+    for (std::ptrdiff_t x = 0; x < width_; ++x) {
+      const float ur = r1[x] - r0[x], ug = g1[x] - g0[x], ub = b1[x] - b0[x];
+      const float vr = r[x] - r0[x], vg = g[x] - g0[x], vb = b[x] - b0[x];
+      const float t = clip_unit((ur * vr + ug * vg + ub * vb) / (ur * ur + ug * ug + ub * ub + 1e-9f));
+      const float off = std::max(std::max(std::fabs(vr - t * ur), std::fabs(vg - t * ug)),
+                                 std::fabs(vb - t * ub));
+      const bool mixed = t < kWhole && off < kMiss * (1.0f + 2.0f * t);
+      here[x] = mixed ? 0 : here[x];
+    }
+  });
+}
+
+// Takes out what climbs from the screen at the rate that has brought it where it is.
+void Fitting::drop_slopes(Mask& marks, const Mask& screen, const ImagePlane<float>& mean) const {
+  constexpr float kSlope = 3.0f;  // of the rough alpha over the image's side
+  constexpr std::ptrdiff_t kStep = 4;
+  if (share_of(marks) == 0.0) return;
+  const ImagePlane<float> steps = steps_from(screen);
+  for_marked_rows(marks, [&](std::ptrdiff_t y, std::uint8_t* here) {
+    const std::ptrdiff_t above = std::max<std::ptrdiff_t>(y - kStep, 0);
+    const std::ptrdiff_t below = std::min(y + kStep, height_ - 1);
+    for (std::ptrdiff_t x = 0; x < width_; ++x) {
+      if (!here[x]) continue;
+      const std::ptrdiff_t left = std::max<std::ptrdiff_t>(x - kStep, 0);
+      const std::ptrdiff_t right = std::min(x + kStep, width_ - 1);
+      const float across =
+          (mean.row(y)[right] - mean.row(y)[left]) / static_cast<float>(right - left);
+      const float down =
+          (mean.row(below)[x] - mean.row(above)[x]) / static_cast<float>(below - above);
+      const float slope = std::hypot(across, down);
+      if (slope * side_ < kSlope) continue;
+      const float wanted = mean.row(y)[x] / slope, there = steps.row(y)[x];
+      if (wanted > 0.5f * there - 3.0f && wanted < 2.0f * there + 6.0f) here[x] = 0;
+    }
+  });
+}
+
 // Foreground by its colour, or by its place: what is far from any screen, and what is smooth and
 // not quite the screen's colour beyond the reach of a soft edge, as clothes are that resemble it.
 Mask Fitting::surely_foreground(const Mask& sure) const {
@@ -413,11 +662,22 @@ Mask Fitting::surely_foreground(const Mask& sure) const {
   for (std::ptrdiff_t i = 0; i < calm.size(); ++i)
     calm[i] = inner[i] && texture.deviation[i] < smooth && texture.mean[i] > kBareIfSmooth;
   calm = erode_square(calm, kErosion);
-  Mask opaque(height_, width_);
+  Mask opaque(height_, width_), by_color(height_, width_);
   for (std::ptrdiff_t i = 0; i < calm.size(); ++i) {
-    enclosed[i] |= calm[i];
-    const float by_color = std::max(std::min(a[i], 1.0f), distance[i] / kOpaqueDistance);
-    opaque[i] = by_color > kOpaque || enclosed[i];
+    opaque[i] = a[i] > kOpaque;
+    by_color[i] = opaque[i] || distance[i] > kOpaque * kOpaqueDistance;
+  }
+  const CellGrid<3> front = front_of(opaque);
+  drop_mixtures(by_color, front, false);
+  // Motion and defocus make wide edges, as smooth as clothes: mixtures that climb from the screen.
+  Mask mixed(height_, width_);
+  for (std::ptrdiff_t i = 0; i < calm.size(); ++i) mixed[i] = calm[i];
+  drop_mixtures(calm, front, true);
+  for (std::ptrdiff_t i = 0; i < calm.size(); ++i) mixed[i] = mixed[i] && !calm[i];
+  drop_slopes(mixed, near, texture.mean);
+  for (std::ptrdiff_t i = 0; i < calm.size(); ++i) {
+    enclosed[i] |= calm[i] | mixed[i];
+    opaque[i] = by_color[i] | enclosed[i];
   }
   Mask out = erode_square(opaque, kErosion);
   // What is enclosed is marked apart, for it makes whole cells foreground.
@@ -568,7 +828,7 @@ ScreenFit Fitting::run(const Colors& encoded, const ScreenFit& known) {
   } else if (has_plate) {
     sure = take_plate(known.plate, kFresh);
   } else {
-    sure = first_screen(encoded, known.key);
+    sure = first_screen(encoded);
     if (share_of(sure) >= kLeastShare) grow_plate(sure);
   }
   fit.share = share_of(sure);

@@ -18,17 +18,6 @@ struct ScreenOptions {
 inline constexpr float kScreenReach = 0.10f;   // farther away than that nothing is screen
 inline constexpr float kScreenFringe = 0.01f;  // and beyond that nothing smooth is
 
-// The channel that a key colour lights most.
-TRIMATTE_HD int key_channel_of(const float* key) {
-  return key[0] > key[1] ? (key[0] > key[2] ? 0 : 2) : (key[1] > key[2] ? 1 : 2);
-}
-
-// How far channel k stands above the larger of the other two.
-TRIMATTE_HD float key_difference(float r, float g, float b, int k) {
-  const float rg = r > g ? r : g, rb = r > b ? r : b, gb = g > b ? g : b;
-  return k == 0 ? r - gb : k == 1 ? g - rb : b - rg;
-}
-
 // The colour without its brightness.
 struct ChromaDirection {
   float r, g, b;
