@@ -47,8 +47,8 @@ class Workspace {
     lay_out(height, width, memory_.data(), bytes);
   }
 
-  // Makes room for the planes: of all tiles, or, where that takes more than unasked_bytes, of those
-  // that there are, for which the host waits.
+  // Allocates the planes of all tiles, if they take at most unasked_bytes; else waits for the
+  // counts and allocates those of the stored tiles.
   void take_planes(std::ptrdiff_t unasked_bytes) {
     int stored[cuda::kMostLevels];
     for (int l = 0; l < levels_.count; ++l)

@@ -19,8 +19,8 @@ constexpr int kAloneTiles = 4;  // levels of at most so many core tiles are the 
 constexpr int kWarps = kTilePixels / 32;
 
 // The coarsest level as one list of its unknown pixels, by which the first block solves it: in
-// registers, with the direction of the search in shared memory. A level of more unknown pixels, or
-// of more cells, is solved by all blocks, a step of which costs three of the grid's barriers.
+// registers, with the direction of the search in shared memory. Where a level has too many unknown
+// pixels or cells for that, it is solved in its tiles, which costs three barriers a step.
 constexpr int kListedEach = 8;  // pixels of a thread
 constexpr int kMostListed = kListedEach * kTilePixels;
 constexpr int kMostCells = 5120;  // of the image with a margin of two pixels
@@ -161,7 +161,7 @@ class Solver {
   // Sums over all threads that work. A barrier, too.
   __device__ __noinline__ Sums add_up(double a, double b) {
     Sums sums = add_up_block(a, b);
-    if (alone_) return sums;  // no turn is taken: the other blocks would not know of it
+    if (alone_) return sums;                           // turn_ stays: the other blocks' does
     double* parts = partial_ + turn_ * 2 * gridDim.x;  // in turns, too
     turn_ ^= 1;
     if (threadIdx.x == 0) put_part(parts, sums);
@@ -331,7 +331,8 @@ class Solver {
       listed_.cells[place] = (tile.y + 2) * pitch + tile.x + 2;
       list_row(at, tile, place);
     }
-    const bool fits = count <= kMostListed && (at.height + 4) * pitch <= kMostCells;
+    const std::ptrdiff_t cells = std::ptrdiff_t{at.height + 4} * pitch;
+    const bool fits = count <= kMostListed && cells <= kMostCells;
     if (threadIdx.x == 0) *listed_.count = fits ? count : 0;
     __syncthreads();
   }

@@ -90,9 +90,10 @@ class Allocators {
     const std::lock_guard lock(mutex_);
     return current_;
   }
-  void add(void* memory, Origin origin) {
+  // False where it has been given already, and has not come back.
+  bool add(void* memory, Origin origin) {
     const std::lock_guard lock(mutex_);
-    given_.emplace(memory, std::move(origin));
+    return given_.emplace(memory, std::move(origin)).second;
   }
   // Without an allocator where the memory is the pool's.
   Origin take(void* memory) {
@@ -214,8 +215,13 @@ void* allocate(std::size_t bytes, Stream stream) {
   const std::size_t size = bytes > 0 ? bytes : 1;
   if (const auto allocator = allocators().current()) {
     void* const given = allocator->allocate(size, device, stream);
-    allocators().add(given, {allocator, size});
-    return given;
+    try {
+      if (allocators().add(given, {allocator, size})) return given;
+    } catch (...) {
+      allocator->release(given, size, device, stream);
+      throw;
+    }
+    throw DeviceError("set_allocator: allocate returned memory that is in use");
   }
   const cudaMemPool_t pool = pools().of(device);
   void* memory = nullptr;

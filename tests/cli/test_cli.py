@@ -211,7 +211,7 @@ def test_matte_wants_one_of_mask_and_trimap(run: Run, photo: Path) -> None:
         "key photo.png -o out.png --tolerance much",
         "key photo.png -o out.png --softness -1",
         "key photo.png -o out.png --key-color purple-ish",
-        "key photo.png -o out.png --key-color 128,128,128",
+        "key photo.png -o out.png --method vlahos --key-color 128,128,128",
         "key photo.png -o out.png --radius 1,2,3",
         "key photo.png -o out.png --radius=-1",
         "key photo.png -o out.png --despill all",

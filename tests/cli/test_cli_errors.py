@@ -20,7 +20,7 @@ from trimatte.io.writing import encode_png
 
 MISTAKES = {
     # what the parser finds
-    "key photo.png --key-color purpleish": "--key-color must be auto, green, blue, red, r,g,b or ",
+    "key photo.png --key-color purpleish": "--key-color must be auto, a colour's name, r,g,b or #",
     "key photo.png --method plat": "--method must be one of plate, .*; did you mean plate?; see ",
     "key photo.png --tolerance abc": "--tolerance must be a number, got 'abc'; see `trimatte key -",
     "key photo.png --radius 5,6,7": "--radius must be N, or N,N: ",
@@ -111,8 +111,8 @@ def test_of_an_image_in_the_words_of_the_command_line(
     photo.write_bytes(encode_png(np.full((40, 56, 3), 90, np.uint8)))
     code, out, err = run("key", photo, "-o", tmp_path / "out.png", "--json")
     assert code == 1
-    assert "--key-color names its colour" in err
-    assert "--key-color names its colour" in out
+    assert "--key-color takes its own colour" in err
+    assert "--key-color takes its own colour" in out
 
 
 @pytest.mark.parametrize(

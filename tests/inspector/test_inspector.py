@@ -196,7 +196,7 @@ def test_a_view_has_no_more_pixels_than_it_may(most: int) -> None:
         ({"max_pixels": 0}, "max_pixels must be a whole number of at least 1, got 0"),
         ({"tolerance": 256}, r"tolerance must be in \[0, 255\], got 256"),
         ({"tolerance": "x"}, "tolerance must be a number, got 'x'"),
-        ({"key_color": "pink"}, "key_color must be 'auto', 'green', .* got 'pink'"),
+        ({"key_color": "pinkish"}, "key_color must be 'auto', 'green', .* got 'pinkish'"),
     ],
 )
 def test_wrong_options_are_named(result: Result, options: dict[str, Any], said: str) -> None:

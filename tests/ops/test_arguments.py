@@ -165,7 +165,8 @@ def bad_options() -> list[Bad]:
     keys = "green"
     for operation in ("chroma_key", "probe", "despill", "key_cutout"):
         for value, came in (
-            ("purple", "purple"),
+            ("purplish", "purplish"),
+            ("magenta", "magenta"),  # two channels
             ("", "''"),
             ("Green screen", "Green screen"),
             (1, "1"),

@@ -94,7 +94,6 @@ def test_names_stay_names() -> None:
         np.array([[0, 177, 64]]),
         np.array([0, 177, 256]),
         np.array([0, np.nan, 0]),
-        np.array([90, 90, 9]),
         np.array([False, True, False]),
         np.array(["0", "177", "64"]),
         ("0", "177", "64"),

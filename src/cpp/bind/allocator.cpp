@@ -36,11 +36,13 @@ class PythonAllocator final : public cuda::Allocator {
     const py::gil_scoped_acquire gil;
     const py::object made = allocate_(bytes, device, handle_of(stream));
     const auto pointer = address_of(made);
-    if (pointer != 0 && pointer % kAlignment == 0) return reinterpret_cast<void*>(pointer);
-    if (pointer != 0) release_(pointer, bytes, device, handle_of(stream));
-    throw DeviceError("set_allocator: allocate must return the address of " +
-                      std::to_string(bytes) + " bytes, a multiple of " +
-                      std::to_string(kAlignment) + ", got " + std::string(py::repr(made)));
+    auto* const memory = reinterpret_cast<void*>(pointer);
+    if (pointer != 0 && pointer % kAlignment == 0) return memory;
+    const std::string message = "set_allocator: allocate must return the address of " +
+                                std::to_string(bytes) + " bytes, a multiple of " +
+                                std::to_string(kAlignment) + ", got " + std::string(py::repr(made));
+    if (pointer != 0) release(memory, bytes, device, stream);
+    throw DeviceError(message);
   }
 
   void release(void* memory, std::size_t bytes, int device, Stream stream) noexcept override {
@@ -60,6 +62,7 @@ class PythonAllocator final : public cuda::Allocator {
   }
   // 0 where it is none.
   static std::uintptr_t address_of(const py::object& made) {
+    if (py::isinstance<py::bool_>(made)) return 0;
     const auto index = py::reinterpret_steal<py::object>(PyNumber_Index(made.ptr()));
     const std::size_t value = index ? PyLong_AsSize_t(index.ptr()) : 0;
     if (!PyErr_Occurred()) return value;

@@ -96,7 +96,8 @@ class KeyMeasure {
   explicit KeyMeasure(const std::array<float, 3>& key)
       : chroma_(chroma_direction(key[0], key[1], key[2])), light_(key[0] + key[1] + key[2]) {
     constexpr float kPair = 0.4f;  // of the second step, what the first may be at most
-    constexpr float kLeastChroma = 0.08f;
+    // A dark screen has a colour, too; pale ones that are looked for by name have this much.
+    constexpr float kLeastLead = 2.0f / 32.0f, kLeastPurity = 0.25f, kNoLead = 0.02f;
     std::array<std::size_t, 3> order{0, 1, 2};
     std::sort(order.begin(), order.end(), [&](auto i, auto j) { return key[i] > key[j]; });
     const float first = key[order[0]] - key[order[1]], second = key[order[1]] - key[order[2]];
@@ -105,11 +106,12 @@ class KeyMeasure {
     if (first < kPair * second) lead(order[1]);
     difference_ = difference(key[0], key[1], key[2]);
     purity_ = difference_ / std::max(lowest(key[0], key[1], key[2]), kDark);
-    colored_ = difference_ >= kLeastChroma;
+    const float pure = kLeastPurity * key[order[0]];
+    colored_ = difference_ >= std::max(std::min(kLeastLead, pure), kNoLead);
   }
 
-  // Rough alpha of a row, in [0, most]: 0 at the plate's colour, 1 where nothing of it is left. Of a
-  // coloured screen the colour difference of Vlahos (US 3,595,987).
+  // Rough alpha of a row, in [0, most]: 0 at the plate's colour, 1 where nothing of it is left. Of
+  // a coloured screen the colour difference of Vlahos (US 3,595,987).
   void alpha_row(const Rows& v, const Rows& plate, std::ptrdiff_t count, float most,
                  float* __restrict to) const {
     constexpr float kApart = 0.4f;
@@ -187,26 +189,41 @@ float hue_of(float r, float g, float b) {
   return hue < 0.0f ? hue + 6.0f : hue;
 }
 
-// Whether a colour may be the key that is asked for: one that the channel leads, or, of any, one
-// that is not red, yellow or a skin's: these are too common to be taken for a screen unasked.
-bool may_be_key(float r, float g, float b, int channel) {
+constexpr int kFirstPair = 3, kFirstGray = 6;  // of the kinds of ScreenOptions
+
+// Whether a colour is of the kind that is asked for. Of any: not red, yellow or a skin's, nor
+// without a hue; these are too common to be taken for a screen unasked.
+bool may_be_key(float r, float g, float b, int kind) {
   constexpr float kLeastLead = 2.0f / kKeyLevels, kLeastChroma = 3.0f / kKeyLevels;
   constexpr float kFirstHue = 1.2f, kLastHue = 5.3f;
-  const float v[] = {r, g, b}, most = std::max({r, g, b}), least = std::min({r, g, b});
-  if (channel < 0) {
+  constexpr float kGray[3][2] = {{0.6f, 1.0f}, {0.2f, 0.8f}, {0.0f, 0.3f}};
+  const float most = std::max({r, g, b}), least = std::min({r, g, b});
+  if (kind < 0) {
     const float hue = hue_of(r, g, b);
     return most - least >= kLeastChroma && hue >= kFirstHue && hue <= kLastHue;
   }
-  const float others = std::max(v[(channel + 1) % 3], v[(channel + 2) % 3]);
-  return v[channel] - others >= kLeastLead;
+  if (kind >= kFirstGray) {
+    const float light = (r + g + b) * (1.0f / 3.0f);
+    const float (&range)[2] = kGray[kind - kFirstGray];
+    return most - least < kLeastChroma && light >= range[0] && light <= range[1];
+  }
+  const float v[] = {r, g, b};
+  if (kind < kFirstPair)
+    return v[kind] - std::max(v[(kind + 1) % 3], v[(kind + 2) % 3]) >= kLeastLead;
+  constexpr int kDark[] = {1, 0, 2};  // magenta has no green, cyan no red, yellow no blue
+  const int dark = kDark[kind - kFirstPair];
+  const float first = v[(dark + 1) % 3], second = v[(dark + 2) % 3];
+  return std::min(first, second) - v[dark] >= std::max(kLeastLead, std::fabs(first - second));
 }
 
-// The commonest of some pixels' colours, weighted: first the commonest hue, so that a screen that
+// The commonest of some pixels' colours: first the commonest hue, by weight, so that a screen that
 // is lit unevenly does not lose to an even shirt; of that hue the fullest bin of a histogram, and
-// of what lies in it and beside it the median. `visit` calls a body for each pixel, with its weight.
+// of what lies in it and beside it the median. `visit` calls a body for each pixel, with its
+// weight.
 template <class Visit>
-std::array<float, 3> commonest_color(const Colors& colors, int channel, const Visit& visit) {
-  constexpr int kReach = 2;  // hues to each side of the commonest
+std::array<float, 3> commonest_color(const Colors& colors, int kind, const Visit& visit) {
+  constexpr int kReach = 2;             // hues to each side of the commonest
+  constexpr double kLeastAbove = 0.08;  // of the upper border, for a screen that nobody has named
   const auto color_at = [&](std::ptrdiff_t y, std::ptrdiff_t x) {
     return std::array<float, 3>{colors.at(0, y, x), colors.at(1, y, x), colors.at(2, y, x)};
   };
@@ -216,9 +233,10 @@ std::array<float, 3> commonest_color(const Colors& colors, int channel, const Vi
   std::array<double, kHues> hues{};
   visit([&](std::ptrdiff_t y, std::ptrdiff_t x, float weight) {
     const std::array<float, 3> v = color_at(y, x);
-    if (!may_be_key(v[0], v[1], v[2], channel)) return;
+    if (!may_be_key(v[0], v[1], v[2], kind)) return;
     const float chroma = std::max({v[0], v[1], v[2]}) - std::min({v[0], v[1], v[2]});
-    hues[static_cast<std::size_t>(bin_of(v))] += double{weight * std::sqrt(chroma)};
+    hues[static_cast<std::size_t>(bin_of(v))] +=
+        kind < kFirstGray ? double{weight * std::sqrt(chroma)} : 1.0;
   });
   int commonest = -1;
   double most = 0.0;
@@ -231,20 +249,25 @@ std::array<float, 3> commonest_color(const Colors& colors, int channel, const Vi
   if (commonest < 0) return {-1.0f, -1.0f, -1.0f};
   const auto is_common = [&](const std::array<float, 3>& v) {
     const int apart = std::abs(bin_of(v) - commonest);
-    return may_be_key(v[0], v[1], v[2], channel) && std::min(apart, kHues - apart) <= kReach;
+    const bool alike = kind >= kFirstGray || std::min(apart, kHues - apart) <= kReach;
+    return alike && may_be_key(v[0], v[1], v[2], kind);
   };
 
   const auto levels_of = [](const std::array<float, 3>& v) {
     return std::array<int, 3>{key_level_of(v[0]), key_level_of(v[1]), key_level_of(v[2])};
   };
   std::vector<float> histogram(kKeyLevels * kKeyLevels * kKeyLevels);
+  double above = 0.0, all_above = 0.0;  // where nothing takes from the weight
   visit([&](std::ptrdiff_t y, std::ptrdiff_t x, float weight) {
     const std::array<float, 3> v = color_at(y, x);
+    all_above += weight >= 1.0f ? 1.0 : 0.0;
     if (!is_common(v)) return;
+    above += weight >= 1.0f ? 1.0 : 0.0;
     const std::array<int, 3> level = levels_of(v);
     histogram[static_cast<std::size_t>((level[0] * kKeyLevels + level[1]) * kKeyLevels +
                                        level[2])] += weight;
   });
+  if (kind < 0 && above < kLeastAbove * all_above) return {-1.0f, -1.0f, -1.0f};
   const auto fullest = std::max_element(histogram.begin(), histogram.end());
   const int bin = static_cast<int>(fullest - histogram.begin());
   const std::array<int, 3> wanted{bin / kKeyLevels / kKeyLevels, bin / kKeyLevels % kKeyLevels,
@@ -260,9 +283,9 @@ std::array<float, 3> commonest_color(const Colors& colors, int channel, const Vi
   return {spread_of(near[0]).median, spread_of(near[1]).median, spread_of(near[2]).median};
 }
 
-// The border's, where foreground is least likely; if it has none, the image's. Subjects come in
-// from below: the upper border says most, the lower one least.
-std::array<float, 3> find_key(const Colors& colors, int channel) {
+// The border's, where foreground is least likely; if it has none of the kind that is asked for, the
+// image's. Subjects come in from below: the upper border says most, the lower one least.
+std::array<float, 3> find_key(const Colors& colors, int kind) {
   constexpr float kLowerHalf = 0.5f, kBottom = 0.2f;
   const std::ptrdiff_t height = colors.height(), width = colors.width();
   const std::ptrdiff_t border = std::max<std::ptrdiff_t>(1, std::min(height, width) * 3 / 100);
@@ -277,10 +300,10 @@ std::array<float, 3> find_key(const Colors& colors, int channel) {
     }
   };
   const auto of = [&](bool inside) {
-    return commonest_color(colors, channel, [&](const auto& body) { visit(inside, body); });
+    return commonest_color(colors, kind, [&](const auto& body) { visit(inside, body); });
   };
   const std::array<float, 3> found = of(false);
-  return found[0] < 0.0f ? of(true) : found;
+  return found[0] < 0.0f && kind >= 0 ? of(true) : found;
 }
 
 double share_of(const Mask& mask) {
@@ -395,8 +418,7 @@ Mask Fitting::first_screen(const Colors& encoded) const {
   for_each_row(height_, width_, [&](std::ptrdiff_t y) {
     const Rows v = encoded.row(y);
     std::uint8_t* to = sure.row(y);
-    for (std::ptrdiff_t x = 0; x < width_; ++x)
-      to[x] = measure.is_screen(v.r[x], v.g[x], v.b[x]);
+    for (std::ptrdiff_t x = 0; x < width_; ++x) to[x] = measure.is_screen(v.r[x], v.g[x], v.b[x]);
   });
   return erode_square(sure, kErosion);
 }
@@ -594,7 +616,7 @@ CellGrid<3> Fitting::front_of(const Mask& opaque) const {
 // or misses it by little: pixels, or means of 3 x 3.
 void Fitting::drop_mixtures(Mask& marks, const CellGrid<3>& front, bool smooth) const {
   constexpr float kWhole = 0.95f;
-  constexpr float kMiss = 0.03f;  // by channel, at the screen; foregrounds vary, too
+  constexpr float kMiss = 0.03f;       // by channel, at the screen; foregrounds vary, too
   if (front.values[0] < 0.0f) return;  // none is known
   const GridRows<3> plates(plate_, width_), fronts(front, width_);
   for_marked_rows(marks, [&](std::ptrdiff_t y, std::uint8_t* __restrict here) {
@@ -611,7 +633,8 @@ void Fitting::drop_mixtures(Mask& marks, const CellGrid<3>& front, bool smooth) 
     for (std::ptrdiff_t x = 0; x < width_; ++x) {
       const float ur = r1[x] - r0[x], ug = g1[x] - g0[x], ub = b1[x] - b0[x];
       const float vr = r[x] - r0[x], vg = g[x] - g0[x], vb = b[x] - b0[x];
-      const float t = clip_unit((ur * vr + ug * vg + ub * vb) / (ur * ur + ug * ug + ub * ub + 1e-9f));
+      const float t =
+          clip_unit((ur * vr + ug * vg + ub * vb) / (ur * ur + ug * ug + ub * ub + 1e-9f));
       const float off = std::max(std::max(std::fabs(vr - t * ur), std::fabs(vg - t * ug)),
                                  std::fabs(vb - t * ub));
       const bool mixed = t < kWhole && off < kMiss * (1.0f + 2.0f * t);
@@ -633,10 +656,10 @@ void Fitting::drop_slopes(Mask& marks, const Mask& screen, const ImagePlane<floa
       if (!here[x]) continue;
       const std::ptrdiff_t left = std::max<std::ptrdiff_t>(x - kStep, 0);
       const std::ptrdiff_t right = std::min(x + kStep, width_ - 1);
-      const float across =
-          (mean.row(y)[right] - mean.row(y)[left]) / static_cast<float>(right - left);
-      const float down =
-          (mean.row(below)[x] - mean.row(above)[x]) / static_cast<float>(below - above);
+      const float across = (mean.row(y)[right] - mean.row(y)[left]) /
+                           static_cast<float>(std::max<std::ptrdiff_t>(right - left, 1));
+      const float down = (mean.row(below)[x] - mean.row(above)[x]) /
+                         static_cast<float>(std::max<std::ptrdiff_t>(below - above, 1));
       const float slope = std::hypot(across, down);
       if (slope * side_ < kSlope) continue;
       const float wanted = mean.row(y)[x] / slope, there = steps.row(y)[x];
@@ -734,6 +757,16 @@ Inverse Fitting::metric(const CellGrid<3>& foreground, const Mask& opaque, const
   return inverse_of(total);
 }
 
+// Whether half of a cell is screen.
+bool is_bare(const Mask& bare, std::ptrdiff_t row, std::ptrdiff_t column) {
+  int count = 0, all = 0;
+  for (std::ptrdiff_t y = row * kCellSide; y < std::min((row + 1) * kCellSide, bare.height); ++y)
+    for (std::ptrdiff_t x = column * kCellSide; x < std::min((column + 1) * kCellSide, bare.width);
+         ++x, ++all)
+      count += bare.row(y)[x] != 0;
+  return 2 * count >= all;
+}
+
 void Fitting::solve(const Mask& opaque, const Mask& bare) {
   constexpr double kApart = 1e-6;  // colours that nothing tells apart
   foreground_ = means(opaque, {0.5f, 0.5f, 0.5f});
@@ -750,7 +783,7 @@ void Fitting::solve(const Mask& opaque, const Mask& bare) {
       }
       const bool told = distance > kApart && length > 0.0;
       float* m = model_.at(y, x);
-      double offset = told ? 0.0 : 1.0;
+      double offset = told || is_bare(bare, y, x) ? 0.0 : 1.0;
       for (std::size_t i = 0; i < 3; ++i) {
         weight[i] = told ? weight[i] / length : 0.0;
         offset -= weight[i] * b[i];

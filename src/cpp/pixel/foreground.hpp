@@ -26,7 +26,8 @@ struct ForegroundOptions {
   ForegroundQuality quality = ForegroundQuality::kBalanced;
   bool background_known = false;
   float color[3] = {0.0f, 0.0f, 0.0f};  // the known background where there is no plate, in [0, 1]
-  // On a GPU, all tiles of a level of up to so many are solved; of more, those with soft pixels.
+  // On a GPU: levels of at most so many tiles are solved whole, of larger ones the tiles with soft
+  // pixels.
   int direct_tiles = 256;
 };
 

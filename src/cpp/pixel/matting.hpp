@@ -19,7 +19,7 @@ struct MattingOptions {
   MattingQuality quality = MattingQuality::kBalanced;
   std::ptrdiff_t whole_pixels = std::ptrdiff_t{1} << 23;  // larger images are solved in tiles
   // On a GPU: where room for every pixel would take more than so many bytes, the host waits to
-  // learn how many are unknown, and makes room for those.
+  // learn how many are unknown.
   std::ptrdiff_t unasked_bytes = std::ptrdiff_t{512} << 20;
   // Called now and then, on the thread of the caller, with the part of the work that is done; what
   // it throws ends the solve.

@@ -9,7 +9,9 @@
 namespace trimatte {
 
 struct ScreenOptions {
-  int channel = -1;  // that the screen is to light most: 0 red, 1 green, 2 blue; -1 any
+  // The kind that is looked for: -1 any that is not too common; 0 red, 1 green, 2 blue, 3 magenta,
+  // 4 cyan, 5 yellow, 6 white, 7 gray, 8 black.
+  int channel = -1;
   // Values are compared as they are encoded, in linear light, or as explains the image better.
   enum class Transfer { kSrgb, kLinear, kAuto } transfer = Transfer::kAuto;
 };

@@ -8,12 +8,14 @@ message; here anything array-like becomes an array whose rows it can read: NumPy
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from PIL import ImageColor
 
 from trimatte import _core
 from trimatte._core import DeviceArray
@@ -55,6 +57,24 @@ _MOST_AT_ONCE = 4096
 _MOST_LABEL = 3  # Oxford-IIIT Pet's trimaps have 1, 2 and 3
 DESPILL_METHODS = {"average": 0, "double-average": 1, "max-limit": 2}
 CHANNELS = {"red": 0, "green": 1, "blue": 2}
+SCREEN_COLORS = {
+    "red": (200.0, 16.0, 46.0),
+    "green": (0.0, 177.0, 64.0),
+    "blue": (0.0, 71.0, 187.0),
+    "magenta": (255.0, 0.0, 255.0),
+    "cyan": (0.0, 255.0, 255.0),
+    "yellow": (255.0, 255.0, 0.0),
+    "white": (255.0, 255.0, 255.0),
+    "gray": (128.0, 128.0, 128.0),
+    "black": (0.0, 0.0, 0.0),
+}
+"""The kinds of screens, in the order of the core's `ScreenOptions`, and the colours that they mean
+where none is looked for: of green, blue and red those of the paints and cloths that are sold."""
+_ALIASES = {"grey": "gray", "fuchsia": "magenta", "aqua": "cyan"}
+# Of a channel over the next one, for it to lead alone: of 255, or of the channel itself; and of the
+# next one's lead over the last (src/cpp/cpu/screen.cpp: kPair).
+_LEAST_LEAD, _LEAST_PURITY, _PAIR = 8.0, 0.25, 0.4
+_HEX = re.compile("#[0-9a-f]{3}|#[0-9a-f]{6}")
 
 
 def as_array(value: ArrayLike, operation: str, name: str, stream: Any = None) -> Array:
@@ -328,33 +348,69 @@ def with_alpha(pixels: Array) -> Array:
 
 
 def as_key_color(value: KeyColorLike, operation: str, *, auto: bool = True) -> KeyColor:
-    """A key colour as its name or as three Python floats in 0..255.
+    """A key colour as a kind's name (of `SCREEN_COLORS`, or "auto" where auto is True) or as three
+    Python floats in 0..255.
 
-    value: "green", "blue" or "red", in any case; "auto" where auto is True; or (r, g, b) in 0..255
-    as a tuple, a list or an array, with one channel above the others.
+    value: such a name in any case; another CSS name or "#rrggbb"; or (r, g, b) in 0..255 as a
+    tuple, a list or an array.
 
     Raises ArgumentError: it is something else.
     """
     names = [*(["auto"] if auto else []), "green", "blue", "red"]
-    wanted = f"{operation}: key_color must be {', '.join(map(repr, names))} or (r, g, b) in 0..255"
+    wanted = (
+        f"{operation}: key_color must be {', '.join(map(repr, names))}, another colour's name, "
+        "'#rrggbb' or (r, g, b) in 0..255"
+    )
     if isinstance(value, str):
-        if value.lower() in names:
-            return value.lower()
-        raise ArgumentError(f"{wanted}, got {value!r:.80}")
+        name = value.lower()
+        name = _ALIASES.get(name, name)
+        if name in SCREEN_COLORS or (auto and name == "auto"):
+            return name
+        if name not in ImageColor.colormap and not _HEX.fullmatch(name):
+            raise ArgumentError(f"{wanted}, got {value!r:.80}")
+        red, green, blue = ImageColor.getrgb(name)[:3]
+        return float(red), float(green), float(blue)
     try:
         rgb = np.asarray(value)
     except (TypeError, ValueError):
         rgb = np.empty(0)
     if rgb.shape != (3,) or rgb.dtype.kind not in "iuf" or not np.all((rgb >= 0) & (rgb <= 255)):
         raise ArgumentError(f"{wanted}, got {value!r:.80}")
-    if np.count_nonzero(rgb == rgb.max()) > 1:
-        raise ArgumentError(f"{wanted} with one channel above the others, got {value!r:.80}")
     r, g, b = map(float, rgb)
     return r, g, b
 
 
+def color_of_key(key_color: KeyColor) -> tuple[float, float, float]:
+    """A key colour of `as_key_color`, not "auto", as (r, g, b) in 0..255."""
+    return SCREEN_COLORS[key_color] if isinstance(key_color, str) else key_color
+
+
+def as_key_channel(
+    key_color: KeyColor, operation: str, wants_it: str, *, alone: bool = False
+) -> int:
+    """The channel that a key colour of `as_key_color` lights most.
+
+    Raises ArgumentError: it lights two or three alike, or, if it is to lead alone, nearly so;
+    `wants_it` is what cannot do with that.
+    """
+    color = color_of_key(key_color)
+    if color.count(max(color)) > 1 or (alone and not sheds_spill(key_color)):
+        raise ArgumentError(
+            f"{operation}: key_color must have one channel above the others for {wants_it}, as "
+            f"green, blue and red screens have, got {key_color!r}"
+        )
+    return key_channel(key_color)
+
+
+def sheds_spill(key_color: KeyColor) -> bool:
+    """Whether a screen of that colour lights one channel, whose light `despill` can limit: not
+    magenta, cyan or yellow, which light two alike, nor white, grey and black."""
+    most, middle, least = sorted(color_of_key(key_color), reverse=True)
+    lead = min(_LEAST_LEAD, _LEAST_PURITY * most)
+    return most > middle and most - middle >= max(lead, _PAIR * (middle - least))
+
+
 def key_channel(key_color: KeyColor) -> int:
     """The channel that a key colour of `as_key_color` lights most: 0 red, 1 green, 2 blue."""
-    if isinstance(key_color, str):
-        return CHANNELS[key_color]
-    return key_color.index(max(key_color))
+    color = color_of_key(key_color)
+    return color.index(max(color))

@@ -114,13 +114,13 @@ def set_allocator(
 
     Results (`DeviceArray`) and work memory come from it from then on; what was taken before goes
     back to where it came from. Both functions are called from any thread, with that GPU as the
-    current one.
+    current one. While an allocator is set, operations must not be recorded into a CUDA graph.
 
     Args:
         allocate: ``allocate(size, device, stream)`` returns the address of at least ``size`` bytes
             on GPU number ``device``, a multiple of 256, for work on ``stream`` (a ``cudaStream_t``
-            as a number, 0 for the default stream). What it raises, the operation raises. None: our
-            own pool again.
+            as a number, 0 for the default stream). What it raises, the operation raises; where
+            there is no room that should be a MemoryError. None: our own pool again.
         release: ``release(pointer, size, device, stream)`` takes them back. Work that was put on
             the stream before may still use them. What it raises is reported and otherwise ignored.
 

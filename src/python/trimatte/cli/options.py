@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from trimatte.arrays import DESPILL_METHODS
+from trimatte.arrays import DESPILL_METHODS, SCREEN_COLORS
 from trimatte.cli.parsing import UsageError, as_typed, reader
 from trimatte.cli.paths import is_file
 from trimatte.cli.progress import add_terms, progress
@@ -75,10 +75,11 @@ def add_screen(parser: argparse.ArgumentParser, *, only_with: str | None = None)
     screen = parser.add_argument_group("the screen", note)
     screen.add_argument(
         "--key-color",
-        type=reader(_key_color, "auto, green, blue, red, r,g,b or #rrggbb"),
+        type=reader(_key_color, "auto, a colour's name, r,g,b or #rrggbb"),
         metavar="COLOR",
-        help="auto, green, blue, red, or the screen's colour as r,g,b or #rrggbb (default: auto, "
-        "the commonest of the borders, for the method plate; green for the others)",
+        help="auto, green, blue, red, magenta, cyan, yellow, white, gray, black, or the screen's "
+        "own colour as r,g,b or #rrggbb (default: auto, the commonest of the borders, for the "
+        "method plate; green for the others)",
     )
     screen.add_argument(
         "--method",
@@ -217,7 +218,7 @@ def _radius(text: str) -> float | tuple[float, float]:
 
 def _key_color(text: str) -> str | tuple[float, float, float]:
     name = text.lower()
-    return name if name in ("auto", "green", "blue", "red") else read_colour(text)
+    return name if name == "auto" or name in SCREEN_COLORS else read_colour(text)
 
 
 def remover_options(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -17,12 +17,15 @@ from trimatte.arrays import (
     KeyColor,
     KeyColorLike,
     as_array,
+    as_key_channel,
     as_key_color,
     choice,
+    color_of_key,
     depth_code,
     is_number,
     key_channel,
     number,
+    sheds_spill,
 )
 from trimatte.errors import ArgumentError
 from trimatte.ops.screens import Screen, fit_screen
@@ -37,12 +40,7 @@ __all__ = [
     "usual_method",
 ]
 
-# What the names of screens stand for: the paints and cloths sold as chroma key green and blue.
-_SCREEN_COLORS = {
-    "green": (0.0, 177.0, 64.0),
-    "blue": (0.0, 71.0, 187.0),
-    "red": (200.0, 16.0, 46.0),
-}
+_LEAST_CHROMA = 5.0  # of 255
 
 _SOFT_METHODS = {"ffmpeg": 0, "obs": 1, "vlahos": 2, "plate": 3}
 KEY_DEFAULTS = {
@@ -80,6 +78,12 @@ class KeyRule:
     grid: Array | None = None  # where the image lies
     cell: int = 0
     screen: Screen | None = None
+
+    @property
+    def sheds_spill(self) -> bool:
+        """See `trimatte.arrays.sheds_spill`."""
+        r, g, b = (255 * value for value in self.color)
+        return sheds_spill((r, g, b))
 
     def arguments(self) -> dict[str, Any]:
         """What `_core` takes."""
@@ -132,12 +136,14 @@ def key_rule(
     )
     defaults = KEY_DEFAULTS[method]
     color = as_key_color(key_color, operation)
+    _check_color(operation, method, color)
     if method == "plate" and screen is None:
         choose = "auto" if transfer is None else transfer
         screen = fit_screen(image, key_color=color, plate=plate, transfer=choose)
         plate = None
     elif color == "auto":
         color = fit_screen(image).key_color
+        _check_color(operation, method, color)
     space = _transfer(operation, method, transfer, screen)
     if method == "plate" and screen is not None:
         if plate is not None:
@@ -158,6 +164,21 @@ def key_rule(
     if plate is not None:
         return replace(found, grid=_plate_grid(operation, image, plate, space, stream))
     return found
+
+
+def _check_color(operation: str, method: str, color: KeyColor) -> None:
+    """Raises ArgumentError: the method cannot key that colour."""
+    if color == "auto":
+        return
+    if method in ("difference", "vlahos"):
+        what = f"method={method!r} (method='plate' keys any colour)"
+        as_key_channel(color, operation, what, alone=True)
+    values = color_of_key(color)
+    if method in ("ffmpeg", "obs") and max(values) - min(values) < _LEAST_CHROMA:
+        raise ArgumentError(
+            f"{operation}: key_color must not be grey for method={method!r}, which knows a screen "
+            f"by its hue; method='plate' keys any colour; got {color!r}"
+        )
 
 
 def usual_method(screen: Screen | None) -> str:
@@ -196,7 +217,7 @@ def _levels(operation: str, clip: Any) -> tuple[float, float]:
 
 def _encoded(key_color: KeyColor) -> tuple[float, float, float]:
     """A key colour in [0, 1]."""
-    r, g, b = _SCREEN_COLORS[key_color] if isinstance(key_color, str) else key_color
+    r, g, b = color_of_key(key_color)
     return r / 255.0, g / 255.0, b / 255.0
 
 

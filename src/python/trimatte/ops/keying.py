@@ -89,10 +89,12 @@ def chroma_key(
     Args:
         image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
             ignored.
-        key_color: ``"green"``, ``"blue"``, ``"red"``, (r, g, b) in 0..255, or ``"auto"``: the
-            commonest green or blue of the borders. ``"difference"`` only takes its
-            largest channel; to the soft methods the names mean (0, 177, 64), (0, 71, 187) and
-            (200, 16, 46), the usual screens, to ``"plate"`` the commonest colour of that kind. A
+        key_color: ``"green"``, ``"blue"``, ``"red"``, ``"magenta"``, ``"cyan"``, ``"yellow"``,
+            ``"white"``, ``"gray"`` or ``"black"``; any other colour as (r, g, b) in 0..255, a CSS
+            name or ``"#rrggbb"``; or ``"auto"``: see `fit_screen`. To ``"plate"`` the names mean
+            the commonest colour of that kind, to the others that colour itself: green, blue and red
+            are (0, 177, 64), (0, 71, 187) and (200, 16, 46), the usual screens. ``"difference"``
+            and ``"vlahos"`` need one channel above the others, ``"ffmpeg"`` and ``"obs"`` a hue. A
             screen has its own.
         method: ``"difference"``, ``"ffmpeg"``, ``"obs"``, ``"vlahos"`` or ``"plate"``. None:
             ``"plate"`` where a quality or a screen is given, else ``"difference"``.
@@ -192,7 +194,8 @@ def key_cutout(
         image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
             ignored.
         key_color, method, tolerance, softness, plate, screen, transfer, clip: as for `chroma_key`.
-        despill: the method of `trimatte.despill`; None leaves the colours.
+        despill: the method of `trimatte.despill`; None leaves the colours. So does a screen that
+            lights two channels alike, as magenta does, or all three: there is nothing to limit.
         despill_strength: its strength, in [0, 1].
         premultiplied: multiply the colours by alpha; by default they are straight, and 0 where
             alpha is 0.
@@ -226,7 +229,7 @@ def key_cutout(
         array,
         **rule.arguments(),
         despill=choice(DESPILL_METHODS, spill, "key_cutout", "despill"),
-        strength=0.0 if despill is None else strength,
+        strength=strength if despill is not None and rule.sheds_spill else 0.0,
         premultiplied=bool(premultiplied),
         device=device,
         stream=stream,

@@ -20,12 +20,12 @@ from trimatte.arrays import (
     KeyColorLike,
     as_alpha,
     as_array,
+    as_key_channel,
     as_key_color,
     as_trimap,
     check_proportions,
     choice,
     is_whole,
-    key_channel,
     number,
     on_host,
 )
@@ -369,8 +369,8 @@ def despill(
     Args:
         image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
             copied.
-        key_color: ``"green"``, ``"blue"``, ``"red"``, or (r, g, b) in 0..255, of which the largest
-            channel counts.
+        key_color: ``"green"``, ``"blue"``, ``"red"``, or a colour, of which the largest channel
+            counts: (r, g, b) in 0..255, a CSS name or ``"#rrggbb"``.
         method: the limit: ``"average"``, the mean of the two others; ``"double-average"``, (2 b +
             r) / 3 for a green key, (2 g + r) / 3 for a blue one, (2 b + g) / 3 for a red one;
             ``"max-limit"``, the larger of the two; or ``"plate"``, which needs alpha and plate.
@@ -394,7 +394,7 @@ def despill(
     """
     pixels = as_array(image, "despill", "image", stream)
     limit = choice(_DESPILL_METHODS, method, "despill", "method")
-    channel = key_channel(as_key_color(key_color, "despill", auto=False))
+    channel = as_key_channel(as_key_color(key_color, "despill", auto=False), "despill", "a limit")
     shown = None if alpha is None else as_alpha(alpha, "despill", "alpha", stream)
     if method == "plate":
         if shown is None:

@@ -21,6 +21,7 @@ _BORDER = 0.04  # of the short side
 _HUES = ("green", "blue")  # red is too common to be taken for a screen unasked
 _LEAST_LEAD, _LEAST_SATURATION = 0.06, 0.2  # of a sample that counts at all
 _LEAST_BORDER = 0.1  # of samples that count, for a closer look
+_LEAST_UPPER = 0.08  # of the upper half's border, likewise
 _REACH = 0.2  # of a screen's chromaticities, around their median
 _TURNS = 2  # the median is taken anew of what lies around the last one
 _BLOCK = 6  # samples a side of a block, in which noise averages out
@@ -165,6 +166,10 @@ def _seen(samples: Samples, border: Places, hue: str) -> SeenScreen | None:
     likely = (lead >= _LEAST_LEAD) & (lead >= _LEAST_SATURATION * key)
     if np.count_nonzero(likely & border) < _LEAST_BORDER * np.count_nonzero(border):
         return None
+    upper = border.copy()
+    upper[len(upper) // 2 :] = False
+    if np.count_nonzero(likely & upper) < _LEAST_UPPER * np.count_nonzero(upper):
+        return None  # subjects come in from below
     scale = 1 / np.maximum(key, _BLACK)
     chroma = np.stack([first * scale, second * scale])
     where = likely

@@ -10,6 +10,7 @@ import numpy as np
 
 from trimatte import _core
 from trimatte.arrays import (
+    SCREEN_COLORS,
     Array,
     ArrayLike,
     KeyColor,
@@ -133,10 +134,14 @@ def fit_screen(
     image on a GPU these are copied to the host, which waits for them.
 
     Args:
-        image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel is
-            ignored.
-        key_color: ``"auto"``: the commonest green or blue of the borders. ``"green"``, ``"blue"``,
-            ``"red"``: the commonest of that kind. (r, g, b) in 0..255: that one.
+        image: (H, W, 3) or (H, W, 4), uint8, uint16 or float32 in [0, 1]; a fourth channel says no
+            more than where the borders are.
+        key_color: ``"auto"``: the commonest colour of the borders that is not red, yellow or a
+            skin's, nor white, grey or black, and that the upper border has: subjects come in from
+            below. ``"green"``, ``"blue"``, ``"red"``, ``"magenta"``, ``"cyan"``, ``"yellow"``,
+            ``"white"``, ``"gray"``, ``"black"``: the commonest of that kind. (r, g, b) in 0..255,
+            another CSS name or ``"#rrggbb"``: that one. The borders are those of what is not
+            transparent.
         plate: a clean plate, the screen without anybody before it, of the image's size and dtype,
             or None: it is made of what is seen of the screen.
         transfer: the space in which foreground and screen were mixed: ``"linear"`` light, as in a
@@ -174,8 +179,13 @@ def fit_screen(
         known = _known_plate(like, pixels, step)
         color, channel = _key(like.key_color)
         mode = _TRANSFERS[like.transfer]
+    seen = _every(pixels, step)
+    shown = _shown(seen)
+    if color is None and shown.shape != seen.shape:
+        r, g, b = _core.fit_screen(shown, None, None, channel, mode, None)[0]
+        color = (r, g, b) if min(r, g, b) >= 0 else None
     key, linear, noise, share, model, own_plate = _core.fit_screen(
-        _every(pixels, step), clean, color, channel, mode, known
+        seen, clean, color, channel, mode, known
     )
     if model.size == 0:
         part = f"only {share:.1%}" if share >= 0.0005 else "nothing"
@@ -185,9 +195,10 @@ def fit_screen(
         elif isinstance(asked, str):
             kind, found = f"{asked} ", f"{found}that colour"
         else:
-            kind, found = "such ", f"{found}the colour {asked}"
+            wanted = ", ".join(f"{value:g}" for value in asked)
+            kind, found = "such ", f"{found}the colour ({wanted})"
         raise ScreenError(
-            f"{operation}: no {kind}screen was found: {found}; key_color= names its colour"
+            f"{operation}: no {kind}screen was found: {found}; key_color= takes its own colour"
         )
     return Screen(
         key_color=(round(255 * key[0], 3), round(255 * key[1], 3), round(255 * key[2], 3)),
@@ -231,6 +242,17 @@ def _known_plate(like: Screen, image: Array, step: int) -> Array:
     return like.plate
 
 
+def _shown(image: Array) -> Array:
+    """The rectangle of an image that is not transparent: its border says what is around it."""
+    if image.shape[2] < 4:
+        return image
+    shows = image[:, :, 3] > 0
+    rows, columns = (np.flatnonzero(shows.any(axis=axis)) for axis in (1, 0))
+    if rows.size == 0:
+        return image
+    return np.ascontiguousarray(image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+
+
 def _every(array: Array, step: int) -> Array:
     """Every so many pixels, on the host."""
     every = slice(None, None, step)
@@ -240,6 +262,6 @@ def _every(array: Array, step: int) -> Array:
 def _key(key_color: KeyColor) -> tuple[tuple[float, float, float] | None, int]:
     """A key colour in [0, 1], or None where it is to be found; and its channel, or -1 for any."""
     if isinstance(key_color, str):
-        return None, -1 if key_color == "auto" else key_channel(key_color)
+        return None, -1 if key_color == "auto" else list(SCREEN_COLORS).index(key_color)
     r, g, b = key_color
     return (r / 255, g / 255, b / 255), key_channel(key_color)

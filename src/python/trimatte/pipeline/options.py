@@ -21,6 +21,7 @@ from trimatte.arrays import (
     check_count,
     choice,
     is_whole,
+    sheds_spill,
 )
 from trimatte.errors import ArgumentError
 from trimatte.io.limits import Pixels
@@ -257,8 +258,9 @@ class Matting:
     despill_strength: float
 
     def despilled(self, foreground: Array, alpha: Array | None, color: KeyColor) -> Array:
-        """The foreground without the key colour's light, or as it is."""
-        if self.despill is None:
+        """The foreground without the key colour's light, or as it is: if that is wanted, or if the
+        screen lights no channel alone."""
+        if self.despill is None or not sheds_spill(color):
             return foreground
         return despill(
             foreground,

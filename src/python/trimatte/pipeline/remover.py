@@ -97,7 +97,8 @@ class Remover:
         quality: as for `estimate_alpha`.
         choke: pixels by which alpha is tightened, in [-64, 64]; see `trimatte.choke`.
         feather: pixels by which alpha is softened, in [0, 64]; see `trimatte.feather`.
-        despill: method of `trimatte.despill` for the foreground of keyed images, or None.
+        despill: method of `trimatte.despill` for the foreground of keyed images, or None. Screens
+            that light two channels alike, as magenta does, or all three have no spill to limit.
         despill_strength: in [0, 1].
         metadata: ``"keep"``: the Result, and files written from it, carry the image's colour
             profile, EXIF (GPS position and owner too), XMP and resolution; ``"strip"``: the colour
