@@ -109,7 +109,7 @@ class TestOnAGpu:
         with pytest.raises(KeyError):
             matted()
 
-    @pytest.mark.parametrize("made", [None, 0, "nothing", -1, 2**70, 1.5])
+    @pytest.mark.parametrize("made", [None, 0, "nothing", -1, 2**70, 1.5, True])
     def test_what_is_no_address_is_refused(self, slab: Slab, made: Any) -> None:
         trimatte.set_allocator(lambda size, device, stream: made, slab.release)
         with pytest.raises(trimatte.DeviceError, match="allocate must return the address"):
@@ -124,6 +124,16 @@ class TestOnAGpu:
         trimatte.set_allocator(unaligned, slab.release)
         with pytest.raises(trimatte.DeviceError, match="a multiple of 256"):
             trimatte.to_device(IMAGE)
+        assert not slab.given
+
+    def test_memory_that_is_given_twice_is_refused(self, slab: Slab) -> None:
+        held = trimatte.to_device(IMAGE)
+        at = held.__cuda_array_interface__["data"][0]
+        trimatte.set_allocator(lambda size, device, stream: at, slab.release)
+        with pytest.raises(trimatte.DeviceError, match="memory that is in use"):
+            trimatte.to_device(IMAGE)
+        del held
+        trimatte.synchronize()
         assert not slab.given
 
     def test_errors_of_release_are_reported(

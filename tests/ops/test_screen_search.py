@@ -58,6 +58,16 @@ def test_a_screen_is_certain_in_any_depth_and_size(
         assert seen.border > 0.6
 
 
+@pytest.mark.parametrize("colors", [(BLUE, GREEN), (GREEN, BLUE)], ids=["blue", "green"])
+def test_a_shirt_as_wide_as_the_image_is_no_screen(colors: tuple[Any, Any]) -> None:
+    behind, shirt = colors
+    image = screen(behind)
+    image[int(0.55 * SIZE[0]) :] = np.array(shirt) + noise(4, 3, *image[-1:].shape)
+    seen = found(as_image(image))
+    assert seen is not None
+    assert seen.hue == ("blue" if behind == BLUE else "green")
+
+
 def test_the_figures_do_not_depend_on_depth_and_a_fourth_channel() -> None:
     image = as_image(screen())
     with_alpha = np.dstack([image, np.zeros(SIZE, np.uint8)])

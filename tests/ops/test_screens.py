@@ -89,6 +89,14 @@ def test_sizes() -> None:
         assert (trimatte.chroma_key(image, key_color="auto", quality="best") == 0).all()
 
 
+def before(shade: tuple[int, int, int], subject: tuple[int, int, int]) -> tuple[Array, Array]:
+    """A noisy disk before a screen, and its alpha."""
+    y, x = np.mgrid[:120, :160]
+    truth = (x - 80) ** 2 + (y - 60) ** 2 < 30**2
+    image = np.where(truth[..., None], subject, shade) + RNG.normal(0, 2, (120, 160, 3))
+    return np.clip(image, 0, 255).round().astype(np.uint8), truth
+
+
 @pytest.mark.parametrize("method", ["plate", "obs", "ffmpeg"])
 @pytest.mark.parametrize("color", ["magenta", "#ff14fa", "yellow", (0, 200, 190), "white", "gray"])
 def test_a_screen_may_have_any_colour(color: Any, method: str) -> None:
@@ -115,6 +123,46 @@ def test_a_screen_may_have_any_colour(color: Any, method: str) -> None:
     for other in ("difference", "vlahos"):
         with pytest.raises(ArgumentError, match="one channel above the others for method="):
             trimatte.chroma_key(image, key_color="white", method=other)
+
+
+@pytest.mark.parametrize(
+    ("name", "shade"),
+    [
+        ("magenta", (225, 40, 190)),
+        ("Fuchsia", (235, 40, 220)),
+        ("cyan", (30, 190, 205)),
+        ("yellow", (230, 215, 40)),
+        ("white", (250, 240, 225)),
+        ("grey", (120, 128, 140)),
+        ("black", (25, 25, 28)),
+        ("green", (128, 200, 120)),
+    ],
+)
+def test_a_name_means_the_commonest_shade_of_its_kind(
+    name: str, shade: tuple[int, int, int]
+) -> None:
+    image, truth = before(shade, (150, 60, 40))
+    screen = trimatte.fit_screen(image, key_color=name)
+    np.testing.assert_allclose(screen.key_color, shade, atol=4)
+    alpha = trimatte.chroma_key(image, screen=screen, dtype=np.float32)
+    assert np.abs(alpha - truth).mean() < 0.01
+
+
+@pytest.mark.parametrize("shade", [(230, 215, 40), (128, 128, 128), (250, 250, 250), (30, 30, 30)])
+@pytest.mark.parametrize("below", [False, True], ids=["inside", "at the lower border"])
+def test_auto_takes_no_shirt_for_the_screen(shade: tuple[int, int, int], below: bool) -> None:
+    image, _ = before(shade, (40, 90, 180))
+    if below:
+        image[-40:] = (40, 90, 180)
+    with pytest.raises(ScreenError, match="no screen was found: .* key_color= takes its own"):
+        trimatte.fit_screen(image)
+
+
+def test_the_border_is_that_of_what_shows() -> None:
+    image, _ = before((20, 180, 60), (190, 60, 50))
+    cut = np.zeros((*(side + 40 for side in image.shape[:2]), 4), np.uint8)
+    cut[20:-20, 20:-20] = np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])
+    np.testing.assert_allclose(trimatte.fit_screen(cut).key_color, (20, 180, 60), atol=4)
 
 
 @pytest.mark.parametrize("shirt", [(30, 40, 90), (30, 70, 200), (110, 130, 60)])

@@ -415,7 +415,7 @@ def test_bad_masks_are_refused(given: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"key_color": "purple"},
+        {"key_color": "purplish"},
         {"key_color": (1, 2)},
         {"tolerance": -1},
         {"tolerance": 256},
