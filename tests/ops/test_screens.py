@@ -154,7 +154,7 @@ def test_auto_takes_no_shirt_for_the_screen(shade: tuple[int, int, int], below: 
     image, _ = before(shade, (40, 90, 180))
     if below:
         image[-40:] = (40, 90, 180)
-    with pytest.raises(ScreenError, match="no screen was found: .* key_color= takes its own"):
+    with pytest.raises(ScreenError, match=r"no screen was found: .* key_color= takes its own"):
         trimatte.fit_screen(image)
 
 

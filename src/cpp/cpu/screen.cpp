@@ -265,7 +265,7 @@ std::array<float, 3> commonest_color(const Colors& colors, int kind, const Visit
     above += weight >= 1.0f ? 1.0 : 0.0;
     const std::array<int, 3> level = levels_of(v);
     histogram[static_cast<std::size_t>((level[0] * kKeyLevels + level[1]) * kKeyLevels +
-                                       level[2])] += weight;
+                                       level[2])] += 1.0f;
   });
   if (kind < 0 && above < kLeastAbove * all_above) return {-1.0f, -1.0f, -1.0f};
   const auto fullest = std::max_element(histogram.begin(), histogram.end());
