@@ -67,8 +67,8 @@ struct Place {
   std::ptrdiff_t y, x;
 };
 
-// F and B of a pixel.
-using Colors = float[6];
+constexpr int kPlanes = 6;      // of F and B, three channels each
+using Colors = float[kPlanes];  // of a pixel
 
 // Colours, and alpha as w, of N pixels of place_of(i).
 template <int N, class PlaceOf>
@@ -94,8 +94,6 @@ __device__ void load_pixels(const Source& image, const Source& alpha, const Plac
 }
 
 // ---- Levels ------------------------------------------------------------------------------------
-
-constexpr int kPlanes = 6;  // of F and B
 
 struct Level {
   std::ptrdiff_t height, width;

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <iterator>
 #include <tuple>
-#include <utility>
 #include <type_traits>
+#include <utility>
 
 #include "both_devices.hpp"
 #include "check.hpp"

@@ -83,7 +83,8 @@ def test_names_stay_names() -> None:
     for channel, name in enumerate(("red", "green", "blue")):
         assert as_key_color(np.str_(name), "test", auto=False) == name
         assert key_channel(name) == channel
-    assert as_key_color("auto", "test") == "auto"
+    assert as_key_color("auto", "test") == _key_color("Auto") == "auto"
+    assert as_key_color("Grey", "test") == _key_color("Grey") == "gray"
     assert _key_color("#00b140") == _key_color("0,177,64") == TUPLE
 
 

@@ -363,9 +363,10 @@ def as_key_color(value: KeyColorLike, operation: str, *, auto: bool = True) -> K
     )
     if isinstance(value, str):
         name = value.lower()
-        name = _ALIASES.get(name, name)
-        if name in SCREEN_COLORS or (auto and name == "auto"):
+        if auto and name == "auto":
             return name
+        if kind := screen_kind(name):
+            return kind
         if name not in ImageColor.colormap and not _HEX.fullmatch(name):
             raise ArgumentError(f"{wanted}, got {value!r:.80}")
         red, green, blue = ImageColor.getrgb(name)[:3]
@@ -378,6 +379,14 @@ def as_key_color(value: KeyColorLike, operation: str, *, auto: bool = True) -> K
         raise ArgumentError(f"{wanted}, got {value!r:.80}")
     r, g, b = map(float, rgb)
     return r, g, b
+
+
+def screen_kind(name: str) -> str | None:
+    """The kind of screens that a colour's name, in any case, means; None where it means that colour
+    alone."""
+    name = name.lower()
+    name = _ALIASES.get(name, name)
+    return name if name in SCREEN_COLORS else None
 
 
 def color_of_key(key_color: KeyColor) -> tuple[float, float, float]:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from trimatte.arrays import DESPILL_METHODS, SCREEN_COLORS
+from trimatte.arrays import DESPILL_METHODS, screen_kind
 from trimatte.cli.parsing import UsageError, as_typed, reader
 from trimatte.cli.paths import is_file
 from trimatte.cli.progress import add_terms, progress
@@ -217,8 +217,9 @@ def _radius(text: str) -> float | tuple[float, float]:
 
 
 def _key_color(text: str) -> str | tuple[float, float, float]:
-    name = text.lower()
-    return name if name == "auto" or name in SCREEN_COLORS else read_colour(text)
+    if text.lower() == "auto":
+        return "auto"
+    return screen_kind(text) or read_colour(text)
 
 
 def remover_options(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -40,7 +40,7 @@ __all__ = [
     "usual_method",
 ]
 
-_LEAST_CHROMA = 5.0  # of 255
+_LEAST_CHROMA = 5.0  # of 255, of a key colour that has a hue
 
 _SOFT_METHODS = {"ffmpeg": 0, "obs": 1, "vlahos": 2, "plate": 3}
 KEY_DEFAULTS = {

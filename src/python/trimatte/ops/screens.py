@@ -180,8 +180,7 @@ def fit_screen(
         color, channel = _key(like.key_color)
         mode = _TRANSFERS[like.transfer]
     seen = _every(pixels, step)
-    shown = _shown(seen)
-    if color is None and shown.shape != seen.shape:
+    if color is None and (shown := _shown(seen)).shape != seen.shape:
         r, g, b = _core.fit_screen(shown, None, None, channel, mode, None)[0]
         color = (r, g, b) if min(r, g, b) >= 0 else None
     key, linear, noise, share, model, own_plate = _core.fit_screen(
